@@ -1,0 +1,10 @@
+//! Kernels over distinct values.
+
+#[cfg(feature = "python")]
+use pyo3::prelude::*;
+
+/// Adds this file's functions to the module.
+#[cfg(feature = "python")]
+pub fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+    Ok(())
+}

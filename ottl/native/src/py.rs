@@ -1,0 +1,5 @@
+//! The classes that Python sees.
+use pyo3::prelude::*;
+pub fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+    Ok(())
+}
