@@ -1,10 +1,11 @@
 """The OTLP schema as plain data, read once from the descriptors of `opentelemetry-proto`.
 
-Everything that has to know a field's number, type, JSON name or parent asks here: the native codec gets the whole schema from
-`native_messages`, the plain codec builds its message classes from `file_descriptors`, JSON and contexts look names up. Nothing
-is listed by hand except the root message of each signal.
+Everything that has to know a field's number, type, JSON name or parent asks here: the native codec gets the whole
+schema from `native_messages`, the plain codec builds its message classes from `file_descriptors`, JSON and contexts
+look names up. Nothing is listed by hand except the root message of each signal.
 
-Reading the descriptors costs 3 ms on top of 23 ms for `protobuf` itself, so it happens at the first use, never at import.
+Reading the descriptors costs 3 ms on top of 23 ms for `protobuf` itself, so it happens at the first use, never at
+import.
 """
 
 from __future__ import annotations
