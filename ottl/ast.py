@@ -4,9 +4,9 @@ The tree says what was written and nothing more: names are not looked up, types 
 equality, so two texts that mean the same have equal trees. Parentheses are kept in two places only, because the
 reference treats what stands in them differently:
 
-- `Group`: a literal, path or call in parentheses where a value stands. `(1)` is an arithmetic expression and no
-  longer a literal, `(span.name)` no longer a path that an editor could set. (Inside arithmetic the parentheses of a
-  single operand mean nothing and vanish.)
+- `Group`: a number, path or call in parentheses where a value or a signed operand stands. `(1)` is an arithmetic
+  expression and no longer a literal, `(span.name)` no longer a path that an editor could set, `-(1)` is not folded.
+  (On the sides of an operator, arithmetic or comparison, the parentheses of a single operand mean nothing and vanish.)
 - `Condition`: a boolean expression as an argument. The reference has no such arguments, so only a parameter declared
   as a condition takes one; for every other parameter it is a syntax error (`E112`) which the binder reports.
 
@@ -98,7 +98,7 @@ class Float(Node):
 
 @dataclass(frozen=True, slots=True)
 class String(Node):
-    """A string literal; `value` is its UTF-8, escapes resolved (`\\xFF` is the code point U+00FF)."""
+    """A string literal; `value` is its UTF-8, escapes resolved (an escaped byte FF is the code point U+00FF)."""
 
     value: bytes
 
@@ -173,7 +173,7 @@ class Map(Node):
 
 @dataclass(frozen=True, slots=True)
 class Group(Node):
-    """A literal, path or call in parentheses where a value stands: arithmetic without an operator."""
+    """A number, path or call in parentheses: arithmetic without an operator."""
 
     operand: Expression
 
@@ -331,8 +331,7 @@ def depth(node: Node) -> int:
 
 
 def replace(node: Node, function: Callable[[Node], Node]) -> Node:
-    """The tree rebuilt from its leaves: `function` gets each node with its new children and returns what stands in
-    its place.
+    """The tree rebuilt from its leaves: `function` gets each node with its new children and returns its substitute.
 
     A node whose children did not change is handed over as it is, so that an untouched subtree stays the same object.
     """
