@@ -155,7 +155,8 @@ def _read(text: str, start: _Start) -> ast.Node:
     try:
         tree = _grammar().parse(text, start=start)
     except UnexpectedCharacters as error:
-        raise _unexpected_character(text, error.pos_in_stream) from None
+        offset: Any = error.pos_in_stream
+        raise _unexpected_character(text, offset) from None
     except UnexpectedToken as error:
         raise _unexpected_token(text, start, error.token, error.accepts) from None
     assert isinstance(tree, ast.Node)
