@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from typing import Self
 
-__all__ = ["NOWHERE", "Source", "SourceRange"]
+__all__ = ["NOWHERE", "LocatedText", "Source", "SourceRange"]
 
 _TAB_WIDTH = 4
 _PICTURE_WIDTH = 120
@@ -122,3 +123,34 @@ def _draw(line: str) -> tuple[str, list[int]]:
             wide = unicodedata.east_asian_width(character) in {"W", "F"}
             widths.append(0 if unicodedata.combining(character) else 2 if wide else 1)
     return "".join(drawn), widths
+
+
+class LocatedText(str):
+    """A text that was read from a file and knows its place there.
+
+    Args:
+        text: the text itself.
+        file: name of the file.
+        line: line at which the text begins, from 1.
+        column: column at which it begins, from 1.
+        next_column: column at which its second and later lines begin.
+    """
+
+    __slots__ = ("column", "file", "line", "next_column")
+
+    file: str
+    line: int
+    column: int
+    next_column: int
+
+    def __new__(cls, text: str, file: str, line: int, column: int, next_column: int = 1) -> Self:
+        located = super().__new__(cls, text)
+        located.file, located.line, located.column, located.next_column = file, line, column, next_column
+        return located
+
+    def __getnewargs__(self) -> tuple[str, str, int, int, int]:
+        return str(self), self.file, self.line, self.column, self.next_column
+
+    def source(self, path: str = "") -> Source:
+        """The text as a `Source` in its file, with its place inside the configuration."""
+        return Source(str(self), self.file, self.line, self.column, path, self.next_column)

@@ -1,0 +1,709 @@
+"""Reading and writing OTLP files and streams, message by message.
+
+Formats:
+
+- `json`: one OTLP JSON document, over several lines;
+- `jsonl`: one JSON message a line, as the collector's file exporter writes; lines may mix signals;
+- `protobuf`: one message;
+- `framed`: length-prefixed messages (4 bytes, big-endian), as the file exporter writes for `format: proto`. With
+  `compression: zstd` it compresses each message and frames JSON in the same way, so a frame may hold a zstd frame and
+  its message may be JSON.
+
+Each may lie inside gzip or zstd. A reader holds one message and one chunk at a time: `Limits.max_message` bounds both a
+message and what inflating may yield for it, and a compressed stream of many messages has no other bound. Format,
+compression and signal are read from the content. A message that cannot be read is handed out as one with a `fault`,
+because it is the caller who decides whether to stop, leave it out or copy it.
+
+A file is replaced only by a complete one: `Output` writes beside it, and `commit` renames.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import IO, Any, Final, Literal, Protocol, Self, cast
+
+from ottl.errors import Error, PayloadError
+from ottl.signals import signal_of_json, signal_of_protobuf
+
+__all__ = ["FORMATS", "Input", "Layout", "Message", "Output", "find_inputs", "output_name"]
+
+Format = Literal["json", "jsonl", "protobuf", "framed"]
+Compression = Literal["gzip", "zstd"]
+Encoding = Literal["json", "protobuf"]
+
+FORMATS: Final[tuple[Format, ...]] = ("json", "jsonl", "protobuf", "framed")
+STANDARD_STREAM: Final = "-"
+
+_CHUNK = 256 << 10
+_HEAD = 4096
+_PREFIX = 4
+_GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+# Skippable zstd frames begin with 0x50 to 0x5f and these.
+_ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
+# A zstd block of 4 bytes can stand for 128 KiB, so this much input yields at most 64 MiB at a time.
+_ZSTD_STEP = 2048
+_ZSTD_WINDOW = 128 << 20
+_BLANK = b" \t\r\n"
+# Control characters that JSON cannot hold. A protobuf message of OTLP always holds some: field 2 is tagged 0x12.
+_BINARY = bytes(set(range(32)) - set(_BLANK))
+_COMPRESSION_SUFFIXES: Mapping[str, Compression] = MappingProxyType({".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"})
+_FORMAT_SUFFIXES: Mapping[Format, str] = MappingProxyType(
+    {"json": ".json", "jsonl": ".jsonl", "protobuf": ".pb", "framed": ".pb"}
+)
+_INPUT_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".pb", ".proto", ".binpb", ".bin", ".otlp"})
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a file holds its messages."""
+
+    format: Format
+    compression: Compression | None = None
+
+    @property
+    def encoding(self) -> Encoding:
+        """The encoding of a message in a file that we write in this layout."""
+        return "json" if self.format in {"json", "jsonl"} else "protobuf"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of an input.
+
+    Args:
+        payload: its bytes, inflated; of a faulty message what there is of it, as it lay in the file.
+        encoding: of the payload.
+        signal: what it holds; None for an emptied message, and where `fault` is set.
+        offset: of its first byte in the inflated stream.
+        line: its line, from 1; 0 where there are none.
+        packed: the frame held a zstd frame.
+        fault: why it cannot be processed.
+        rest: of a faulty message, chunks of its bytes behind `payload`; unread ones are passed over.
+    """
+
+    payload: bytes
+    encoding: Encoding
+    signal: str | None
+    offset: int
+    line: int = 0
+    packed: bool = False
+    fault: PayloadError | None = None
+    rest: Iterator[bytes] | None = None
+
+
+class _Stream(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class Input:
+    """The messages of a file or of standard input.
+
+    Args:
+        name: a path, or `-` for standard input.
+        max_message: largest message in bytes, before and after inflating.
+        format: the format, where it should not be detected.
+        signal: the signal of messages that do not say it themselves.
+        stdin: read for `-`.
+
+    Raises:
+        PayloadError: the content is no OTLP.
+        OSError: the file cannot be read.
+    """
+
+    name: str
+    layout: Layout
+    size: int | None
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        max_message: int,
+        format: Format | None = None,
+        signal: str | None = None,
+        stdin: IO[bytes] | None = None,
+    ) -> None:
+        self.name = "<stdin>" if name == STANDARD_STREAM else name
+        self._max_message = max_message
+        self._signal = signal
+        self._owned = name != STANDARD_STREAM
+        self._file: Any = stdin or sys.stdin.buffer
+        if self._owned:
+            self._file = Path(name).open("rb", buffering=0)  # noqa: SIM115 (closed by `close`)
+        self.size = os.fstat(self._file.fileno()).st_size if self._owned else None
+        try:
+            self._bytes = _Bytes(_Chunks(self._file))
+            compression = self._inflate()
+            self.layout = Layout(format or self._detect(name), compression)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; standard input stays open."""
+        if self._owned:
+            self._file.close()
+
+    @property
+    def position(self) -> int:
+        """Bytes of the file read so far, for a progress bar."""
+        return int(self._file.tell()) if self._owned and not self._file.closed else 0
+
+    def __iter__(self) -> Iterator[Message]:
+        """The messages, one at a time.
+
+        Raises:
+            PayloadError: the compressed stream is malformed; nothing behind the fault can be read.
+        """
+        if self.layout.format == "jsonl":
+            return self._lines()
+        return self._frames() if self.layout.format == "framed" else self._document()
+
+    def _inflate(self) -> Compression | None:
+        head = self._bytes.peek(_PREFIX)
+        if head.startswith(_GZIP_MAGIC):
+            self._bytes = _Bytes(_gunzip(self._bytes))
+            return "gzip"
+        if head == _ZSTD_MAGIC or (head[1:] == _ZSTD_SKIPPABLE and head[0] >> 4 == 5):
+            self._bytes = _Bytes(_unzstd(self._bytes))
+            return "zstd"
+        return None
+
+    def _detect(self, name: str) -> Format:
+        head = self._bytes.peek(_HEAD)
+        suffixes = [suffix for suffix in Path(name).suffixes if suffix not in _COMPRESSION_SUFFIXES]
+        suffix = suffixes[-1] if suffixes else ""
+        if not head:
+            return "protobuf" if suffix in {".pb", ".proto", ".binpb", ".bin"} else "jsonl"
+        if head.translate(None, _BINARY) != head:
+            # A protobuf message cannot begin with a byte below 8, a frame of less than 128 MiB always does.
+            return "framed" if head[0] < 8 else "protobuf"
+        if suffix in {".jsonl", ".ndjson"}:
+            return "jsonl"
+        if not head.lstrip(_BLANK).startswith(b"{"):
+            if not head.strip(_BLANK):
+                return "jsonl"
+            raise PayloadError("neither OTLP JSON nor OTLP protobuf", 0)
+        return "jsonl" if self._first_line_is_complete() else "json"
+
+    def _first_line_is_complete(self) -> bool:
+        """Whether the first line is a JSON document of its own, or was meant to be one."""
+        line, following = self._bytes.peek_lines(self._max_message)
+        if line[-1:] in {b"{", b"[", b",", b":"}:
+            return False
+        import orjson
+
+        try:
+            orjson.loads(line)
+        except orjson.JSONDecodeError:
+            return following.startswith(b"{")
+        return True
+
+    def _document(self) -> Iterator[Message]:
+        encoding = self.layout.encoding
+        payload = self._bytes.take(self._max_message)
+        if self._bytes.peek(1):
+            yield Message(payload, encoding, None, 0, fault=self._too_large(), rest=self._bytes.chunks())
+            return
+        yield self._message(payload, encoding, 0, line=1 if encoding == "json" else 0)
+
+    def _lines(self) -> Iterator[Message]:
+        source = self._bytes
+        number = 0
+        while source.peek(1):
+            number += 1
+            offset = source.offset
+            line, complete = source.take_line(self._max_message)
+            if not complete:
+                rest = source.chunks(until_newline=True)
+                yield Message(line, "json", None, offset, number, fault=self._too_large(), rest=rest)
+                for _ in rest:
+                    pass
+            elif line and not line.isspace():
+                yield self._message(line, "json", offset, line=number)
+
+    def _frames(self) -> Iterator[Message]:
+        source = self._bytes
+        while True:
+            offset = source.offset
+            prefix = source.take(_PREFIX)
+            if not prefix:
+                return
+            length = int.from_bytes(prefix, "big")
+            if len(prefix) < _PREFIX or length > self._max_message:
+                cut = len(prefix) < _PREFIX
+                fault = (
+                    PayloadError(f"a frame's length takes 4 bytes, got {len(prefix)}", 0) if cut else self._too_large()
+                )
+                rest = source.chunks(length=0 if cut else length)
+                yield Message(prefix, "protobuf", None, offset, fault=fault, rest=rest)
+                for _ in rest:
+                    pass
+                continue
+            body = source.take(length)
+            if len(body) < length:
+                fault = PayloadError(f"a frame of {length} bytes is cut short after {len(body)}", len(body))
+                yield Message(prefix + body, "protobuf", None, offset, fault=fault)
+                return
+            yield self._frame(prefix, body, offset)
+
+    def _frame(self, prefix: bytes, body: bytes, offset: int) -> Message:
+        packed = body.startswith(_ZSTD_MAGIC)
+        payload = body
+        if packed:
+            try:
+                inflated = _Bytes(_unzstd(_Bytes(_Once(body))))
+                payload = inflated.take(self._max_message)
+                if inflated.peek(1):
+                    raise self._too_large()
+            except PayloadError as fault:
+                return Message(prefix + body, "protobuf", None, offset, fault=fault)
+        start = payload[:_HEAD].lstrip(_BLANK)
+        text = start.startswith(b"{") and start.translate(None, _BINARY) == start
+        message = self._message(payload, "json" if text else "protobuf", offset + _PREFIX, packed=packed)
+        return message if message.fault is None else replace(message, payload=prefix + body)
+
+    def _message(
+        self, payload: bytes, encoding: Encoding, offset: int, *, line: int = 0, packed: bool = False
+    ) -> Message:
+        signal = fault = None
+        try:
+            signal = self._signal_of(payload, encoding)
+        except PayloadError as error:
+            fault = error
+        return Message(payload, encoding, signal, offset, line, packed, fault)
+
+    def _signal_of(self, payload: bytes, encoding: Encoding) -> str | None:
+        if encoding == "json":
+            return signal_of_json(payload)
+        if not payload or self._signal is not None:
+            return self._signal
+        signal = signal_of_protobuf(payload)
+        if signal is None:
+            raise PayloadError("the bytes do not tell which signal they hold, name it with --signal", 0)
+        return signal
+
+    def _too_large(self) -> PayloadError:
+        return PayloadError(f"a message of more than {self._max_message} bytes (--max-message raises the limit)", 0)
+
+
+class _Chunks:
+    """A file read in chunks; of a pipe, whatever is there."""
+
+    def __init__(self, file: Any) -> None:
+        self._read: Callable[[int], bytes] = getattr(file, "read1", file.read)
+
+    def read(self, size: int, /) -> bytes:
+        return self._read(max(size, 1)) or b""
+
+
+class _Once:
+    """One piece of bytes as a stream."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read(self, _size: int, /) -> bytes:
+        data, self._data = self._data, b""
+        return data
+
+
+class _Bytes:
+    """A stream with a look ahead, lines and exact lengths; itself a stream of what is left.
+
+    `offset` is the position of the next byte.
+    """
+
+    def __init__(self, stream: _Stream) -> None:
+        self._stream = stream
+        self._buffer = b""
+        self._at = 0
+        self.offset = 0
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes, empty at the end."""
+        if self._at == len(self._buffer):
+            self._buffer, self._at = self._stream.read(_CHUNK), 0
+        return self._advance(min(len(self._buffer), self._at + size))
+
+    def _advance(self, end: int) -> bytes:
+        piece = self._buffer[self._at : end]
+        self._at = end
+        self.offset += len(piece)
+        return piece
+
+    def peek(self, size: int) -> bytes:
+        """The next bytes, left where they are; fewer at the end."""
+        while len(self._buffer) - self._at < size:
+            chunk = self._stream.read(_CHUNK)
+            if not chunk:
+                break
+            self._buffer, self._at = self._buffer[self._at :] + chunk, 0
+        return self._buffer[self._at : self._at + size]
+
+    def peek_lines(self, limit: int) -> tuple[bytes, bytes]:
+        """The first line that is not blank, without blanks around it, and the first bytes of the next; both stay."""
+        offset = self.offset
+        pieces = []
+        line = b""
+        complete = True
+        while not line and complete and self.peek(1):
+            piece, complete = self.take_line(limit)
+            pieces += [piece, b"\n"] if complete and self._newline_passed else [piece]
+            line = piece.strip(_BLANK)
+        # Looked at only where the first line is no document, so that a pipe is not waited for.
+        following = self._buffer[self._at : self._at + 1]
+        self._buffer, self._at, self.offset = b"".join(pieces) + self._buffer[self._at :], 0, offset
+        return line, following
+
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes; fewer at the end."""
+        pieces = []
+        left = size
+        while left and (piece := self.read(left)):
+            pieces.append(piece)
+            left -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def take_line(self, limit: int) -> tuple[bytes, bool]:
+        """A line without its end.
+
+        Returns:
+            The line and True, or the beginning of a line longer than `limit` and False.
+        """
+        pieces = []
+        size = 0
+        self._newline_passed = False
+        while size <= limit:
+            if self._at == len(self._buffer):
+                self._buffer, self._at = self._stream.read(_CHUNK), 0
+                if not self._buffer:
+                    break
+            end = self._buffer.find(b"\n", self._at)
+            if end >= 0:
+                pieces.append(self._advance(end))
+                self._at += 1
+                self.offset += 1
+                self._newline_passed = True
+                break
+            pieces.append(self._advance(len(self._buffer)))
+            size += len(pieces[-1])
+        line = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return line, len(line) <= limit
+
+    def chunks(self, *, length: int | None = None, until_newline: bool = False) -> Iterator[bytes]:
+        """Chunks up to a length, the end of the line (passed over) or the end."""
+        left = length
+        if until_newline and self._newline_passed:
+            return
+        while left is None or left > 0:
+            if self._at == len(self._buffer) and not self.peek(1):
+                return
+            end = len(self._buffer) if left is None else min(len(self._buffer), self._at + left)
+            newline = self._buffer.find(b"\n", self._at, end) if until_newline else -1
+            piece = self._advance(end if newline < 0 else newline)
+            if left is not None:
+                left -= len(piece)
+            if newline >= 0:
+                self._at += 1
+                self.offset += 1
+                yield piece
+                return
+            yield piece
+
+
+class _Inflated:
+    """What a generator of chunks yields, as a stream."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+
+    def read(self, _size: int, /) -> bytes:
+        return next(self._pieces, b"")
+
+
+def _gunzip(source: _Bytes) -> _Stream:
+    return _Inflated(_gunzip_chunks(source))
+
+
+def _gunzip_chunks(source: _Bytes) -> Iterator[bytes]:
+    """The members of a gzip stream one behind the other, zeros between and behind them passed over."""
+    import zlib
+
+    inflater = None
+    held = b""
+    while True:
+        held = held or source.read(_CHUNK)
+        if inflater is None:
+            held = held.lstrip(b"\0")
+            if held:
+                inflater = zlib.decompressobj(wbits=31)
+            elif not source.peek(1):
+                return
+            continue
+        try:
+            piece = inflater.decompress(held, _CHUNK)
+        except zlib.error as error:
+            raise PayloadError(f"malformed gzip: {error}", source.offset) from None
+        if not held and not piece and not inflater.eof:
+            raise PayloadError("the gzip stream is cut short", source.offset)
+        held = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
+        if inflater.eof:
+            inflater = None
+        if piece:
+            yield piece
+
+
+def _unzstd(source: _Bytes) -> _Stream:
+    return _Inflated(_unzstd_chunks(source))
+
+
+def _unzstd_chunks(source: _Bytes) -> Iterator[bytes]:
+    import zstandard
+
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+    inflater = None
+    held = b""
+    while True:
+        held = held or source.read(_ZSTD_STEP)
+        if not held:
+            if inflater is not None:
+                raise PayloadError("the zstd stream is cut short", source.offset)
+            return
+        inflater = inflater or decompressor.decompressobj()
+        try:
+            piece = inflater.decompress(held)
+        except zstandard.ZstdError as error:
+            raise PayloadError(f"malformed zstd: {error}", source.offset) from None
+        held = inflater.unused_data if inflater.eof else b""
+        if inflater.eof:
+            inflater = None
+        if piece:
+            yield piece
+
+
+class Output:
+    """A file, or a stream, to which messages are written in a layout.
+
+    A regular file appears under its name only with `commit`; until then, and for good after `abandon`, what was there
+    before stays. A device or a pipe is written to directly.
+
+    Args:
+        path: the file; None for `stream`.
+        layout: format and compression.
+        stream: where to write without a path.
+
+    Raises:
+        OSError: the file cannot be made.
+    """
+
+    def __init__(self, path: Path | None, layout: Layout, stream: IO[bytes] | None = None) -> None:
+        self.path = path
+        self.layout = layout
+        self._messages = 0
+        self._temporary: Path | None = None
+        self._raw: IO[bytes]
+        if path is None:
+            self._raw = stream or sys.stdout.buffer
+        else:
+            # A link stays a link: what it points to is replaced.
+            self._target = Path(os.path.realpath(path))
+            self._raw = self._open(self._target)
+        self._file = _compressed(self._raw, layout.compression)
+
+    def _open(self, target: Path) -> IO[bytes]:
+        try:
+            mode = target.stat().st_mode
+        except FileNotFoundError:
+            mode = None
+        if mode is not None and not stat.S_ISREG(mode):
+            return target.open("wb")
+        handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=".part", dir=target.parent)
+        self._temporary = Path(name)
+        if mode is None:
+            mask = os.umask(0)
+            os.umask(mask)
+            mode = 0o666 & ~mask
+        with contextlib.suppress(OSError):
+            self._temporary.chmod(stat.S_IMODE(mode))
+        return os.fdopen(handle, "wb")
+
+    def write(self, payload: bytes, *, packed: bool = False, encoding: Encoding | None = None) -> None:
+        """Write a message.
+
+        Args:
+            payload: its bytes, in the encoding of the layout (a frame may hold either).
+            packed: in a frame, as a zstd frame.
+            encoding: of the payload in a frame.
+
+        Raises:
+            Error: a second message in a format that holds one.
+        """
+        self._messages += 1
+        layout = self.layout
+        if layout.format == "framed":
+            if packed and payload and payload != b"{}":
+                import zstandard
+
+                payload = zstandard.ZstdCompressor().compress(payload)
+            if encoding == "json" and payload == b"{}":
+                payload = b""
+            self._file.write(len(payload).to_bytes(_PREFIX, "big"))
+            self._file.write(payload)
+            return
+        if self._messages > 1 and layout.format != "jsonl":
+            other = "jsonl" if layout.format == "json" else "framed"
+            raise Error(f"{self.name}: {layout.format} holds one message, there are more: write them with --to {other}")
+        if layout.format == "jsonl" and b"\n" in payload:
+            # Outside of strings a line end is a blank like any other, inside JSON has none.
+            payload = payload.strip(_BLANK).translate(_ONE_LINE)
+        self._file.write(payload)
+        if layout.format == "jsonl" or (layout.format == "json" and not payload.endswith(b"\n")):
+            self._file.write(b"\n")
+
+    def copy(self, message: Message) -> None:
+        """Write a faulty message as it lay in its file."""
+        self._messages += 1
+        self._file.write(message.payload)
+        for chunk in message.rest or ():
+            self._file.write(chunk)
+        if self.layout.format == "jsonl":
+            self._file.write(b"\n")
+
+    @property
+    def name(self) -> str:
+        """For messages to people."""
+        return "<stdout>" if self.path is None else str(self.path)
+
+    def flush(self) -> None:
+        """Hand what is written so far to the system."""
+        self._file.flush()
+        self._raw.flush()
+
+    def finish(self) -> None:
+        """Complete the bytes and, of a file, have them on disk."""
+        if self._file is not self._raw:
+            self._file.close()
+        self._raw.flush()
+        if self._temporary is not None:
+            os.fsync(self._raw.fileno())
+        if self.path is not None:
+            self._raw.close()
+
+    def commit(self) -> None:
+        """Let the finished file appear under its name."""
+        if self._temporary is None:
+            return
+        self._temporary.replace(self._target)
+        self._temporary = None
+        with contextlib.suppress(OSError):
+            folder = os.open(self._target.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def abandon(self) -> None:
+        """Forget what was written; the file under its name stays as it was."""
+        if self.path is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._raw.close()
+        if self._temporary is not None:
+            self._temporary.unlink(missing_ok=True)
+            self._temporary = None
+
+
+_ONE_LINE = bytes(32 if byte in b"\r\n" else byte for byte in range(256))
+
+
+def _compressed(raw: IO[bytes], compression: Compression | None) -> IO[bytes]:
+    if compression == "gzip":
+        import gzip
+
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="", compresslevel=6))
+    if compression == "zstd":
+        import zstandard
+
+        return cast("IO[bytes]", zstandard.ZstdCompressor().stream_writer(raw, closefd=False))
+    return raw
+
+
+def compression_of(name: str | os.PathLike[str]) -> Compression | None:
+    """The compression that a file name asks for."""
+    return _COMPRESSION_SUFFIXES.get(Path(name).suffix.lower())
+
+
+def find_inputs(names: Sequence[str]) -> list[tuple[str, Path]]:
+    """The files that arguments name.
+
+    Args:
+        names: files, `-`, patterns such as `logs/**/*.json`, and directories, searched for OTLP files by suffix.
+
+    Returns:
+        For each file its path as a user would write it and its place below an output directory; in the order of the
+        arguments, and sorted within one.
+
+    Raises:
+        FileNotFoundError: an argument names nothing.
+    """
+    found: list[tuple[str, Path]] = []
+    for name in names:
+        path = Path(name)
+        if name == STANDARD_STREAM:
+            found.append((name, Path("stdin")))
+        elif path.is_dir():
+            found += _in_directory(path)
+        elif path.exists() or not glob.has_magic(name):
+            if not path.exists():
+                raise FileNotFoundError(2, os.strerror(2), name)
+            found.append((name, Path(path.name)))
+        else:
+            paths = glob.glob(name, recursive=True)  # noqa: PTH207 (an absolute pattern too)
+            matches = sorted(path for path in paths if Path(path).is_file())
+            if not matches:
+                raise FileNotFoundError(2, "no file matches", name)
+            found += [(match, Path(Path(match).name)) for match in matches]
+    return found
+
+
+def _in_directory(folder: Path) -> Iterable[tuple[str, Path]]:
+    files = []
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith(".") for part in inside.parts):
+            suffixes = [suffix.lower() for suffix in path.suffixes]
+            plain = suffixes[:-1] if suffixes and suffixes[-1] in _COMPRESSION_SUFFIXES else suffixes
+            if plain and plain[-1] in _INPUT_SUFFIXES:
+                files.append((str(path), inside))
+    if not files:
+        raise FileNotFoundError(2, "no OTLP file in the directory", str(folder))
+    return files
+
+
+def output_name(place: Path, format: Format | None) -> Path:
+    """The place of an output below its directory: the input's, with the suffix of another format if asked for one."""
+    if format is None:
+        return place
+    suffix = place.suffix if place.suffix.lower() in _COMPRESSION_SUFFIXES else ""
+    plain = Path(place.name.removesuffix(suffix))
+    known = plain.suffix.lower() in _INPUT_SUFFIXES
+    stem = plain.stem if known else plain.name
+    return place.with_name(stem + _FORMAT_SUFFIXES[format] + suffix)
