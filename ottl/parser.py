@@ -331,6 +331,7 @@ def _argument(node: ast.Node) -> Any:
     if isinstance(node, ast.Lambda):
         return node
     if isinstance(node, ast.Name) and node.name != "_":
+        _check_name(node.name, node.range)
         return node
     if _is_condition(node):
         return ast.Condition(_condition(node), range=node.range)
@@ -421,10 +422,7 @@ class _Builder:
 
     def call(self, parts: _Children) -> ast.Call:
         name = parts[0]
-        split = _SPLIT_BY_KEYWORD.fullmatch(name.value)
-        if split is not None:
-            message = f"the name `{name.value}` ends in the keyword `{split[1]}` behind an upper-case letter"
-            raise _TextError("E116", message, _covering(name, name))
+        _check_name(name.value, _covering(name, name))
         arguments = tuple(part for part in parts if isinstance(part, ast.Argument))
         named = False
         for argument in arguments:
@@ -440,6 +438,7 @@ class _Builder:
 
     def named_argument(self, parts: _Children) -> ast.Argument:
         name, value = parts
+        _check_name(name.value, _covering(name, name))
         return ast.Argument(_argument(value), name.value, range=_covering(name, value))
 
     def lambda_(self, parts: _Children) -> ast.Lambda:
@@ -491,6 +490,14 @@ class _Builder:
 
     def parentheses(self, parts: _Children) -> _Parentheses:
         return _Parentheses(tuple(parts[1:-1]), range=_covering(parts[0], parts[-1]))
+
+
+def _check_name(name: str, range: SourceRange) -> None:
+    """Refuse a name whose end the reference's lexer takes for a keyword."""
+    split = _SPLIT_BY_KEYWORD.fullmatch(name)
+    if split is not None:
+        message = f"the name `{name}` ends in the keyword `{split[1]}` behind an upper-case letter"
+        raise _TextError("E116", message, range)
 
 
 def _parameter_name(node: ast.Node) -> str | None:
