@@ -18,3 +18,6 @@ class Limits:
     max_message: int = 64 << 20
     max_messages: int = 8_000_000
     max_depth: int = 100
+
+
+DEFAULT_LIMITS = Limits()
