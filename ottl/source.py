@@ -143,13 +143,13 @@ class LocatedText(str):
     column: int
     next_column: int
 
-    def __new__(cls, text: str, file: str, line: int, column: int, next_column: int = 1) -> Self:
+    def __new__(cls, text: str, file: str, line: int, column: int, next_column: int = 1) -> Self:  # noqa: D102
         located = super().__new__(cls, text)
         located.file, located.line, located.column, located.next_column = file, line, column, next_column
         return located
 
-    def __getnewargs__(self) -> tuple[str, str, int, int, int]:
-        return str(self), self.file, self.line, self.column, self.next_column
+    def __reduce__(self) -> tuple[type[LocatedText], tuple[str, str, int, int, int]]:
+        return LocatedText, (str(self), self.file, self.line, self.column, self.next_column)
 
     def source(self, path: str = "") -> Source:
         """The text as a `Source` in its file, with its place inside the configuration."""
