@@ -1,0 +1,480 @@
+"""Editors of fields, maps and lists: what a rule changes in place.
+
+Editors that look for patterns in texts are in `ottl.stdlib.replacing`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from ottl.functions import MISSING, Compiled, Const, Example, ListTarget, MapTarget, Omittable, Target, Utf8, editor
+from ottl.patterns import Regex, compile_regex
+from ottl.types import (
+    Bytes,
+    Duration,
+    Map,
+    Opaque,
+    ProfileID,
+    Slice,
+    SpanID,
+    Time,
+    TraceID,
+    TypedList,
+    Value,
+    as_raw,
+    as_string,
+    from_raw,
+)
+
+_YEAR_ONE_NS = -62_135_596_800_000_000_000
+_MAX_KEY_BYTES = 16 << 20
+
+
+@editor(
+    "set",
+    Example('set(log.attributes["a"], "x")', {"a": "x"}),
+    Example('set(log.attributes["a"], nil)', {"a": None}, given={"a": 1}),
+    Example('set(log.attributes["é"], [1, "b"])', {"é": [1, "b"]}),
+    Example('set(log.attributes["a"], Duration("1s"))', error="unsupported type"),
+    lowering="store",
+)
+def set_value(target: Target, value: Value) -> None:
+    """Writes a value to a path; nil makes an entry Empty.
+
+    Args:
+        target: the path.
+        value: what it shall hold.
+
+    Source: OTTL reference, editor `set`.
+    """
+    target.set(value)
+
+
+_ZEROS: dict[type, Value] = {
+    type(None): None,
+    bool: False,
+    int: 0,
+    float: 0.0,
+    bytes: b"",
+    Bytes: Bytes(b""),
+    Duration: Duration(0),
+    Time: Time(_YEAR_ONE_NS),
+    TraceID: TraceID(bytes(16)),
+    SpanID: SpanID(bytes(8)),
+    ProfileID: ProfileID(bytes(16)),
+}
+
+
+@editor(
+    "clear",
+    Example('clear(log.attributes["a"])', {"a": ""}, given={"a": "x"}),
+    Example('clear(log.attributes["a"])', {"a": None}),
+    Example("clear(log.attributes)", {}, given={"a": 1, "b": 2}),
+    Example('clear(log.attributes["a"])', {"a": []}, given={"a": [1, 2]}),
+)
+def clear(target: Target) -> None:
+    """Sets a path to the zero value of what it holds: `""`, 0, false, an empty list or map; nil stays nil.
+
+    Args:
+        target: the path.
+
+    Source: OTTL reference, editor `clear`.
+    """
+    value = target.get()
+    kind = type(value)
+    if isinstance(value, Map):
+        target.set(Map())
+    elif isinstance(value, TypedList):
+        target.set(TypedList((), value.element))
+    elif kind is Slice:
+        target.set(Slice())
+    elif isinstance(value, Opaque):
+        raise ValueError(f"clear: no zero value for {value.kind}")
+    else:
+        target.set(_ZEROS.get(kind))
+
+
+@editor(
+    "append",
+    Example('append(log.attributes["a"], "y")', {"a": ["x", "y"]}, given={"a": "x"}),
+    Example('append(log.attributes["a"], values=[1, 2.5, nil])', {"a": [1, 2.5, None]}),
+    Example('append(log.attributes["a"], 3)', {"a": [1, 2, 3]}, given={"a": [1, 2]}),
+    Example('append(log.attributes["a"], log.attributes)', {"a": 1}, given={"a": 1}, error="invalid value type"),
+    Example('append(log.attributes["a"])', load_error=True, error="at least one"),
+)
+def append(
+    target: Target,
+    value: Any = MISSING,
+    values: Omittable[tuple[Value, ...]] = None,
+) -> None:
+    """Adds values at the end of a list; a scalar becomes the first element of a new list.
+
+    Args:
+        target: a path that takes a list.
+        value: one more element.
+        values: more elements, behind it.
+
+    Source: OTTL reference, editor `append`.
+    """
+    current = target.get()
+    elements: list[Any]
+    if current is None:
+        elements = []
+    elif type(current) is Slice:
+        elements = as_raw(current)
+    elif type(current) is list or (isinstance(current, TypedList) and current.element in _FLAT_ELEMENTS):
+        elements = list(current)
+    else:
+        elements = [current]
+    # Nil is a value to append, so it cannot stand for a value left out.
+    if value is not MISSING:
+        elements.append(value)
+    elements.extend(values or ())
+    target.set(from_raw(elements))
+
+
+_FLAT_ELEMENTS = frozenset({"string", "int64", "bool", "float64"})
+
+
+@append.checked
+def _(value: Any = None, values: Any = ()) -> None:
+    if value is MISSING and values is None:
+        raise ValueError("append: at least one of value and values must be given")
+
+
+@editor(
+    "delete_key",
+    Example('delete_key(log.attributes, "a")', {"d": 4, "b": 2, "c": 3}, given={"a": 1, "b": 2, "c": 3, "d": 4}),
+    Example('delete_key(log.attributes, "é")', {"a": 1}, given={"a": 1}),
+    Example('delete_key(log.attributes["a"], "b")', {}, error="expected"),
+)
+def delete_key(target: MapTarget, key: Utf8) -> None:
+    """Removes a key; the last entry moves into its place. A key that is not there is no error.
+
+    Args:
+        target: a map.
+        key: the key.
+
+    Source: OTTL reference, editor `delete_key`.
+    """
+    target.remove(key)
+
+
+@editor(
+    "delete_matching_keys",
+    Example('delete_matching_keys(log.attributes, "^http\\\\.")', {"a": 1}, given={"http.url": "x", "a": 1}),
+    Example('delete_matching_keys(log.attributes, "")', {}, given={"é": 1}),
+    Example('delete_matching_keys(log.attributes, "(")', error="regular expression", load_error=True),
+)
+def delete_matching_keys(target: MapTarget, pattern: Annotated[str, Compiled(compile_regex)]) -> None:
+    """Removes the keys in which a regular expression matches anywhere; the others keep their order.
+
+    Args:
+        target: a map; only its own keys are looked at.
+        pattern: regular expression.
+
+    Source: OTTL reference, editor `delete_matching_keys`.
+    """
+    _retain(target, pattern, False)
+
+
+@editor(
+    "keep_matching_keys",
+    Example('keep_matching_keys(log.attributes, "^http\\\\.")', {"http.url": "x"}, given={"a": 1, "http.url": "x"}),
+    Example('keep_matching_keys(log.attributes, "é")', {}, given={"e": 1}),
+    Example('keep_matching_keys(log.attributes, "[")', error="regular expression", load_error=True),
+)
+def keep_matching_keys(target: MapTarget, pattern: Annotated[str, Compiled(compile_regex)]) -> None:
+    """Keeps only the keys in which a regular expression matches anywhere, in their order.
+
+    Args:
+        target: a map; only its own keys are looked at.
+        pattern: regular expression.
+
+    Source: OTTL reference, editor `keep_matching_keys`.
+    """
+    _retain(target, pattern, True)
+
+
+def _retain(target: MapTarget, pattern: Any, matching: bool) -> None:
+    regex: Regex = pattern
+    keys = target.keys()
+    keep = [regex.search(key) is matching for key in keys]
+    if not all(keep):
+        target.retain(keep)
+
+
+@editor(
+    "keep_keys",
+    Example('keep_keys(log.attributes, ["c", "a"])', {"a": 1, "c": 3}, given={"a": 1, "b": 2, "c": 3}),
+    Example("keep_keys(log.attributes, [])", {}, given={"é": 1}),
+    Example("keep_keys(log.attributes, [1])", error="string", load_error=True),
+)
+def keep_keys(target: MapTarget, keys: list[Utf8]) -> None:
+    """Keeps only the keys listed, in the order of the map.
+
+    Args:
+        target: a map.
+        keys: the keys to keep.
+
+    Source: OTTL reference, editor `keep_keys`.
+    """
+    wanted = set(keys)
+    present = target.keys()
+    keep = [key in wanted for key in present]
+    if not all(keep):
+        target.retain(keep)
+
+
+@editor(
+    "limit",
+    Example('limit(log.attributes, 2, ["c"])', {"a": 1, "c": 3}, given={"a": 1, "b": 2, "c": 3}),
+    Example("limit(log.attributes, 0, [])", {}, given={"é": 1}),
+    Example("limit(log.attributes, 5, [])", {"a": 1}, given={"a": 1}),
+    Example('limit(log.attributes, 1, ["a", "b"])', error="priority", load_error=True),
+)
+def limit(target: MapTarget, limit: Const[int], priority_keys: Const[list[str]]) -> None:
+    """Shortens a map to a number of entries: the priority keys, then the first others.
+
+    Args:
+        target: a map.
+        limit: number of entries to keep, at least the number of priority keys.
+        priority_keys: keys kept before all others.
+
+    Source: OTTL reference, editor `limit`.
+    """
+    if len(target) <= limit:
+        return
+    keys = target.keys()
+    first = [key.encode(errors="surrogateescape") for key in priority_keys]
+    priority, present = set(first), set(keys)
+    kept = sum(key in present for key in first)
+    keep = []
+    for key in keys:
+        stays = key in priority
+        if not stays and kept < limit:
+            kept += 1
+            stays = True
+        keep.append(stays)
+    target.retain(keep)
+
+
+@limit.checked
+def _(limit: int, priority_keys: list[str]) -> None:
+    if limit < 0:
+        raise ValueError(f"limit: the limit must not be negative, got {limit}")
+    if limit < len(priority_keys):
+        raise ValueError(f"limit: the limit {limit} is less than the number of priority keys, {len(priority_keys)}")
+
+
+@editor(
+    "truncate_all",
+    Example("truncate_all(log.attributes, 2)", {"u": "h", "n": 12345}, given={"u": "héllo", "n": 12345}),
+    Example(
+        'truncate_all(log.attributes, 4, truncation_marker="..")',
+        {"a": "ab..", "b": "abcd"},
+        given={"a": "abcdef", "b": "abcd"},
+    ),
+    Example("truncate_all(log.attributes, 0)", {"a": ""}, given={"a": "é"}),
+    Example('truncate_all(log.attributes, 1, true, "..")', error="marker", load_error=True),
+)
+def truncate_all(
+    target: MapTarget, limit: Const[int], utf8_safe: Const[bool] = True, truncation_marker: Const[str] = ""
+) -> None:
+    """Shortens all strings of a map to a number of bytes; other values, and what lies inside them, stay.
+
+    Args:
+        target: a map.
+        limit: most bytes of a string.
+        utf8_safe: never cut inside a character.
+        truncation_marker: put at the end of what was cut, within the limit.
+
+    Source: OTTL reference, editor `truncate_all`.
+    """
+    marker = truncation_marker.encode(errors="surrogateescape")
+    for index, (_, value) in enumerate(target.items()):
+        if type(value) is bytes and len(value) > limit:
+            end = limit - len(marker)
+            while utf8_safe and end > 0 and value[end] & 0xC0 == 0x80:
+                end -= 1
+            target.put_at(index, value[:end] + marker)
+
+
+@truncate_all.checked
+def _(limit: int, truncation_marker: str = "") -> None:
+    if limit < 0:
+        raise ValueError(f"truncate_all: the limit must not be negative, got {limit}")
+    size = len(truncation_marker.encode(errors="surrogateescape"))
+    if size > limit:
+        raise ValueError(f"truncate_all: the truncation marker has {size} bytes, more than the limit {limit}")
+
+
+@editor(
+    "merge_maps",
+    Example(
+        'merge_maps(log.attributes, ParseJSON("{\\"a\\": 2, \\"b\\": 3}"), "upsert")',
+        {"a": 2.0, "b": 3.0},
+        given={"a": 1},
+    ),
+    Example('merge_maps(log.attributes, {"a": 2, "b": 3}, "insert")', {"a": 1, "b": 3}, given={"a": 1}),
+    Example('merge_maps(log.attributes, {"a": 2, "b": 3}, "update")', {"a": 2}, given={"a": 1}),
+    Example('merge_maps(log.attributes, log.attributes["m"], "insert")', error="expected"),
+    Example('merge_maps(log.attributes, {}, "replace")', error="strategy", load_error=True),
+)
+def merge_maps(target: MapTarget, source: Map, strategy: Const[str]) -> None:
+    """Writes the entries of a map into another; nested maps are replaced, not merged.
+
+    Args:
+        target: the map that changes.
+        source: the map that is read.
+        strategy: `insert` writes new keys only, `update` present keys only, `upsert` both.
+
+    Source: OTTL reference, editor `merge_maps`.
+    """
+    for key, value in source.entries:
+        if strategy == "upsert" or (target.get(key) is MISSING) is (strategy == "insert"):
+            target.put(key, value)
+
+
+@merge_maps.checked
+def _(strategy: str) -> None:
+    if strategy not in ("insert", "update", "upsert"):
+        raise ValueError(f"merge_maps: strategy must be insert, update or upsert, got {strategy}")
+
+
+@editor(
+    "flatten",
+    Example("flatten(log.attributes)", {"a.b": 1, "a.c.0": "x", "d": 2}, given={"a": {"b": 1, "c": ["x"]}, "d": 2}),
+    Example('flatten(log.attributes, "p", 1)', {"p.a.b": {"c": 1}}, given={"a": {"b": {"c": 1}}}),
+    Example("flatten(log.attributes, resolve_conflicts=true)", {"l": 3, "l.0": "é"}, given={"l": [3, "é"]}),
+    Example("flatten(log.attributes)", {}, given={"a": {}, "l": []}),
+    Example("flatten(log.attributes, depth=0)", error="depth", load_error=True),
+)
+def flatten(
+    target: MapTarget,
+    prefix: Const[str] = "",
+    depth: Omittable[Const[int]] = None,
+    resolve_conflicts: Const[bool] = False,
+) -> None:
+    """Replaces nested maps and lists by entries with dotted keys; empty ones disappear.
+
+    Args:
+        target: a map.
+        prefix: put before all keys, with a dot.
+        depth: number of levels taken apart; all when left out.
+        resolve_conflicts: a key that is taken gets `.0`, `.1` and so on, and elements of lists share the list's key.
+            Otherwise the last value of a key wins.
+
+    Source: OTTL reference, editor `flatten`.
+    """
+    flattened = _Flattened(depth, resolve_conflicts)
+    flattened.add_map(target.items(), prefix.encode(errors="surrogateescape"), 0)
+    target.replace(flattened.entries.items())
+
+
+@flatten.checked
+def _(depth: int | None = None) -> None:
+    if depth is not None and depth < 1:
+        raise ValueError(f"flatten: depth must be greater than 0, got {depth}")
+
+
+class _Flattened:
+    """The entries that `flatten` collects, in order."""
+
+    __slots__ = ("conflicts", "depth", "entries", "key_bytes", "resolve")
+
+    def __init__(self, depth: int | None, resolve: bool) -> None:
+        self.depth = depth
+        self.resolve = resolve
+        self.entries: dict[bytes, Value] = {}
+        self.conflicts: dict[bytes, int] = {}
+        self.key_bytes = 0
+
+    def add_map(self, entries: list[tuple[bytes, Value]], prefix: bytes, depth: int) -> None:
+        dotted = prefix + b"." if prefix else b""
+        for key, value in entries:
+            self.add(dotted + key, value, depth)
+
+    def add(self, key: bytes, value: Value, depth: int) -> None:
+        if isinstance(value, Map) and self._reaches(depth):
+            self.add_map(value.entries, key, depth + 1)
+        elif isinstance(value, Slice) and self._reaches(depth):
+            self.add_list(value, key, depth + 1)
+        else:
+            self.put(key, value)
+
+    def add_list(self, items: Slice, key: bytes, depth: int) -> None:
+        for index, item in enumerate(items):
+            numbered = b"%s.%d" % (key, index)
+            if isinstance(item, Map) and self._reaches(depth):
+                self.add_map(item.entries, numbered, depth + 1)
+            elif isinstance(item, Slice) and self._reaches(depth):
+                # The reference forgets the dot between a nested list's key and the index of its elements.
+                for inner, element in enumerate(item):
+                    self.add(b"%s%d" % (numbered, inner), element, depth + 2)
+            else:
+                self.put(key if self.resolve else numbered, item)
+
+    def put(self, key: bytes, value: Value) -> None:
+        if self.resolve and key in self.entries:
+            count = self.conflicts.get(key, 0)
+            self.conflicts[key] = count + 1
+            key = b"%s.%d" % (key, count)
+        elif self.resolve:
+            self.conflicts[key] = 0
+        self.entries[key] = value
+        # Every level writes its keys again into all keys below it.
+        self.key_bytes += len(key)
+        if self.key_bytes > _MAX_KEY_BYTES:
+            raise ValueError(f"flatten: keys of more than {_MAX_KEY_BYTES} bytes in all")
+
+    def _reaches(self, depth: int) -> bool:
+        return self.depth is None or depth < self.depth
+
+
+@editor(
+    "delete_index",
+    Example('delete_index(log.attributes["l"], 1)', {"l": [1, 3]}, given={"l": [1, 2, 3]}),
+    Example('delete_index(log.attributes["l"], 0, 2)', {"l": []}, given={"l": ["é", 2]}),
+    Example('delete_index(log.attributes["l"], 2)', {"l": [1]}, given={"l": [1]}, error="out of bounds"),
+)
+def delete_index(target: ListTarget, start_index: int, end_index: Omittable[int] = None) -> None:
+    """Removes a range of elements from a list.
+
+    Args:
+        target: a list.
+        start_index: the first element to remove.
+        end_index: the first element to keep behind it; the one behind `start_index` when left out.
+
+    Source: OTTL reference, editor `delete_index`.
+    """
+    items = target.items()
+    end = start_index + 1 if end_index is None else end_index
+    if start_index != 0 or end != len(items):
+        if not 0 <= start_index < len(items):
+            raise ValueError(f"delete_index: start {start_index} is out of bounds of a list of length {len(items)}")
+        if end < start_index:
+            raise ValueError(f"delete_index: end {end} is less than start {start_index}")
+        if end > len(items):
+            raise ValueError(f"delete_index: end {end} is out of bounds of a list of length {len(items)}")
+    if start_index != end:
+        del items[start_index:end]
+        target.replace(items)
+
+
+@editor(
+    "stringify_all",
+    Example("stringify_all(log.attributes)", {"i": "1", "d": "1.5", "s": "é"}, given={"i": 1, "d": 1.5, "s": "é"}),
+    Example("stringify_all(log.attributes)", {"l": '[1,"<"]', "n": ""}, given={"l": [1, "<"], "n": None}),
+)
+def stringify_all(target: MapTarget) -> None:
+    """Replaces all values of a map that are no strings by their text; Empty becomes `""`.
+
+    Args:
+        target: a map.
+
+    Source: OTTL reference, editor `stringify_all`.
+    """
+    for index, (_, value) in enumerate(target.items()):
+        if type(value) is not bytes:
+            target.put_at(index, as_string(value))

@@ -1,0 +1,135 @@
+"""Converters that look for patterns: IsMatch, ExtractPatterns, ExtractGrokPatterns."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from ottl.functions import Compiled, Const, Example, Omittable, Utf8, Utf8Like, converter
+from ottl.patterns import Grok, Regex, compile_grok, compile_regex
+from ottl.stdlib.grok_patterns import PATTERNS
+from ottl.types import Map, Value, bool_like, parse_float, parse_int
+
+RegexText = Annotated[str, Compiled(compile_regex)]
+
+_CACHED_GROKS = 256
+
+
+@converter(
+    "IsMatch",
+    Example('IsMatch("hello", "l+o$")', True),
+    Example('IsMatch(log.attributes["n"], "^12")', True, given={"n": 123}),
+    Example('IsMatch("é", "^.$")', True),
+    Example('IsMatch(nil, "a")', False),
+    Example('IsMatch("a", "(")', error="regular expression", load_error=True),
+)
+def is_match(target: Utf8Like | None, pattern: RegexText) -> bool:
+    """Whether a regular expression matches anywhere in a text.
+
+    Args:
+        target: a string, or a value whose text is searched; nil matches nothing.
+        pattern: regular expression.
+
+    Source: OTTL reference, converter `IsMatch`.
+    """
+    regex: Any = pattern
+    return target is not None and regex.search(target)
+
+
+@converter(
+    "ExtractPatterns",
+    Example('ExtractPatterns("user=ann 7", "user=(?P<user>\\\\w+) (?<n>\\\\d)")', {"user": "ann", "n": "7"}),
+    Example('ExtractPatterns("é", "(?P<a>x)|(?P<b>é)")', {"a": "", "b": "é"}),
+    Example('ExtractPatterns("b", "(?P<a>a)")', {}),
+    Example('ExtractPatterns("b", "(b)")', error="named capture group"),
+)
+def extract_patterns(target: Utf8, pattern: RegexText) -> Map:
+    """The named groups of the first match as a map of strings, `""` for a group that took no part.
+
+    Args:
+        target: the text.
+        pattern: regular expression with at least one named group.
+
+    Source: OTTL reference, converter `ExtractPatterns`.
+    """
+    regex: Regex | Any = pattern
+    if not any(regex.group_names):
+        raise ValueError("ExtractPatterns: the pattern must have at least one named capture group")
+    captures = regex.captures(target)
+    if captures is None:
+        return Map()
+    named = zip(regex.group_names, captures, strict=True)
+    return Map({name.encode(): capture or b"" for name, capture in named if name}.items())
+
+
+@converter(
+    "ExtractGrokPatterns",
+    Example('ExtractGrokPatterns("GET 200", "%{WORD:verb} %{INT:status:int}", true)', {"verb": "GET", "status": 200}),
+    Example('ExtractGrokPatterns("é 1.5", "%{NUMBER:a.b:double}", true)', {"a.b": 1.5}),
+    Example('ExtractGrokPatterns("x", "%{INT}")', {}),
+    Example('ExtractGrokPatterns("a-1", "%{ID}", false, ["ID=[a-z]-[0-9]"])', {"ID": "a-1"}),
+    Example('ExtractGrokPatterns("x", "%{NOSUCH}")', error="unknown", load_error=True),
+)
+def extract_grok_patterns(
+    target: Utf8,
+    pattern: str,
+    named_captures_only: Const[bool] = False,
+    pattern_definitions: Omittable[Const[list[str]]] = None,
+) -> Map:
+    """What a grok pattern captures in a text, as a map; empty captures are left out.
+
+    Args:
+        target: the text.
+        pattern: grok pattern: `%{SYNTAX}`, `%{SYNTAX:id}`, `%{SYNTAX:id:type}` with type int, long, float, double,
+            bool, boolean or string, in a regular expression.
+        named_captures_only: capture only what has an id.
+        pattern_definitions: patterns beside the built-in ones, as `NAME=expression`.
+
+    Source: OTTL reference, converter `ExtractGrokPatterns`.
+    """
+    grok = _grok(pattern, named_captures_only, tuple(pattern_definitions or ()))
+    return Map((name.encode(), _typed(text, hint)) for name, (text, hint) in grok.captures(target).items())
+
+
+@extract_grok_patterns.checked
+def _(
+    pattern: str | None = None,
+    named_captures_only: bool = False,
+    pattern_definitions: Sequence[str] | None = None,
+) -> None:
+    _definitions(tuple(pattern_definitions or ()))
+    if pattern is not None:
+        _grok(pattern, named_captures_only, tuple(pattern_definitions or ()))
+
+
+def _definitions(written: tuple[str, ...]) -> dict[str, str]:
+    definitions = {}
+    for text in written:
+        name, equals, expression = text.partition("=")
+        if not equals:
+            raise ValueError(f"ExtractGrokPatterns: pattern definition must be NAME=expression, got {text[:20]}")
+        if ":" in name:
+            raise ValueError(f"ExtractGrokPatterns: the name of a pattern must not have a colon, got {name}")
+        definitions[name] = expression
+    return definitions
+
+
+@functools.lru_cache(maxsize=_CACHED_GROKS)
+def _grok(pattern: str, named_only: bool, written: tuple[str, ...]) -> Grok:
+    grok = compile_grok(pattern, named_only, PATTERNS | _definitions(written))
+    if named_only and not grok.named:
+        raise ValueError("ExtractGrokPatterns: the pattern must have at least one named capture group")
+    return grok
+
+
+def _typed(text: bytes, hint: str | None) -> Value:
+    if hint in (None, "string"):
+        return text
+    if hint in ("int", "long"):
+        return parse_int(text)
+    if hint in ("float", "double"):
+        return parse_float(text)
+    if hint in ("bool", "boolean"):
+        return bool_like(text)
+    raise ValueError(f"ExtractGrokPatterns: unknown type {hint}")

@@ -1,0 +1,239 @@
+"""Editors that replace text: by glob the whole value, by regular expression the parts that match.
+
+`replacement_format` puts the result of `function` into a larger text; without a function it is ignored, as in the
+reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from ottl.functions import Compiled, Const, Example, FunctionArgument, MapTarget, Omittable, Target, Utf8, editor
+from ottl.patterns import MAX_RESULT_BYTES, Regex, compile_glob, compile_regex
+from ottl.types import Value, strict_string
+
+GlobText = Annotated[str, Compiled(compile_glob)]
+RegexText = Annotated[str, Compiled(compile_regex)]
+OptionalFunction = FunctionArgument | None
+
+
+@editor(
+    "replace_match",
+    Example(
+        'replace_match(log.attributes["u"], "/user/*/list", "/user/{id}")',
+        {"u": "/user/{id}"},
+        given={"u": "/user/1/list"},
+    ),
+    Example('replace_match(log.attributes["u"], "é?", "$1")', {"u": "$1"}, given={"u": "éa"}),
+    Example('replace_match(log.attributes["u"], "a", "b")', {"u": 1}, given={"u": 1}),
+    Example('replace_match(log.attributes["u"], "*", "a", ToUpperCase, "<%s>")', {"u": "<A>"}, given={"u": "x"}),
+    Example('replace_match(log.attributes["u"], "[a", "b")', error="glob", load_error=True),
+)
+def replace_match(
+    target: Target,
+    pattern: GlobText,
+    replacement: Utf8,
+    function: OptionalFunction = None,
+    replacement_format: Omittable[Utf8] = None,
+) -> None:
+    """Replaces a string that a glob matches as a whole; other values stay.
+
+    Args:
+        target: a path.
+        pattern: glob.
+        replacement: the new value, taken as it is.
+        function: a converter that the replacement goes through.
+        replacement_format: text around what the function returns, with one `%s`.
+
+    Source: OTTL reference, editor `replace_match`.
+    """
+    glob: Any = pattern
+    new = _final(replacement, function, replacement_format)
+    value = target.get()
+    if type(value) is bytes and glob.match(value):
+        target.set(new)
+
+
+@editor(
+    "replace_all_matches",
+    Example('replace_all_matches(log.attributes, "/u/*", "/u")', {"a": "/u", "b": 1}, given={"a": "/u/7", "b": 1}),
+    Example('replace_all_matches(log.attributes, "{é,e}", "")', {"a": "", "b": "f"}, given={"a": "é", "b": "f"}),
+    Example('replace_all_matches(log.attributes["m"], "*", "x")', error="expected"),
+)
+def replace_all_matches(
+    target: MapTarget,
+    pattern: GlobText,
+    replacement: Utf8,
+    function: OptionalFunction = None,
+    replacement_format: Omittable[Utf8] = None,
+) -> None:
+    """Replaces all strings of a map that a glob matches as a whole.
+
+    Args:
+        target: a map; only its own values are looked at.
+        pattern: glob.
+        replacement: the new value, taken as it is.
+        function: a converter that the replacement goes through.
+        replacement_format: text around what the function returns, with one `%s`.
+
+    Source: OTTL reference, editor `replace_all_matches`.
+    """
+    glob: Any = pattern
+    new = _final(replacement, function, replacement_format)
+    for index, (_, value) in enumerate(target.items()):
+        if type(value) is bytes and glob.match(value):
+            target.put_at(index, new)
+
+
+@editor(
+    "replace_pattern",
+    Example(
+        'replace_pattern(log.attributes["a"], "(\\\\w+)@\\\\w+", "$1@*")', {"a": "to me@*"}, given={"a": "to me@home"}
+    ),
+    Example('replace_pattern(log.attributes["a"], "", "-")', {"a": "-é-b-"}, given={"a": "éb"}),
+    Example('replace_pattern(log.attributes["a"], "b+", "$1x$$")', {"a": "a$"}, given={"a": "abb"}),
+    Example('replace_pattern(log.attributes["a"], "b", "$0", ToUpperCase, "<%s>")', {"a": "a<B>c"}, given={"a": "abc"}),
+    Example('replace_pattern(log.attributes["a"], "b", "c")', {}),
+    Example('replace_pattern(log.attributes["a"], "(?=b)", "c")', error="regular expression", load_error=True),
+)
+def replace_pattern(
+    target: Target,
+    regex_pattern: RegexText,
+    replacement: Utf8 | None,
+    function: OptionalFunction = None,
+    replacement_format: Omittable[Utf8] = None,
+) -> None:
+    """Replaces all matches of a regular expression in a string; other values stay.
+
+    Args:
+        target: a path.
+        regex_pattern: regular expression.
+        replacement: what replaces a match; `$1`, `${1}`, `$name` are groups, `$$` is a `$`.
+        function: a converter that each replacement goes through.
+        replacement_format: text around what the function returns, with one `%s`.
+
+    Source: OTTL reference, editor `replace_pattern`.
+    """
+    value = target.get()
+    if value is None:
+        return
+    # The reference looks at the replacement only where there is a value to change.
+    template = strict_string(replacement)
+    if type(value) is bytes:
+        new = _replaced(regex_pattern, value, template, function, replacement_format)
+        if new is not None:
+            target.set(new)
+
+
+@replace_pattern.checked
+def _(replacement: Value) -> None:
+    if replacement is None:
+        raise ValueError("replace_pattern: replacement must be a string, got nil")
+
+
+@editor(
+    "replace_all_patterns",
+    Example(
+        'replace_all_patterns(log.attributes, "value", "\\\\d+", "#")', {"a": "n#", "b": 7}, given={"a": "n12", "b": 7}
+    ),
+    Example(
+        'replace_all_patterns(log.attributes, "key", "^k8s\\\\.", "")',
+        {"pod": "é", "x": 1},
+        given={"k8s.pod": "é", "x": 1},
+    ),
+    Example('replace_all_patterns(log.attributes, "key", ".+", "k")', {"k": 2}, given={"a": 1, "b": 2}),
+    Example('replace_all_patterns(log.attributes, "both", "a", "b")', error="mode", load_error=True),
+)
+def replace_all_patterns(
+    target: MapTarget,
+    mode: Const[str],
+    regex_pattern: RegexText,
+    replacement: Utf8,
+    function: OptionalFunction = None,
+    replacement_format: Omittable[Utf8] = None,
+) -> None:
+    """Replaces all matches of a regular expression in the strings, or in the keys, of a map.
+
+    Args:
+        target: a map; only its own keys and values are looked at.
+        mode: `value` or `key`. Where new keys meet, the later entry wins in the place of the first.
+        regex_pattern: regular expression.
+        replacement: what replaces a match; `$1`, `${1}`, `$name` are groups, `$$` is a `$`.
+        function: a converter that each replacement goes through; where it fails a value stays and a key is dropped.
+        replacement_format: text around what the function returns, with one `%s`.
+
+    Source: OTTL reference, editor `replace_all_patterns`.
+    """
+    if mode == "value":
+        for index, (_, value) in enumerate(target.items()):
+            if type(value) is not bytes:
+                continue
+            try:
+                new = _replaced(regex_pattern, value, replacement, function, replacement_format)
+            except _FunctionError:
+                continue
+            if new is not None:
+                target.put_at(index, new)
+        return
+    renamed: dict[bytes, Value] = {}
+    for key, value in target.items():
+        try:
+            new = _replaced(regex_pattern, key, replacement, function, replacement_format)
+        except _FunctionError:
+            continue
+        renamed[key if new is None else new] = value
+    target.replace(renamed.items())
+
+
+@replace_all_patterns.checked
+def _(mode: str) -> None:
+    if mode not in ("key", "value"):
+        raise ValueError(f"replace_all_patterns: mode must be key or value, got {mode}")
+
+
+class _FunctionError(ValueError):
+    """The function, or the format of its result, failed; `replace_all_patterns` goes on with the next entry."""
+
+
+def _final(replacement: bytes, function: Callable[[bytes], bytes] | None, form: bytes | None) -> bytes:
+    return replacement if function is None else _formatted(function(replacement), form)
+
+
+def _replaced(
+    regex: Any, value: bytes, template: bytes, function: Callable[[bytes], bytes] | None, form: bytes | None
+) -> bytes | None:
+    """The value with all matches replaced; `None` where nothing matches."""
+    pattern: Regex = regex
+    if not pattern.search(value):
+        return None
+    if function is None:
+        return pattern.replace(value, template)
+
+    def call(text: bytes) -> bytes:
+        try:
+            return _formatted(function(text), form)
+        except ValueError as error:
+            raise _FunctionError(str(error)) from error
+
+    return pattern.replace_with(value, template, call)
+
+
+def _formatted(text: bytes, form: bytes | None) -> bytes:
+    """The text in a format with one `%s`.
+
+    The reference looks for a `%s` in a text of one line and for no `%` before another character; what slips through
+    gets the marks of its formatter.
+    """
+    if form is None:
+        return text
+    before, marker, after = form.partition(b"%s")
+    rest = after.replace(b"%s", b"")
+    if not marker or b"\n" in form or b"%" in before or b"%" in rest.removesuffix(b"%"):
+        raise ValueError("replacement_format must have one %s and no other verb")
+    after = after.replace(b"%s", b"%!s(MISSING)")
+    if form.endswith(b"%"):
+        after = after[:-1] + b"%!(NOVERB)"
+    if len(before) + len(text) + len(after) > MAX_RESULT_BYTES:
+        raise ValueError(f"replacement makes a string of more than {MAX_RESULT_BYTES} bytes")
+    return before + text + after
