@@ -43,7 +43,7 @@ pub use write::to_json;
 /// Brackets that may be open at once in a JSON text, known fields and unknown values together.
 pub const MAX_LEVELS: usize = 1024;
 /// Messages below the root that either direction follows, whatever the caller's limit is.
-const MAX_RECURSION: usize = 400;
+const MAX_RECURSION: usize = 250;
 /// Why an input was refused and the byte where that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonError {
