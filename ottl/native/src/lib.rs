@@ -3,9 +3,15 @@
 //! The core (`schema`, `wire`, `scan`, `batch`, `maps`, `values`, `patch`, `json`, `kernels`) knows no Python; `py` is the thin
 //! layer over it. Nothing here knows a signal: descriptors and plans come from Python. No input may panic.
 
+pub mod arena;
+pub mod batch;
 pub mod json;
 pub mod kernels;
+pub mod maps;
+pub mod patch;
+pub mod scan;
 pub mod schema;
+pub mod values;
 pub mod wire;
 
 #[cfg(feature = "python")]

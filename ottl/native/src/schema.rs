@@ -490,7 +490,9 @@ fn track_fields(descriptor: &Message, slots: &mut [Slot]) -> Result<(), String> 
             slot.conflict |= slot.bit;
         }
         if field.oneof.is_some() {
-            for (other, bit) in descriptor.fields.iter().zip(&bits).enumerate().filter(|(at, _)| *at != index).map(|p| p.1) {
+            for (other, bit) in
+                descriptor.fields.iter().zip(&bits).enumerate().filter(|(at, _)| *at != index).map(|p| p.1)
+            {
                 if other.oneof == field.oneof {
                     slot.conflict |= bit;
                 }
@@ -615,7 +617,9 @@ fn table_order(shapes: &[TableShape]) -> Result<Vec<u32>, String> {
         at += 1;
         order.extend((0..shapes.len() as u32).filter(|&child| shapes[child as usize].parent == Some(table)));
     }
-    if let Some(table) = (1..shapes.len()).find(|&table| !order.contains(&(table as u32)) && shapes[table].parent.is_some()) {
+    if let Some(table) =
+        (1..shapes.len()).find(|&table| !order.contains(&(table as u32)) && shapes[table].parent.is_some())
+    {
         return Err(format!("table {table} is its own ancestor"));
     }
     Ok(order)

@@ -1,0 +1,269 @@
+"""Contract of the native codec: OTLP protobuf payloads as tables of columns.
+
+**Cells**, the one value format: a tag, 64 bits and a length; a column of cells is three arrays `tags uint8 (n,)`,
+`bits int64 (n,)`,
+`lens uint32 (n,)`. Tags: 0 empty, 1 string, 2 bool, 3 int, 4 double (bits are those of the float), 5 bytes, 6 list (an
+encoded
+ArrayValue), 7 map (an encoded KeyValueList), 8 dictionary-indexed string. For 1, 5, 6 and 7 bits and length are a
+*view* on the batch's
+arena: offset and byte length. Offsets below the payload's length lie in the payload, the others in bytes added by
+`put`, `put_joined`,
+`const` and `map_encode`; views stay valid as long as the batch.
+
+Arrays that come out are copies and read-only; arrays that go in are read during the call and never kept, must be
+one-dimensional and of
+the exact dtype. Where cells go in, a column of length 1 stands for every row, each of the three arrays by itself.
+`rows` is an array of
+row numbers or None for all rows of the table. A wrong row, view, tag or length raises ValueError, a wrong dtype
+TypeError.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+Bools: TypeAlias = NDArray[np.bool_]
+Int8s: TypeAlias = NDArray[np.int8]
+UInt8s: TypeAlias = NDArray[np.uint8]
+UInt16s: TypeAlias = NDArray[np.uint16]
+Int32s: TypeAlias = NDArray[np.int32]
+UInt32s: TypeAlias = NDArray[np.uint32]
+Int64s: TypeAlias = NDArray[np.int64]
+Cells: TypeAlias = tuple[UInt8s, Int64s, UInt32s]
+
+FieldTuple: TypeAlias = tuple[int, int, bool, int, int, str, str, list[tuple[str, int]] | None]
+"""number, type (`FieldDescriptorProto.Type`), repeated, message index or -1, oneof index or -1, name, JSON name, enum
+values."""
+ActionTuple: TypeAlias = tuple[int, str, int, int]
+"""field number, kind, a, b: ("column", column, 0), ("inline", node, presence column or -1), ("rows", table, node),
+("entries", map, 0)."""
+
+class ScanError(ValueError):
+    """Malformed payload: what protobuf's own parser refuses, or more messages or deeper nesting than the limits
+    allow."""
+
+    offset: int
+
+@final
+class Schema:
+    """Message descriptors; immutable and safe to share."""
+
+    def __new__(cls, messages: Sequence[tuple[str, Sequence[FieldTuple]]]) -> Schema:
+        """Checks and indexes the descriptors.
+
+        Args:
+            messages: full name and fields of each message; message indices refer to this list.
+
+        Raises:
+            ValueError: a field is not valid.
+        """
+
+@final
+class Plan:
+    """What a scan extracts; immutable and safe to share."""
+
+    def __new__(
+        cls,
+        schema: Schema,
+        root_message_index: int,
+        nodes: Sequence[tuple[int, Sequence[ActionTuple]]],
+        tables: Sequence[tuple[int, int]],
+    ) -> Plan:
+        """Checks a plan against the schema.
+
+        Args:
+            schema: the descriptors.
+            root_message_index: message of the payload.
+            nodes: message index and actions of each way to visit a message; node 0 is the root, and a node leads only
+                to nodes after it.
+            tables: number of columns and of maps of each table; table 0 is the root's and has one row. A table has one
+                parent table.
+
+        Raises:
+            ValueError: the plan contradicts itself or the schema.
+        """
+
+@final
+class Batch:
+    """The tables of one payload. Not for two threads at a time: a call during another one raises RuntimeError."""
+
+    def rows(self, table: int) -> int:
+        """Number of rows of a table."""
+
+    def parents(self, table: int) -> Int32s:
+        """Row of the parent table for each row, int32 (n,)."""
+
+    def variants(self, table: int) -> UInt16s:
+        """Node that visited each row, uint16 (n,)."""
+
+    def dirty(self, table: int) -> Bools:
+        """Rows that were written to, bool (n,)."""
+
+    def column(self, table: int, column: int) -> Cells:
+        """Cells of a column, (n,) each."""
+
+    def store(self, table: int, column: int, rows: Int32s | None, tags: UInt8s, bits: Int64s, lens: UInt32s) -> None:
+        """Writes cells and marks the rows dirty; of a row given twice the last cell wins.
+
+        Empty removes the field. In a submessage that the payload lacks, a cell that is not empty creates the
+        submessage; a presence
+        column (bool) decides where there is one and it was stored.
+        """
+
+    def touch(self, table: int, rows: Int32s | None) -> None:
+        """Marks rows dirty without a change."""
+
+    def drop(self, table: int, mask: Bools) -> None:
+        """Removes the marked rows, with all below them, from the patched payload.
+
+        Args:
+            mask: bool (n,); adds to the rows dropped before.
+        """
+
+    def put(self, values: list[bytes]) -> tuple[Int64s, UInt32s]:
+        """Views on byte strings added to the arena."""
+
+    def put_joined(self, data: Buffer, lengths: UInt32s) -> Int64s:
+        """Offsets of byte strings that were added to the arena in one piece; the lengths must add up to the data's."""
+
+    def const(self, value: bytes) -> tuple[int, int]:
+        """View on one byte string added to the arena: bits and length."""
+
+    def take(self, bits: Int64s, lens: UInt32s) -> list[bytes]:
+        """The byte strings that views show."""
+
+    def arena_view(self, bits: Int64s, lens: UInt32s) -> tuple[bytes, Int64s]:
+        """The byte strings that views show, joined, and the offsets of their ends behind a 0, int64 (n + 1,)."""
+
+    def intern(self, tags: UInt8s | None, bits: Int64s, lens: UInt32s) -> tuple[Int32s, Int32s]:
+        """Codes of views: equal byte strings have equal codes, numbered in order of first appearance.
+
+        Returns:
+            codes int32 (n,), -1 for cells without a view when tags are given; first int32 (m,), the position of each
+            code's first view.
+        """
+
+    def equal(self, bits: Int64s, lens: UInt32s, needle: bytes) -> Bools:
+        """Whether each view equals a byte string, bool (n,)."""
+
+    def starts_with(self, bits: Int64s, lens: UInt32s, needle: bytes) -> Bools:
+        """Whether each view begins with a byte string, bool (n,)."""
+
+    def ends_with(self, bits: Int64s, lens: UInt32s, needle: bytes) -> Bools:
+        """Whether each view ends with a byte string, bool (n,)."""
+
+    def contains(self, bits: Int64s, lens: UInt32s, needle: bytes) -> Bools:
+        """Whether each view contains a byte string, bool (n,)."""
+
+    def compare(self, bits_a: Int64s, lens_a: UInt32s, bits_b: Int64s, lens_b: UInt32s) -> Int8s:
+        """Order of the bytes of two columns of views: -1, 0 or 1, int8 (n,); a column of length 1 stands for every
+        row."""
+
+    def map_lengths(self, table: int, map: int, rows: Int32s | None) -> Int64s:
+        """Number of entries of each row, int64 (k,)."""
+
+    def map_get(self, table: int, map: int, key: bytes, rows: Int32s | None) -> tuple[UInt8s, Int64s, UInt32s, Bools]:
+        """Cell of the first entry with a key for each row, (k,), empty where there is none, and whether there is one,
+        bool (k,)."""
+
+    def map_set(
+        self, table: int, map: int, key: bytes, rows: Int32s | None, tags: UInt8s, bits: Int64s, lens: UInt32s
+    ) -> None:
+        """Overwrites the first entry with a key, or appends one, and marks the rows dirty."""
+
+    def map_delete(self, table: int, map: int, key: bytes, rows: Int32s | None) -> None:
+        """Removes the first entry with a key; the row's last entry moves into its place. Rows without the key stay
+        clean."""
+
+    def map_keys(self, table: int, map: int) -> list[bytes]:
+        """Keys of all rows, also those no longer in use, by code."""
+
+    def map_retain(self, table: int, map: int, rows: Int32s | None, keep: Bools) -> None:
+        """Keeps the entries whose key is marked, in their order; rows that lose nothing stay clean.
+
+        Args:
+            keep: bool (number of `map_keys`,).
+        """
+
+    def map_entries(
+        self, table: int, map: int, rows: Int32s | None
+    ) -> tuple[Int32s, UInt32s, Int32s, UInt8s, Int64s, UInt32s]:
+        """All entries of rows, in order, (m,) each.
+
+        Returns:
+            position in `rows` int32, key code uint32, slot int32 (for `map_put_slots`, until entries are added or
+                removed), and the cells.
+        """
+
+    def map_put_slots(self, table: int, map: int, slots: Int32s, tags: UInt8s, bits: Int64s, lens: UInt32s) -> None:
+        """Overwrites the values of entries and marks their rows dirty."""
+
+    def map_replace(
+        self,
+        table: int,
+        map: int,
+        rows: Int32s | None,
+        counts: Int32s,
+        key_bits: Int64s,
+        key_lens: UInt32s,
+        tags: UInt8s,
+        bits: Int64s,
+        lens: UInt32s,
+    ) -> None:
+        """Replaces all entries of rows.
+
+        Args:
+            counts: number of entries of each row, int32 (k,).
+            key_bits, key_lens: keys of all entries as views, (m,), m the sum of the counts.
+            tags, bits, lens: their values, (m,) or (1,).
+        """
+
+    def map_encode(self, table: int, map: int, rows: Int32s | None) -> tuple[Int64s, UInt32s]:
+        """The maps of rows as map cells (their bits and lens, (k,)), encoded into the arena. Later edits do not show
+        in them."""
+
+    def map_assign(self, table: int, map: int, rows: Int32s | None, bits: Int64s, lens: UInt32s) -> None:
+        """Replaces all entries of rows by those of map cells, (k,) or (1,)."""
+
+    def child(
+        self, tags: UInt8s, bits: Int64s, lens: UInt32s, key: bytes | int
+    ) -> tuple[UInt8s, Int64s, UInt32s, UInt8s]:
+        """Elements of list and map cells.
+
+        Returns:
+            Cells (n,) and errors uint8 (n,): 0 found, or a map without the key (empty); 1 the cell is not indexable by
+            this kind of key;
+            2 the index is negative or past the end.
+        """
+
+    def child_counts(self, tags: UInt8s, bits: Int64s, lens: UInt32s) -> Int64s:
+        """Number of elements of list and map cells, int64 (n,); -1 for other cells."""
+
+    def patch(self) -> bytes:
+        """The payload with all changes; the payload itself where nothing changed.
+
+        Untouched rows, fields and entries and unknown fields are copied as they came.
+
+        Raises:
+            ValueError: a cell does not fit its field, or the result is larger than 2 GiB.
+        """
+
+def scan(plan: Plan, payload: Buffer, max_messages: int, max_depth: int) -> Batch | None:
+    """The tables of a payload, or None for a payload that only the plain stack runs.
+
+    The latter are well-formed but odd: a visited singular submessage or a oneof set twice, a field of the plan with
+    another wire type
+    than its own, groups, an attribute with two keys or values or a dictionary-indexed key.
+
+    Args:
+        plan: what to extract.
+        payload: encoded root message; bytes are used in place, other buffers copied.
+        max_messages: limit on the number of messages below the root.
+        max_depth: limit on the nesting of messages below the root, at most 1000.
+
+    Raises:
+        ScanError: the payload is malformed or beyond a limit.
+    """

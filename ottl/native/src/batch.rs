@@ -1,0 +1,222 @@
+//! A batch: the tables of one payload, and what a program reads and writes in them.
+
+use std::sync::Arc;
+
+use crate::arena::Arena;
+use crate::maps::{Map, Rows};
+use crate::schema::{tags, Plan, Schema, Values};
+use crate::values::{Cell, CellVec, Cells};
+
+/// One column of cells.
+#[derive(Debug, Default)]
+pub struct Column {
+    pub cells: CellVec,
+    /// Rows whose cell was stored; empty while there is none.
+    pub dirty: Vec<bool>,
+}
+
+impl Column {
+    /// Writes the cell of the newest row, the last one wins.
+    #[inline(always)]
+    pub fn scanned(&mut self, row: usize, cell: Cell) {
+        let cells = &mut self.cells;
+        if cells.tags.len() < row {
+            self.pad(row);
+        } else if let (Some(tag), Some(bits), Some(len)) =
+            (cells.tags.get_mut(row), cells.bits.get_mut(row), cells.lens.get_mut(row))
+        {
+            (*tag, *bits, *len) = (cell.tag, cell.bits, cell.len);
+            return;
+        }
+        self.cells.push(cell);
+    }
+
+    /// Fills up with empty cells.
+    pub fn pad(&mut self, rows: usize) {
+        self.cells.tags.resize(rows, tags::EMPTY);
+        self.cells.bits.resize(rows, 0);
+        self.cells.lens.resize(rows, 0);
+    }
+
+    /// The cell of a row.
+    #[inline(always)]
+    pub fn get(&self, row: usize) -> Cell {
+        let cells = &self.cells;
+        match (cells.tags.get(row), cells.bits.get(row), cells.lens.get(row)) {
+            (Some(&tag), Some(&bits), Some(&len)) => Cell { bits, len, tag },
+            _ => Cell::EMPTY,
+        }
+    }
+
+    /// True when the cell of the row was stored.
+    #[inline(always)]
+    pub fn is_dirty(&self, row: usize) -> bool {
+        self.dirty.get(row).copied().unwrap_or(false)
+    }
+
+    #[inline(always)]
+    fn set(&mut self, row: usize, cell: Cell) {
+        let cells = &mut self.cells;
+        if let (Some(tag), Some(bits), Some(len), Some(dirty)) =
+            (cells.tags.get_mut(row), cells.bits.get_mut(row), cells.lens.get_mut(row), self.dirty.get_mut(row))
+        {
+            (*tag, *bits, *len, *dirty) = (cell.tag, cell.bits, cell.len, true);
+        }
+    }
+}
+
+/// One table: the messages that one `rows` action of the plan (or several) met, in the order of the payload.
+#[derive(Debug, Default)]
+pub struct Table {
+    /// Row of the parent table.
+    pub parents: Vec<i32>,
+    /// Node that visited the row.
+    pub variants: Vec<u16>,
+    /// Positions of the tag, the body and the end of the row's message.
+    pub starts: Vec<u32>,
+    pub bodies: Vec<u32>,
+    pub ends: Vec<u32>,
+    pub columns: Vec<Column>,
+    pub maps: Vec<Map>,
+    pub dirty: Vec<bool>,
+    pub dropped: Vec<bool>,
+}
+
+impl Table {
+    /// How many rows there are.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.parents.len()
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.parents.is_empty()
+    }
+
+    /// Adds a row; its number.
+    #[inline(always)]
+    pub fn scanned(&mut self, parent: usize, variant: u32, start: usize, body: usize, end: usize) -> usize {
+        let row = self.parents.len();
+        self.parents.push(parent as i32);
+        self.variants.push(variant as u16);
+        self.starts.push(start as u32);
+        self.bodies.push(body as u32);
+        self.ends.push(end as u32);
+        row
+    }
+
+    /// Ends the scan.
+    pub fn finish(&mut self) {
+        let rows = self.len();
+        self.columns.iter_mut().for_each(|column| column.pad(rows));
+        self.maps.iter_mut().for_each(|map| map.finish(rows));
+        self.dirty = vec![false; rows];
+        self.dropped = vec![false; rows];
+    }
+}
+
+/// The tables of one payload.
+#[derive(Debug)]
+pub struct Batch<P> {
+    pub schema: Arc<Schema>,
+    pub plan: Arc<Plan>,
+    pub arena: Arena<P>,
+    pub tables: Vec<Table>,
+}
+
+impl<P: AsRef<[u8]>> Batch<P> {
+    /// The table with this id.
+    pub fn table(&self, table: usize) -> Result<&Table, String> {
+        self.tables.get(table).ok_or_else(|| format!("there is no table {table}"))
+    }
+
+    fn table_mut(&mut self, table: usize) -> Result<&mut Table, String> {
+        self.tables.get_mut(table).ok_or_else(|| format!("there is no table {table}"))
+    }
+
+    /// A column of a table.
+    pub fn column(&self, table: usize, column: usize) -> Result<&Column, String> {
+        let found = self.table(table)?.columns.get(column);
+        found.ok_or_else(|| format!("table {table} has no column {column}"))
+    }
+
+    /// A map of a table.
+    pub fn map(&self, table: usize, map: usize) -> Result<&Map, String> {
+        self.table(table)?.maps.get(map).ok_or_else(|| format!("table {table} has no map {map}"))
+    }
+
+    /// The arena, a map and the marks of changed rows of its table, to edit.
+    pub fn edit(&mut self, table: usize, map: usize) -> Result<(&mut Arena<P>, &mut Map, &mut [bool]), String> {
+        let found = self.tables.get_mut(table).ok_or_else(|| format!("there is no table {table}"))?;
+        let edited = found.maps.get_mut(map).ok_or_else(|| format!("table {table} has no map {map}"))?;
+        Ok((&mut self.arena, edited, &mut found.dirty))
+    }
+
+    /// The message types of attribute values.
+    pub fn values(&self) -> Result<Values, String> {
+        self.schema.values.ok_or_else(|| "the schema has no attribute values".into())
+    }
+
+    /// Rows of a table to work on.
+    pub fn rows<'r>(&self, table: usize, rows: Option<&'r [i32]>) -> Result<Rows<'r>, String> {
+        Rows::new(rows, self.table(table)?.len())
+    }
+
+    /// Checks that cells can be stored: known tags of the accepted set, and views inside the arena.
+    pub fn check(&self, cells: &Cells, accepts: u16) -> Result<(), String> {
+        for at in 0..cells.distinct() {
+            let cell = cells.get(at);
+            if cell.tag >= 16 || accepts >> cell.tag & 1 == 0 {
+                return Err(format!("a value of tag {} does not fit here", cell.tag));
+            }
+            self.arena.cell(cell)?;
+        }
+        Ok(())
+    }
+
+    /// Stores cells into a column and marks their rows.
+    pub fn store(&mut self, table: usize, column: usize, rows: Rows, cells: Cells) -> Result<(), String> {
+        self.column(table, column)?;
+        let shape = self.plan.tables.get(table);
+        let accepts = shape.and_then(|shape| shape.accepts.get(column)).copied().unwrap_or(0);
+        self.check(&cells, accepts)?;
+        let found = self.table_mut(table)?;
+        let count = found.len();
+        let Some(target) = found.columns.get_mut(column) else {
+            return Ok(());
+        };
+        target.dirty.resize(count, false);
+        for (at, row) in rows.iter().enumerate() {
+            target.set(row, cells.get(at));
+            if let Some(dirty) = found.dirty.get_mut(row) {
+                *dirty = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks rows as changed.
+    pub fn touch(&mut self, table: usize, rows: Rows) -> Result<(), String> {
+        let found = self.table_mut(table)?;
+        for row in rows.iter() {
+            if let Some(dirty) = found.dirty.get_mut(row) {
+                *dirty = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks rows for removal.
+    pub fn drop_rows(&mut self, table: usize, mask: &[bool]) -> Result<(), String> {
+        let found = self.table_mut(table)?;
+        if mask.len() != found.len() {
+            return Err(format!("expected {} marks, got {}", found.len(), mask.len()));
+        }
+        if table == 0 {
+            return Err("the root cannot be dropped".into());
+        }
+        found.dropped.iter_mut().zip(mask).for_each(|(dropped, &mark)| *dropped |= mark);
+        Ok(())
+    }
+}

@@ -1,0 +1,672 @@
+//! Attribute maps of a table: for each row a run of slots in one array of entries, edited in place.
+//!
+//! Keys are codes of a dictionary of the map. A run that outgrows its capacity moves to the end of the array; the scan leaves
+//! [`SLACK`] free slots behind each run so that the first new keys of a row find room.
+
+use crate::arena::{same, Arena, Codes};
+use crate::schema::{tags, Values};
+use crate::values::{self, Cell, CellVec, Cells, Items};
+use crate::wire::{self, Stop};
+
+/// Free slots behind the entries of a scanned row.
+pub const SLACK: u32 = 2;
+
+/// The keys of a map: code to bytes and back.
+#[derive(Debug, Default)]
+pub struct Keys {
+    table: Codes,
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    /// The code that followed this code last time: rows of one kind repeat their keys in order, so that most keys are found by
+    /// one comparison. The last element is for the first key of a row.
+    next: Vec<u32>,
+    first: u32,
+}
+
+/// Stands for "no key before this one".
+pub const START: u32 = u32::MAX;
+
+impl Keys {
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The bytes of a key.
+    #[inline(always)]
+    pub fn get(&self, code: u32) -> &[u8] {
+        string(&self.bytes, &self.ends, code)
+    }
+
+    /// The code of a key in use.
+    pub fn find(&self, key: &[u8]) -> Option<u32> {
+        self.table.find(key, |code| self.get(code))
+    }
+
+    /// The code of a key, new or known.
+    pub fn code(&mut self, key: &[u8]) -> u32 {
+        let (code, new) = self.table.code(key, |code| string(&self.bytes, &self.ends, code));
+        if new {
+            self.bytes.extend_from_slice(key);
+            self.ends.push(self.bytes.len());
+            self.next.push(0);
+        }
+        code
+    }
+
+    /// The code of the key that follows `before` ([`START`] for a row's first key).
+    #[inline(always)]
+    pub fn code_after(&mut self, before: u32, key: &[u8]) -> u32 {
+        let guess = match self.next.get(before as usize) {
+            Some(&guess) => guess,
+            None => self.first,
+        };
+        if (guess as usize) < self.ends.len() && same(self.get(guess), key) {
+            return guess;
+        }
+        self.learn(before, key)
+    }
+
+    #[inline(never)]
+    fn learn(&mut self, before: u32, key: &[u8]) -> u32 {
+        let code = self.code(key);
+        match self.next.get_mut(before as usize) {
+            Some(next) => *next = code,
+            None => self.first = code,
+        }
+        code
+    }
+}
+
+#[inline(always)]
+fn string<'k>(bytes: &'k [u8], ends: &[usize], code: u32) -> &'k [u8] {
+    let code = code as usize;
+    let begin = if code == 0 { 0 } else { ends.get(code - 1).copied().unwrap_or(0) };
+    ends.get(code).and_then(|&end| bytes.get(begin..end)).unwrap_or_default()
+}
+
+/// Where an entry comes from and what became of it.
+pub mod flags {
+    /// It lies in the payload as `raw`.
+    pub const ORIGIN: u8 = 1;
+    /// Its value was changed: it is encoded again.
+    pub const CHANGED: u8 = 2;
+    /// It has unknown fields, which are kept.
+    pub const ODD: u8 = 4;
+}
+
+/// One entry; its key code is kept beside, in [`Map::codes`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Entry {
+    pub bits: i64,
+    pub len: u32,
+    /// Position and length of the whole field in the payload.
+    pub raw: u32,
+    pub raw_len: u32,
+    pub tag: u8,
+    pub flags: u8,
+}
+
+impl Entry {
+    /// The value.
+    #[inline(always)]
+    pub fn cell(&self) -> Cell {
+        Cell { bits: self.bits, len: self.len, tag: self.tag }
+    }
+
+    fn made(cell: Cell) -> Entry {
+        Entry { bits: cell.bits, len: cell.len, raw: 0, raw_len: 0, tag: cell.tag, flags: 0 }
+    }
+
+    #[inline(always)]
+    fn set(&mut self, cell: Cell) {
+        self.bits = cell.bits;
+        self.len = cell.len;
+        self.tag = cell.tag;
+        self.flags |= flags::CHANGED;
+    }
+
+    /// True when the payload still holds this entry as it is.
+    #[inline(always)]
+    pub fn untouched(&self) -> bool {
+        self.flags & (flags::ORIGIN | flags::CHANGED) == flags::ORIGIN
+    }
+}
+
+/// The slots of one row.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Run {
+    pub begin: u32,
+    pub count: u32,
+    pub room: u32,
+}
+
+/// The maps of all rows of a table for one map field.
+#[derive(Debug, Default)]
+pub struct Map {
+    pub runs: Vec<Run>,
+    pub codes: Vec<u32>,
+    pub entries: Vec<Entry>,
+    pub keys: Keys,
+    pub dirty: Vec<bool>,
+}
+
+/// Rows to work on.
+#[derive(Debug, Clone, Copy)]
+pub enum Rows<'a> {
+    All(usize),
+    Some(&'a [i32]),
+}
+
+impl<'a> Rows<'a> {
+    /// Checks the rows against the size of the table.
+    pub fn new(rows: Option<&'a [i32]>, count: usize) -> Result<Rows<'a>, String> {
+        let Some(rows) = rows else {
+            return Ok(Rows::All(count));
+        };
+        match rows.iter().find(|&&row| row < 0 || row as usize >= count) {
+            Some(row) => Err(format!("row {row} is not one of the table's {count}")),
+            None => Ok(Rows::Some(rows)),
+        }
+    }
+
+    /// How many.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        match self {
+            Rows::All(count) => *count,
+            Rows::Some(rows) => rows.len(),
+        }
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The row at a position.
+    #[inline(always)]
+    pub fn get(&self, at: usize) -> usize {
+        match self {
+            Rows::All(_) => at,
+            Rows::Some(rows) => rows.get(at).copied().unwrap_or(0) as usize,
+        }
+    }
+
+    /// All of them in order.
+    #[inline(always)]
+    pub fn iter(self) -> impl Iterator<Item = usize> + 'a {
+        (0..self.len()).map(move |at| self.get(at))
+    }
+}
+
+/// Entries of some rows, flat.
+#[derive(Debug, Default)]
+pub struct EntryVec {
+    pub owners: Vec<i32>,
+    pub codes: Vec<u32>,
+    pub slots: Vec<i32>,
+    pub cells: CellVec,
+}
+
+const FULL: &str = "too many map entries";
+
+impl Map {
+    /// Adds a scanned entry to the newest row.
+    #[inline(always)]
+    pub fn scanned(&mut self, row: usize, key: &[u8], entry: Entry) {
+        if self.runs.len() <= row {
+            self.open(row);
+        }
+        let len = self.codes.len();
+        let count = self.runs.last().map_or(0, |run| run.count);
+        let before = match self.codes.last() {
+            Some(&code) if count > 0 => code,
+            _ => START,
+        };
+        let code = self.keys.code_after(before, key);
+        self.codes.push(code);
+        self.entries.push(entry);
+        if let Some(run) = self.runs.last_mut() {
+            if count == 0 {
+                run.begin = len as u32;
+            }
+            run.count = count + 1;
+            run.room = count + 1;
+        }
+    }
+
+    #[inline]
+    fn open(&mut self, row: usize) {
+        self.close();
+        let run = Run { begin: self.codes.len() as u32, count: 0, room: 0 };
+        self.runs.resize(row + 1, run);
+    }
+
+    fn close(&mut self) {
+        if let Some(run) = self.runs.last_mut().filter(|run| run.count > 0) {
+            run.room += SLACK;
+            let len = self.codes.len() + SLACK as usize;
+            self.codes.resize(len, 0);
+            self.entries.resize(len, Entry::default());
+        }
+    }
+
+    /// Ends the scan of a table of so many rows.
+    pub fn finish(&mut self, rows: usize) {
+        if rows > self.runs.len() {
+            self.open(rows - 1);
+        }
+        self.close();
+        self.dirty = vec![false; rows];
+    }
+
+    #[inline(always)]
+    fn codes_of(&self, row: usize) -> (usize, &[u32]) {
+        let run = self.runs.get(row).copied().unwrap_or_default();
+        let begin = run.begin as usize;
+        (begin, self.codes.get(begin..begin + run.count as usize).unwrap_or_default())
+    }
+
+    /// Key codes and entries of a row, in order.
+    #[inline]
+    pub fn row(&self, row: usize) -> (&[u32], &[Entry]) {
+        let (begin, codes) = self.codes_of(row);
+        (codes, self.entries.get(begin..begin + codes.len()).unwrap_or_default())
+    }
+
+    #[inline(always)]
+    fn slot_of(&self, row: usize, code: u32) -> Option<usize> {
+        let (begin, codes) = self.codes_of(row);
+        codes.iter().position(|&found| found == code).map(|at| begin + at)
+    }
+
+    /// Number of entries of each row.
+    pub fn lengths(&self, rows: Rows) -> Vec<i64> {
+        rows.iter().map(|row| i64::from(self.runs.get(row).map_or(0, |run| run.count))).collect()
+    }
+
+    /// The first entry with a key, for each row.
+    pub fn get(&self, key: &[u8], rows: Rows) -> (CellVec, Vec<bool>) {
+        let count = rows.len();
+        let Some(code) = self.keys.find(key) else {
+            let cells = CellVec { tags: vec![0; count], bits: vec![0; count], lens: vec![0; count] };
+            return (cells, vec![false; count]);
+        };
+        let mut cells = CellVec::with_capacity(count);
+        let mut found = Vec::with_capacity(count);
+        for row in rows.iter() {
+            let entry = self.slot_of(row, code).and_then(|slot| self.entries.get(slot));
+            found.push(entry.is_some());
+            cells.push(entry.map_or(Cell::EMPTY, Entry::cell));
+        }
+        (cells, found)
+    }
+
+    /// Overwrites the first entry with a key or appends one.
+    pub fn set(&mut self, key: &[u8], rows: Rows, cells: Cells, touched: &mut [bool]) -> Result<(), String> {
+        let code = self.keys.code(key);
+        for (at, row) in rows.iter().enumerate() {
+            let cell = cells.get(at);
+            match self.slot_of(row, code) {
+                Some(slot) => {
+                    if let Some(entry) = self.entries.get_mut(slot) {
+                        entry.set(cell);
+                    }
+                }
+                None => self.append(row, code, Entry::made(cell))?,
+            }
+            self.mark(row, touched);
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn mark(&mut self, row: usize, touched: &mut [bool]) {
+        if let (Some(dirty), Some(touched)) = (self.dirty.get_mut(row), touched.get_mut(row)) {
+            *dirty = true;
+            *touched = true;
+        }
+    }
+
+    #[inline]
+    fn append(&mut self, row: usize, code: u32, entry: Entry) -> Result<(), String> {
+        let Some(run) = self.runs.get(row).copied() else {
+            return Ok(());
+        };
+        let run = if run.count < run.room { run } else { self.relocate(row, run.count + run.count / 2 + 4)? };
+        let slot = (run.begin + run.count) as usize;
+        if let (Some(code_at), Some(entry_at)) = (self.codes.get_mut(slot), self.entries.get_mut(slot)) {
+            *code_at = code;
+            *entry_at = entry;
+            self.runs[row].count += 1;
+        }
+        Ok(())
+    }
+
+    /// Moves a row to the end of the array with room for `room` entries.
+    #[inline(never)]
+    fn relocate(&mut self, row: usize, room: u32) -> Result<Run, String> {
+        let old = self.runs.get(row).copied().unwrap_or_default();
+        let begin = self.codes.len();
+        if begin + room as usize > i32::MAX as usize {
+            return Err(FULL.into());
+        }
+        let from = old.begin as usize..(old.begin + old.count) as usize;
+        self.codes.extend_from_within(from.clone());
+        self.entries.extend_from_within(from);
+        self.codes.resize(begin + room as usize, 0);
+        self.entries.resize(begin + room as usize, Entry::default());
+        let run = Run { begin: begin as u32, count: old.count, room };
+        self.runs[row] = run;
+        Ok(run)
+    }
+
+    /// Removes the first entry with a key; the last entry of the row moves into its place.
+    pub fn delete(&mut self, key: &[u8], rows: Rows, touched: &mut [bool]) {
+        let Some(code) = self.keys.find(key) else {
+            return;
+        };
+        for row in rows.iter() {
+            let Some(slot) = self.slot_of(row, code) else {
+                continue;
+            };
+            let run = &mut self.runs[row];
+            run.count -= 1;
+            let last = (run.begin + run.count) as usize;
+            self.codes[slot] = self.codes[last];
+            self.entries[slot] = self.entries[last];
+            self.mark(row, touched);
+        }
+    }
+
+    /// Keeps the entries whose key code is marked, in their order.
+    pub fn retain(&mut self, rows: Rows, keep: &[bool], touched: &mut [bool]) -> Result<(), String> {
+        if keep.len() != self.keys.len() {
+            return Err(format!("expected {} marks, one a key, got {}", self.keys.len(), keep.len()));
+        }
+        for row in rows.iter() {
+            let run = self.runs.get(row).copied().unwrap_or_default();
+            let (begin, end) = (run.begin as usize, (run.begin + run.count) as usize);
+            let mut kept = begin;
+            for slot in begin..end {
+                let code = self.codes[slot];
+                if keep.get(code as usize).copied().unwrap_or(false) {
+                    if kept != slot {
+                        self.codes[kept] = code;
+                        self.entries[kept] = self.entries[slot];
+                    }
+                    kept += 1;
+                }
+            }
+            if kept != end {
+                self.runs[row].count = (kept - begin) as u32;
+                self.mark(row, touched);
+            }
+        }
+        Ok(())
+    }
+
+    /// All entries of some rows in order.
+    pub fn all(&self, rows: Rows) -> EntryVec {
+        let total = rows.iter().map(|row| self.runs.get(row).map_or(0, |run| run.count as usize)).sum();
+        let mut out = EntryVec {
+            owners: Vec::with_capacity(total),
+            codes: Vec::with_capacity(total),
+            slots: Vec::with_capacity(total),
+            cells: CellVec::with_capacity(total),
+        };
+        for (at, row) in rows.iter().enumerate() {
+            let (begin, codes) = self.codes_of(row);
+            let (_, entries) = self.row(row);
+            out.owners.resize(out.owners.len() + codes.len(), at as i32);
+            out.codes.extend_from_slice(codes);
+            out.slots.extend(begin as i32..(begin + codes.len()) as i32);
+            entries.iter().for_each(|entry| out.cells.push(entry.cell()));
+        }
+        out
+    }
+
+    /// Overwrites the values of slots.
+    pub fn put_slots(&mut self, slots: &[i32], cells: Cells, touched: &mut [bool]) -> Result<(), String> {
+        let mut owners = Owners::default();
+        for (at, &slot) in slots.iter().enumerate() {
+            let slot = usize::try_from(slot).map_err(|_| "a negative slot")?;
+            let row = owners.find(&self.runs, slot).ok_or_else(|| format!("slot {slot} holds no entry"))?;
+            if let Some(entry) = self.entries.get_mut(slot) {
+                entry.set(cells.get(at));
+            }
+            self.mark(row, touched);
+        }
+        Ok(())
+    }
+
+    /// Replaces the contents of rows; `counts` says how many of the flat entries each row gets.
+    pub fn replace<P: AsRef<[u8]>>(
+        &mut self,
+        arena: &Arena<P>,
+        rows: Rows,
+        counts: &[i32],
+        keys: (&[i64], &[u32]),
+        cells: Cells,
+        touched: &mut [bool],
+    ) -> Result<(), String> {
+        let total: i64 = counts.iter().map(|&count| i64::from(count)).sum();
+        if counts.len() != rows.len() || counts.iter().any(|&count| count < 0) {
+            return Err("expected one count a row, none negative".into());
+        }
+        if keys.0.len() as i64 != total || keys.1.len() as i64 != total {
+            return Err(format!("expected {total} keys, got {} and {}", keys.0.len(), keys.1.len()));
+        }
+        for (&begin, &len) in keys.0.iter().zip(keys.1) {
+            arena.bytes(begin, len)?;
+        }
+        let mut at = 0;
+        for (row, &count) in rows.iter().zip(counts) {
+            let run = self.clear_for(row, count as u32)?;
+            let mut before = START;
+            for slot in run.begin as usize..run.begin as usize + count as usize {
+                before = self.keys.code_after(before, arena.bytes(keys.0[at], keys.1[at])?);
+                self.codes[slot] = before;
+                self.entries[slot] = Entry::made(cells.get(at));
+                at += 1;
+            }
+            self.runs[row].count = count as u32;
+            self.mark(row, touched);
+        }
+        Ok(())
+    }
+
+    /// Empties a row and gives it room.
+    fn clear_for(&mut self, row: usize, room: u32) -> Result<Run, String> {
+        let run = self.runs.get_mut(row).ok_or("no such row")?;
+        run.count = 0;
+        if run.room >= room {
+            return Ok(*run);
+        }
+        self.relocate(row, room)
+    }
+
+    /// The map of each row as a cell: an encoded KeyValueList at the end of the arena.
+    pub fn encode<P: AsRef<[u8]>>(
+        &self,
+        arena: &mut Arena<P>,
+        values: &Values,
+        rows: Rows,
+    ) -> Result<(Vec<i64>, Vec<u32>), String> {
+        let mut out = Vec::new();
+        let (mut bits, mut lens) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        let base = arena.end();
+        let number = u32::from(values.map_values);
+        for row in rows.iter() {
+            let begin = out.len();
+            let (codes, entries) = self.row(row);
+            for (&code, entry) in codes.iter().zip(entries) {
+                if entry.untouched() {
+                    let raw = arena.bytes(i64::from(entry.raw), entry.raw_len)?;
+                    let (_, body) = wire::tag(raw, 0, raw.len()).map_err(|_| "a damaged entry")?;
+                    wire::put_tag(&mut out, number, wire::LEN);
+                    out.extend_from_slice(raw.get(body..).unwrap_or_default());
+                } else {
+                    let cell = entry.cell();
+                    values::put_pair(&mut out, values, number, self.keys.get(code), cell, arena.cell(cell)?, None);
+                }
+            }
+            bits.push(base + begin as i64);
+            lens.push(u32::try_from(out.len() - begin).map_err(|_| FULL)?);
+        }
+        arena.extra.extend_from_slice(&out);
+        Ok((bits, lens))
+    }
+
+    /// Replaces the contents of rows by encoded KeyValueLists.
+    pub fn assign<P: AsRef<[u8]>>(
+        &mut self,
+        arena: &Arena<P>,
+        values: &Values,
+        rows: Rows,
+        maps: (&[i64], &[u32]),
+        touched: &mut [bool],
+    ) -> Result<(), String> {
+        let fits = |len: usize| len == rows.len() || len == 1;
+        if !fits(maps.0.len()) || maps.0.len() != maps.1.len() {
+            return Err(format!("expected {} maps or one, got {}", rows.len(), maps.0.len()));
+        }
+        let mut pairs: Vec<(&[u8], Cell)> = Vec::new();
+        for (at, row) in rows.iter().enumerate() {
+            if at == 0 || maps.0.len() > 1 {
+                pairs.clear();
+                decode_map(arena, values, maps.0[at], maps.1[at], |key, cell| pairs.push((key, cell)))?;
+            }
+            let run = self.clear_for(row, u32::try_from(pairs.len()).map_err(|_| FULL)?)?;
+            let mut before = START;
+            for (slot, &(key, cell)) in (run.begin as usize..).zip(&pairs) {
+                before = self.keys.code_after(before, key);
+                self.codes[slot] = before;
+                self.entries[slot] = Entry::made(cell);
+            }
+            self.runs[row].count = pairs.len() as u32;
+            self.mark(row, touched);
+        }
+        Ok(())
+    }
+}
+
+/// What a value that should be an encoded list or map is not.
+pub fn damaged(_: Stop) -> String {
+    "not an encoded list or map".into()
+}
+
+/// Reads an encoded KeyValueList.
+pub fn decode_map<'a, P: AsRef<[u8]>>(
+    arena: &'a Arena<P>,
+    values: &Values,
+    begin: i64,
+    len: u32,
+    mut each: impl FnMut(&'a [u8], Cell),
+) -> Result<(), String> {
+    let data = arena.bytes(begin, len)?;
+    for item in Items::new(data, values.map_values) {
+        let (from, to) = item.map_err(damaged)?;
+        let pair = values::key_value(values, data, from, to).map_err(damaged)?;
+        let (cell, _) = values::any_value(values, data, pair.value.0, pair.value.1, begin).map_err(damaged)?;
+        each(data.get(pair.key.0..pair.key.1).unwrap_or_default(), cell);
+    }
+    Ok(())
+}
+
+/// Finds the row of a slot. Slots mostly come in the order of the rows, so that the next row is tried first; rows that moved are
+/// found in a sorted list made when first needed.
+#[derive(Default)]
+struct Owners {
+    row: usize,
+    sorted: Option<Vec<(u32, u32)>>,
+}
+
+impl Owners {
+    fn find(&mut self, runs: &[Run], slot: usize) -> Option<usize> {
+        let holds =
+            |row: usize| runs.get(row).is_some_and(|run| slot.wrapping_sub(run.begin as usize) < run.count as usize);
+        for row in self.row..self.row + 4 {
+            if holds(row) {
+                self.row = row;
+                return Some(row);
+            }
+        }
+        let sorted = self.sorted.get_or_insert_with(|| {
+            let live = runs.iter().zip(0u32..).filter(|(run, _)| run.count > 0);
+            let mut sorted: Vec<(u32, u32)> = live.map(|(run, row)| (run.begin, row)).collect();
+            sorted.sort_unstable();
+            sorted
+        });
+        let after = sorted.partition_point(|&(begin, _)| begin as usize <= slot);
+        let row = sorted.get(after.checked_sub(1)?)?.1 as usize;
+        self.row = row;
+        holds(row).then_some(row)
+    }
+}
+
+/// One step into a list or map.
+#[derive(Debug, Clone, Copy)]
+pub enum Step<'a> {
+    Key(&'a [u8]),
+    Index(i64),
+}
+
+/// Why a step failed, see `child`.
+pub mod step_errors {
+    pub const NONE: u8 = 0;
+    pub const NOT_INDEXABLE: u8 = 1;
+    pub const OUT_OF_RANGE: u8 = 2;
+}
+
+/// Looks an element up in a cell.
+pub fn child<P: AsRef<[u8]>>(arena: &Arena<P>, values: &Values, cell: Cell, step: Step) -> Result<(Cell, u8), String> {
+    match (step, cell.tag) {
+        (Step::Key(key), tags::MAP) => {
+            let data = arena.cell(cell)?;
+            for item in Items::new(data, values.map_values) {
+                let (from, to) = item.map_err(damaged)?;
+                let pair = values::key_value(values, data, from, to).map_err(damaged)?;
+                if data.get(pair.key.0..pair.key.1) == Some(key) {
+                    let value = values::any_value(values, data, pair.value.0, pair.value.1, cell.bits);
+                    return Ok((value.map_err(damaged)?.0, step_errors::NONE));
+                }
+            }
+            Ok((Cell::EMPTY, step_errors::NONE))
+        }
+        (Step::Index(index), tags::LIST) => {
+            let data = arena.cell(cell)?;
+            let mut items = Items::new(data, values.array_values);
+            match usize::try_from(index).ok().and_then(|index| items.nth(index)) {
+                Some(item) => {
+                    let (from, to) = item.map_err(damaged)?;
+                    let value = values::any_value(values, data, from, to, cell.bits).map_err(damaged)?;
+                    Ok((value.0, step_errors::NONE))
+                }
+                None => Ok((Cell::EMPTY, step_errors::OUT_OF_RANGE)),
+            }
+        }
+        _ => Ok((Cell::EMPTY, step_errors::NOT_INDEXABLE)),
+    }
+}
+
+/// Number of elements of a list or map cell, -1 for other cells.
+pub fn child_count<P: AsRef<[u8]>>(arena: &Arena<P>, values: &Values, cell: Cell) -> Result<i64, String> {
+    let number = match cell.tag {
+        tags::LIST => values.array_values,
+        tags::MAP => values.map_values,
+        _ => return Ok(-1),
+    };
+    let mut count = 0;
+    for item in Items::new(arena.cell(cell)?, number) {
+        item.map_err(damaged)?;
+        count += 1;
+    }
+    Ok(count)
+}

@@ -1,0 +1,487 @@
+//! Edited tables to bytes: the payload again, with the changed rows rewritten and everything else copied as it came.
+//!
+//! The result is first a rope of segments of the payload, of the arena and of a scratch buffer; lengths of parents are known once
+//! their bodies are, so that nothing is moved and every byte is copied once, into memory of the right size.
+
+use crate::arena::Arena;
+use crate::batch::{Batch, Table};
+use crate::maps::{flags, Map};
+use crate::schema::{tags, types, Action, Node, Slot, Values};
+use crate::values::{self, Cell};
+use crate::wire;
+
+/// A piece of the result: an address (see [`Rope`]) and a length.
+#[derive(Debug, Clone, Copy, Default)]
+struct Segment {
+    address: u64,
+    len: u32,
+}
+
+/// Addresses from here on lie in the added part of the arena, and in the scratch buffer.
+const EXTRA: u64 = 1 << 62;
+const SCRATCH: u64 = 2 << 62;
+
+/// Values longer than this are not copied through the scratch buffer.
+const LONG: usize = 256;
+
+/// The result as a list of pieces.
+#[derive(Debug, Default)]
+pub struct Rope {
+    segments: Vec<Segment>,
+    scratch: Vec<u8>,
+    len: u64,
+}
+
+impl Rope {
+    /// Length of the result in bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// True for no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    #[inline(always)]
+    fn push(&mut self, address: u64, len: usize) {
+        if len == 0 {
+            return;
+        }
+        self.len += len as u64;
+        if let Some(last) = self.segments.last_mut() {
+            let joined = u64::from(last.len) + len as u64;
+            if last.address + u64::from(last.len) == address && joined <= u64::from(u32::MAX) {
+                last.len = joined as u32;
+                return;
+            }
+        }
+        self.segments.push(Segment { address, len: len as u32 });
+    }
+
+    /// Adds a range of the payload.
+    #[inline(always)]
+    fn copy(&mut self, from: usize, to: usize) {
+        self.push(from as u64, to.saturating_sub(from));
+    }
+
+    /// Adds what `write` appends to the scratch buffer.
+    #[inline(always)]
+    fn write(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let begin = self.scratch.len();
+        write(&mut self.scratch);
+        self.push(SCRATCH + begin as u64, self.scratch.len() - begin);
+    }
+
+    /// Adds what a view holds.
+    fn view<P: AsRef<[u8]>>(&mut self, arena: &Arena<P>, cell: Cell) -> Result<(), String> {
+        let bytes = arena.cell(cell)?;
+        if bytes.len() <= LONG {
+            self.write(|out| out.extend_from_slice(bytes));
+            return Ok(());
+        }
+        let payload = arena.payload.as_ref().len() as u64;
+        let begin = cell.bits as u64;
+        let inside = begin + u64::from(cell.len) <= payload;
+        self.push(if inside { begin } else { EXTRA + begin - payload }, bytes.len());
+        Ok(())
+    }
+
+    /// Keeps a place for the header of a message whose body follows.
+    fn open(&mut self) -> (usize, u64) {
+        self.segments.push(Segment { address: u64::MAX, len: 0 });
+        (self.segments.len() - 1, self.len)
+    }
+
+    /// Writes the header of the message whose body has just ended.
+    fn close(&mut self, (place, before): (usize, u64), number: u32) {
+        let body = self.len - before;
+        let begin = self.scratch.len();
+        wire::put_tag(&mut self.scratch, number, wire::LEN);
+        wire::put_varint(&mut self.scratch, body);
+        let len = self.scratch.len() - begin;
+        if let Some(segment) = self.segments.get_mut(place) {
+            *segment = Segment { address: SCRATCH + begin as u64, len: len as u32 };
+        }
+        self.len += len as u64;
+    }
+
+    /// Hands out the pieces in order.
+    pub fn pieces<'s, P: AsRef<[u8]>>(&'s self, arena: &'s Arena<P>) -> impl Iterator<Item = &'s [u8]> + 's {
+        self.segments.iter().map(move |segment| {
+            let (bytes, begin) = match segment.address {
+                address @ SCRATCH.. => (self.scratch.as_slice(), address - SCRATCH),
+                address @ EXTRA..SCRATCH => (arena.extra.as_slice(), address - EXTRA),
+                address => (arena.payload.as_ref(), address),
+            };
+            let begin = begin as usize;
+            bytes.get(begin..begin + segment.len as usize).unwrap_or_default()
+        })
+    }
+}
+
+/// Which fields of a node may differ from the payload in some row, and which rows are rewritten.
+struct Patcher<'a, P> {
+    batch: &'a Batch<P>,
+    values: Option<Values>,
+    /// By table, rows that are rewritten or removed, or have such rows below them.
+    needed: Vec<Vec<bool>>,
+    /// By node, for each slot whether it is active.
+    active: Vec<Vec<bool>>,
+    /// By table, the first row that the walk has not passed yet.
+    cursors: Vec<usize>,
+    rope: Rope,
+}
+
+/// The patched payload as a rope; `None` if nothing changed.
+pub fn patch<P: AsRef<[u8]>>(batch: &Batch<P>) -> Result<Option<Rope>, String> {
+    let needed = needed_rows(batch);
+    if !needed.first().and_then(|root| root.first()).copied().unwrap_or(false) {
+        return Ok(None);
+    }
+    let active = active_slots(batch, &needed);
+    let cursors = vec![0; batch.tables.len()];
+    let mut patcher = Patcher { batch, values: batch.schema.values, needed, active, cursors, rope: Rope::default() };
+    patcher.message(0, 0, 0, batch.arena.payload.as_ref().len())?;
+    if patcher.rope.len > wire::MAX_PAYLOAD as u64 {
+        return Err("the result is larger than 2 GiB".into());
+    }
+    Ok(Some(patcher.rope))
+}
+
+fn needed_rows<P: AsRef<[u8]>>(batch: &Batch<P>) -> Vec<Vec<bool>> {
+    let either = |table: &Table| table.dirty.iter().zip(&table.dropped).map(|(&a, &b)| a | b).collect();
+    let mut needed: Vec<Vec<bool>> = batch.tables.iter().map(either).collect();
+    for &table in batch.plan.order.iter().rev() {
+        let table = table as usize;
+        let Some(parent) = batch.plan.tables.get(table).and_then(|shape| shape.parent) else {
+            continue;
+        };
+        let (Some(child), Some(rows)) = (needed.get_mut(table).map(std::mem::take), batch.tables.get(table)) else {
+            continue;
+        };
+        if let Some(above) = needed.get_mut(parent as usize) {
+            for (&row, &need) in rows.parents.iter().zip(&child) {
+                if let (true, Some(above)) = (need, above.get_mut(row as usize)) {
+                    *above = true;
+                }
+            }
+        }
+        needed[table] = child;
+    }
+    needed
+}
+
+fn active_slots<P: AsRef<[u8]>>(batch: &Batch<P>, needed: &[Vec<bool>]) -> Vec<Vec<bool>> {
+    let any_needed: Vec<bool> = needed.iter().map(|rows| rows.contains(&true)).collect();
+    let table_needed = |table: u32| any_needed.get(table as usize).copied().unwrap_or(false);
+    batch
+        .plan
+        .nodes
+        .iter()
+        .map(|node| {
+            let Some(table) = batch.tables.get(node.table as usize) else {
+                return Vec::new();
+            };
+            let column = |id: u32| table.columns.get(id as usize).is_some_and(|column| !column.dirty.is_empty());
+            let map = |id: u32| table.maps.get(id as usize).is_some_and(|map| map.dirty.contains(&true));
+            let slot_active = |slot: &Slot| match slot.action {
+                Action::Pass => false,
+                Action::Column { column: id } | Action::Any { column: id } => column(id),
+                Action::Entries { map: id } => map(id),
+                Action::Rows { table, .. } => table_needed(table),
+                Action::Inline { node, presence } => {
+                    presence.is_some_and(column)
+                        || batch.plan.nodes.get(node as usize).is_some_and(|below: &Node| {
+                            below.columns.iter().any(|&id| column(id))
+                                || below.maps.iter().any(|&id| map(id))
+                                || below.tables.iter().any(|&id| table_needed(id))
+                        })
+                }
+            };
+            node.slots.iter().map(slot_active).collect()
+        })
+        .collect()
+}
+
+impl<'a, P: AsRef<[u8]>> Patcher<'a, P> {
+    /// Rewrites the body of a message of a needed row.
+    fn message(&mut self, node_id: u32, row: usize, mut pos: usize, end: usize) -> Result<(), String> {
+        let batch = self.batch;
+        let Some(node) = batch.plan.nodes.get(node_id as usize) else {
+            return Ok(());
+        };
+        let Some(table) = batch.tables.get(node.table as usize) else {
+            return Ok(());
+        };
+        let data = batch.arena.payload.as_ref();
+        let broken = |_| "the payload changed under the batch".to_owned();
+        let mut done = [0u64; 4];
+        let mut kept = pos;
+        while pos < end {
+            let at = pos;
+            let (tag, next) = wire::tag(data, pos, end).map_err(broken)?;
+            let wire_type = (tag & 7) as u8;
+            pos = wire::skip(data, wire_type, at, next, end).map_err(broken)?;
+            let slot = node.by_tag(tag).or_else(|| node.by_number(tag >> 3)).filter(|slot| slot.wire == wire_type);
+            let Some(slot) = slot else {
+                continue;
+            };
+            let index = (slot as *const Slot as usize - node.slots.as_ptr() as usize) / size_of::<Slot>();
+            if !self.is_active(node_id, index) || !self.differs(table, slot, row, at) {
+                continue;
+            }
+            self.rope.copy(kept, at);
+            kept = pos;
+            if let Action::Rows { table: child, node } = slot.action {
+                self.child_row(child, node, slot.number, next, pos)?;
+                continue;
+            }
+            let (word, bit) = (index / 64, 1u64 << (index % 64));
+            if done[word] & bit == 0 {
+                done[word] |= bit;
+                let body = match wire_type {
+                    wire::LEN => wire::length(data, next, end).map_err(broken)?,
+                    _ => (next, pos),
+                };
+                self.replace(table, slot, row, Some(body))?;
+            }
+        }
+        self.rope.copy(kept, end);
+        for (index, slot) in node.slots.iter().enumerate() {
+            let rows = matches!(slot.action, Action::Rows { .. });
+            let written = done[index / 64] >> (index % 64) & 1 == 1;
+            if !rows && !written && self.is_active(node_id, index) && self.differs(table, slot, row, end) {
+                self.replace(table, slot, row, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn is_active(&self, node: u32, slot: usize) -> bool {
+        self.active.get(node as usize).and_then(|slots| slots.get(slot)).copied().unwrap_or(false)
+    }
+
+    /// True when the field of this row, met at this position, is not simply copied.
+    #[inline]
+    fn differs(&mut self, table: &Table, slot: &Slot, row: usize, at: usize) -> bool {
+        match slot.action {
+            Action::Pass => false,
+            Action::Column { column } | Action::Any { column } => {
+                table.columns.get(column as usize).is_some_and(|column| column.is_dirty(row))
+            }
+            Action::Entries { map } => {
+                table.maps.get(map as usize).and_then(|map| map.dirty.get(row)).copied().unwrap_or(false)
+            }
+            Action::Inline { .. } => true,
+            Action::Rows { table: child, .. } => {
+                let child = child as usize;
+                self.seek(child, at);
+                self.needed.get(child).and_then(|rows| rows.get(self.cursors[child])).copied().unwrap_or(false)
+            }
+        }
+    }
+
+    /// Moves a table's cursor to the first row at or behind a position; rows skipped with their parents are passed in leaps.
+    #[inline]
+    fn seek(&mut self, table: usize, at: usize) {
+        let (Some(cursor), Some(rows)) = (self.cursors.get_mut(table), self.batch.tables.get(table)) else {
+            return;
+        };
+        let starts = &rows.starts;
+        let before = |row: usize| starts.get(row).is_some_and(|&start| (start as usize) < at);
+        let mut leap = 1;
+        while before(*cursor + leap) {
+            *cursor += leap;
+            leap *= 2;
+        }
+        while leap > 0 {
+            while before(*cursor + leap - 1) {
+                *cursor += leap;
+            }
+            leap /= 2;
+        }
+    }
+
+    fn child_row(&mut self, table: u32, node: u32, number: u32, next: usize, end: usize) -> Result<(), String> {
+        let row = self.cursors[table as usize];
+        let Some(rows) = self.batch.tables.get(table as usize) else {
+            return Ok(());
+        };
+        if rows.dropped.get(row).copied().unwrap_or(false) {
+            return Ok(());
+        }
+        let body = rows.bodies.get(row).map_or(next, |&body| body as usize);
+        let header = self.rope.open();
+        self.message(node, row, body, end)?;
+        self.rope.close(header, number);
+        Ok(())
+    }
+
+    /// Writes a field from the tables; `body` is what the payload has there.
+    fn replace(&mut self, table: &Table, slot: &Slot, row: usize, body: Option<(usize, usize)>) -> Result<(), String> {
+        match slot.action {
+            Action::Column { column } => {
+                let cell = table.columns.get(column as usize).map_or(Cell::EMPTY, |column| column.get(row));
+                self.scalar(slot, cell)
+            }
+            Action::Any { column } => {
+                let cell = table.columns.get(column as usize).map_or(Cell::EMPTY, |column| column.get(row));
+                self.any(slot, cell, body)
+            }
+            Action::Entries { map } => match table.maps.get(map as usize) {
+                Some(map) => self.entries(slot, map, row),
+                None => Ok(()),
+            },
+            Action::Inline { node, presence } => self.inline(table, slot, node, presence, row, body),
+            Action::Pass | Action::Rows { .. } => Ok(()),
+        }
+    }
+
+    fn inline(
+        &mut self,
+        table: &Table,
+        slot: &Slot,
+        node: u32,
+        presence: Option<u32>,
+        row: usize,
+        body: Option<(usize, usize)>,
+    ) -> Result<(), String> {
+        let stored = presence.and_then(|id| table.columns.get(id as usize)).filter(|column| column.is_dirty(row));
+        let wanted = stored.map(|column| column.get(row) == Cell::scalar(tags::BOOL, 1));
+        if wanted == Some(false) || (body.is_none() && wanted.is_none() && !self.has_content(table, node, row)) {
+            return Ok(());
+        }
+        let (begin, end) = body.unwrap_or((0, 0));
+        let header = self.rope.open();
+        self.message(node, row, begin, end)?;
+        self.rope.close(header, slot.number);
+        Ok(())
+    }
+
+    /// True when a submessage that the payload lacks has got something to hold.
+    fn has_content(&self, table: &Table, node: u32, row: usize) -> bool {
+        let Some(node) = self.batch.plan.nodes.get(node as usize) else {
+            return false;
+        };
+        let column = |&id: &u32| {
+            let column = table.columns.get(id as usize);
+            column.is_some_and(|column| column.is_dirty(row) && column.get(row).tag != tags::EMPTY)
+        };
+        let map =
+            |&id: &u32| table.maps.get(id as usize).is_some_and(|map| map.dirty[row] && !map.row(row).0.is_empty());
+        node.columns.iter().any(column) || node.maps.iter().any(map)
+    }
+
+    fn scalar(&mut self, slot: &Slot, cell: Cell) -> Result<(), String> {
+        let bits = cell.bits as u64;
+        let zero = match cell.tag {
+            tags::EMPTY => return Ok(()),
+            tags::STRING | tags::BYTES => cell.len == 0,
+            _ => bits == 0,
+        };
+        if zero && !slot.explicit {
+            return Ok(());
+        }
+        let wrong = || Err(format!("a value of tag {} does not fit into field {}", cell.tag, slot.number));
+        let number = slot.number;
+        let put_varint = |rope: &mut Rope, value: u64| {
+            rope.write(|out| {
+                wire::put_tag(out, number, wire::VARINT);
+                wire::put_varint(out, value);
+            });
+        };
+        let put_fixed = |rope: &mut Rope, wire_type: u8, bytes: &[u8]| {
+            rope.write(|out| {
+                wire::put_tag(out, number, wire_type);
+                out.extend_from_slice(bytes);
+            });
+        };
+        let rope = &mut self.rope;
+        match (slot.field_type, cell.tag) {
+            (types::STRING, tags::STRING) | (types::BYTES, tags::BYTES) => {
+                rope.write(|out| {
+                    wire::put_tag(out, number, wire::LEN);
+                    wire::put_varint(out, u64::from(cell.len));
+                });
+                rope.view(&self.batch.arena, cell)?;
+            }
+            (types::DOUBLE, tags::DOUBLE) => put_fixed(rope, wire::FIXED64, &bits.to_le_bytes()),
+            (types::FLOAT, tags::DOUBLE) => {
+                put_fixed(rope, wire::FIXED32, &(f64::from_bits(bits) as f32).to_le_bytes());
+            }
+            (types::BOOL, tags::BOOL) => put_varint(rope, u64::from(bits != 0)),
+            (types::FIXED64 | types::SFIXED64, tags::INT) => put_fixed(rope, wire::FIXED64, &bits.to_le_bytes()),
+            (types::FIXED32 | types::SFIXED32, tags::INT) => {
+                put_fixed(rope, wire::FIXED32, &(bits as u32).to_le_bytes());
+            }
+            (types::INT32 | types::ENUM, tags::INT) => put_varint(rope, i64::from(bits as i32) as u64),
+            (types::UINT32, tags::INT) => put_varint(rope, u64::from(bits as u32)),
+            (types::SINT32, tags::INT) => {
+                let value = bits as i32;
+                put_varint(rope, u64::from((value << 1 ^ value >> 31) as u32));
+            }
+            (types::SINT64, tags::INT) => put_varint(rope, (cell.bits << 1 ^ cell.bits >> 63) as u64),
+            (types::INT64 | types::UINT64, tags::INT) => put_varint(rope, bits),
+            _ => return wrong(),
+        }
+        Ok(())
+    }
+
+    fn any(&mut self, slot: &Slot, cell: Cell, body: Option<(usize, usize)>) -> Result<(), String> {
+        let Some(values) = self.values.filter(|_| cell.tag != tags::EMPTY) else {
+            return Ok(());
+        };
+        let batch = self.batch;
+        let mut unknown = Vec::new();
+        if let Some((begin, end)) = body {
+            let old = batch.arena.payload.as_ref().get(begin..end).unwrap_or_default();
+            values::unknown_of_value(&values, old, &mut unknown).map_err(|_| "the payload changed under the batch")?;
+        }
+        let bytes = batch.arena.cell(cell)?;
+        self.rope.write(|out| {
+            wire::put_tag(out, slot.number, wire::LEN);
+            wire::put_varint(out, (values::any_len(cell) + unknown.len()) as u64);
+            values::put_any(out, &values, cell, bytes);
+            out.extend_from_slice(&unknown);
+        });
+        Ok(())
+    }
+
+    /// Writes all entries of a changed map where its first entry was.
+    fn entries(&mut self, slot: &Slot, map: &Map, row: usize) -> Result<(), String> {
+        let Some(values) = self.values else {
+            return Ok(());
+        };
+        let batch = self.batch;
+        let (codes, entries) = map.row(row);
+        for (&code, entry) in codes.iter().zip(entries) {
+            if entry.untouched() {
+                self.rope.copy(entry.raw as usize, entry.raw as usize + entry.raw_len as usize);
+                continue;
+            }
+            let cell = entry.cell();
+            let bytes = batch.arena.cell(cell)?;
+            let unknown = if entry.flags & flags::ODD == 0 {
+                None
+            } else {
+                Some(self.unknown(&values, entry.raw, entry.raw_len)?)
+            };
+            let key = map.keys.get(code);
+            self.rope.write(|out| values::put_pair(out, &values, slot.number, key, cell, bytes, unknown.as_ref()));
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn unknown(&self, values: &Values, raw: u32, raw_len: u32) -> Result<values::Unknown, String> {
+        let field = self.batch.arena.bytes(i64::from(raw), raw_len)?;
+        let parse = || {
+            let (_, next) = wire::tag(field, 0, field.len())?;
+            let (begin, end) = wire::length(field, next, field.len())?;
+            values::unknown_of_pair(values, field.get(begin..end).unwrap_or_default())
+        };
+        parse().map_err(|_: wire::Stop| "the payload changed under the batch".into())
+    }
+}

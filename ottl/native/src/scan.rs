@@ -1,0 +1,391 @@
+//! Payload to tables: one pass that extracts what the plan names and checks everything else for well-formedness.
+
+use std::sync::Arc;
+
+use crate::arena::Arena;
+use crate::batch::{Batch, Column, Table};
+use crate::maps::{flags, Entry, Map};
+use crate::schema::{tags, types, Action, Look, Plan, Schema, Slot, Values};
+use crate::values::{any_value, key_value, Cell};
+use crate::wire::{self, fault, Fault, Stop};
+
+/// Limits of one scan.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub messages: usize,
+    /// Messages below the root.
+    pub depth: usize,
+}
+
+/// Deepest nesting that may be asked for; the walk is recursive.
+pub const MAX_DEPTH: usize = 1000;
+
+/// Well-formedness of messages that no plan looks into.
+struct Walk<'a> {
+    schema: &'a Schema,
+    values: Option<Values>,
+    data: &'a [u8],
+    left: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// Counts a submessage; the depth left inside it.
+    #[inline(always)]
+    fn enter(&mut self, depth: usize, at: usize) -> Result<usize, Stop> {
+        if depth == 0 {
+            return Err(fault(Fault::Depth, at));
+        }
+        if self.left == 0 {
+            return Err(fault(Fault::Messages, at));
+        }
+        self.left -= 1;
+        Ok(depth - 1)
+    }
+
+    /// Checks a message and all below it, as deep as protobuf's parser looks.
+    fn message(&mut self, message: u32, mut pos: usize, end: usize, depth: usize) -> Result<(), Stop> {
+        let schema = self.schema;
+        let Some(descriptor) = schema.messages.get(message as usize) else {
+            return Ok(());
+        };
+        while pos < end {
+            let at = pos;
+            let (tag, next) = wire::tag(self.data, pos, end)?;
+            let look = match descriptor.looks.get(tag as usize) {
+                Some(0) => None,
+                Some(_) => descriptor.field(tag >> 3).and_then(|field| field.look()),
+                None if (tag & 7) as u8 == wire::LEN => descriptor.field(tag >> 3).and_then(|field| field.look()),
+                None => None,
+            };
+            match look {
+                None => pos = wire::skip(self.data, (tag & 7) as u8, at, next, end)?,
+                Some(look) => {
+                    let (begin, stop) = wire::length(self.data, next, end)?;
+                    self.look(look, begin, stop, at, depth)?;
+                    pos = stop;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the inside of a length-delimited value.
+    #[inline]
+    fn look(&mut self, look: Look, begin: usize, end: usize, at: usize, depth: usize) -> Result<(), Stop> {
+        match look {
+            Look::Message(message) => {
+                let depth = self.enter(depth, at)?;
+                self.message(message, begin, end, depth)
+            }
+            Look::Packed(wire::VARINT) => {
+                let mut pos = begin;
+                while pos < end {
+                    pos = wire::varint(self.data, pos, end)?.1;
+                }
+                Ok(())
+            }
+            Look::Packed(wire_type) => {
+                let size = if wire_type == wire::FIXED64 { 8 } else { 4 };
+                if (end - begin) % size == 0 {
+                    return Ok(());
+                }
+                Err(fault(Fault::Packed, begin))
+            }
+        }
+    }
+
+    /// Reads an AnyValue; lists and maps are walked to the end and must be regular.
+    #[inline]
+    fn any(&mut self, values: &Values, begin: usize, end: usize, depth: usize) -> Result<(Cell, bool), Stop> {
+        let (cell, odd) = any_value(values, self.data, begin, end, 0)?;
+        if cell.tag == tags::LIST || cell.tag == tags::MAP {
+            let begin = cell.bits as usize;
+            let depth = self.enter(depth, begin)?;
+            self.items(values, cell.tag == tags::MAP, begin, begin + cell.len as usize, depth)?;
+        }
+        Ok((cell, odd))
+    }
+
+    fn items(&mut self, values: &Values, map: bool, mut pos: usize, end: usize, depth: usize) -> Result<(), Stop> {
+        let number = u32::from(if map { values.map_values } else { values.array_values });
+        while pos < end {
+            let at = pos;
+            let (tag, next) = wire::tag(self.data, pos, end)?;
+            if tag >> 3 != number {
+                pos = wire::skip(self.data, (tag & 7) as u8, at, next, end)?;
+                continue;
+            }
+            if (tag & 7) as u8 != wire::LEN {
+                return Err(Stop::Irregular);
+            }
+            let (begin, stop) = wire::length(self.data, next, end)?;
+            pos = stop;
+            let depth = self.enter(depth, at)?;
+            if map {
+                self.pair(values, begin, stop, depth)?;
+            } else {
+                self.any(values, begin, stop, depth)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a KeyValue.
+    #[inline(always)]
+    fn pair(
+        &mut self,
+        values: &Values,
+        begin: usize,
+        end: usize,
+        depth: usize,
+    ) -> Result<(&'a [u8], Cell, bool), Stop> {
+        let pair = key_value(values, self.data, begin, end)?;
+        let (cell, odd) = if pair.has_value {
+            let depth = self.enter(depth, begin)?;
+            self.any(values, pair.value.0, pair.value.1, depth)?
+        } else {
+            (Cell::EMPTY, false)
+        };
+        let data = self.data;
+        let key = data.get(pair.key.0..pair.key.1).unwrap_or_default();
+        Ok((key, cell, odd | pair.odd))
+    }
+}
+
+struct Scanner<'a> {
+    walk: Walk<'a>,
+    plan: &'a Plan,
+    tables: Vec<Table>,
+}
+
+/// Where the scan stands: which row of which table, and how deep it may still go.
+#[derive(Clone, Copy)]
+struct Place {
+    node: u32,
+    row: usize,
+    depth: usize,
+}
+
+impl Scanner<'_> {
+    fn visit(&mut self, place: Place, mut pos: usize, end: usize) -> Result<(), Stop> {
+        let plan = self.plan;
+        let Some(node) = plan.nodes.get(place.node as usize) else {
+            return Ok(());
+        };
+        let table = node.table as usize;
+        let data = self.walk.data;
+        let mut seen = 0u64;
+        while pos < end {
+            let at = pos;
+            let (tag, next) = wire::tag(data, pos, end)?;
+            let wire_type = (tag & 7) as u8;
+            let Some(slot) = node.by_tag(tag) else {
+                pos = self.other(node.by_number(tag >> 3), wire_type, at, next, end, place, &mut seen)?;
+                continue;
+            };
+            if slot.bit | slot.conflict != 0 {
+                if seen & slot.conflict != 0 {
+                    return Err(Stop::Irregular);
+                }
+                seen |= slot.bit;
+            }
+            pos = self.field(slot, table, at, next, end, place)?;
+        }
+        Ok(())
+    }
+
+    /// A field whose tag is long, unknown or of another wire type.
+    #[inline(never)]
+    #[allow(clippy::too_many_arguments)]
+    fn other(
+        &mut self,
+        slot: Option<&Slot>,
+        wire_type: u8,
+        at: usize,
+        next: usize,
+        end: usize,
+        place: Place,
+        seen: &mut u64,
+    ) -> Result<usize, Stop> {
+        let data = self.walk.data;
+        let Some(slot) = slot else {
+            return wire::skip(data, wire_type, at, next, end);
+        };
+        if slot.wire == wire_type {
+            if *seen & slot.conflict != 0 {
+                return Err(Stop::Irregular);
+            }
+            *seen |= slot.bit;
+            let table = self.plan.nodes.get(place.node as usize).map_or(0, |node| node.table as usize);
+            return self.field(slot, table, at, next, end, place);
+        }
+        if wire_type == wire::LEN {
+            if let Some(look) = slot.look {
+                let (begin, stop) = wire::length(data, next, end)?;
+                self.walk.look(look, begin, stop, at, place.depth)?;
+                return Ok(stop);
+            }
+        }
+        let next = wire::skip(data, wire_type, at, next, end)?;
+        if slot.action == Action::Pass {
+            Ok(next)
+        } else {
+            Err(Stop::Irregular)
+        }
+    }
+
+    /// A known field of the right wire type; the position behind it.
+    #[inline(always)]
+    fn field(
+        &mut self,
+        slot: &Slot,
+        table: usize,
+        at: usize,
+        next: usize,
+        end: usize,
+        place: Place,
+    ) -> Result<usize, Stop> {
+        let data = self.walk.data;
+        match slot.action {
+            Action::Pass => {
+                if let (Some(Look::Message(message)), wire::LEN) = (slot.look, slot.wire) {
+                    let (begin, stop) = wire::length(data, next, end)?;
+                    let depth = self.walk.enter(place.depth, at)?;
+                    self.walk.message(message, begin, stop, depth)?;
+                    return Ok(stop);
+                }
+                wire::skip(data, slot.wire, at, next, end)
+            }
+            Action::Column { column } => {
+                let (cell, next) = scalar(slot.field_type, data, next, end)?;
+                if let Some(column) = self.column(table, column) {
+                    column.scanned(place.row, cell);
+                }
+                Ok(next)
+            }
+            Action::Entries { map } => {
+                let (begin, stop) = wire::length(data, next, end)?;
+                let Some(values) = self.walk.values else {
+                    return Ok(stop);
+                };
+                let depth = self.walk.enter(place.depth, at)?;
+                let (key, cell, odd) = self.walk.pair(&values, begin, stop, depth)?;
+                let entry = Entry {
+                    bits: cell.bits,
+                    len: cell.len,
+                    raw: at as u32,
+                    raw_len: (stop - at) as u32,
+                    tag: cell.tag,
+                    flags: flags::ORIGIN | if odd { flags::ODD } else { 0 },
+                };
+                if let Some(map) = self.tables.get_mut(table).and_then(|table| table.maps.get_mut(map as usize)) {
+                    map.scanned(place.row, key, entry);
+                }
+                Ok(stop)
+            }
+            Action::Rows { table: child, node } => {
+                let (begin, stop) = wire::length(data, next, end)?;
+                let depth = self.walk.enter(place.depth, at)?;
+                let Some(target) = self.tables.get_mut(child as usize) else {
+                    return Ok(stop);
+                };
+                let row = target.scanned(place.row, node, at, begin, stop);
+                self.visit(Place { node, row, depth }, begin, stop)?;
+                Ok(stop)
+            }
+            Action::Inline { node, presence } => {
+                let (begin, stop) = wire::length(data, next, end)?;
+                let depth = self.walk.enter(place.depth, at)?;
+                if let Some(column) = presence.and_then(|presence| self.column(table, presence)) {
+                    column.scanned(place.row, Cell::scalar(tags::BOOL, 1));
+                }
+                self.visit(Place { node, row: place.row, depth }, begin, stop)?;
+                Ok(stop)
+            }
+            Action::Any { column } => {
+                let (begin, stop) = wire::length(data, next, end)?;
+                let Some(values) = self.walk.values else {
+                    return Ok(stop);
+                };
+                let depth = self.walk.enter(place.depth, at)?;
+                let (cell, _) = self.walk.any(&values, begin, stop, depth)?;
+                if let Some(column) = self.column(table, column) {
+                    column.scanned(place.row, cell);
+                }
+                Ok(stop)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn column(&mut self, table: usize, column: u32) -> Option<&mut Column> {
+        self.tables.get_mut(table)?.columns.get_mut(column as usize)
+    }
+}
+
+/// Reads a scalar, string or bytes value; the position behind it.
+#[inline(always)]
+fn scalar(field_type: u8, data: &[u8], pos: usize, end: usize) -> Result<(Cell, usize), Stop> {
+    match field_type {
+        types::STRING | types::BYTES => {
+            let (begin, stop) = wire::length(data, pos, end)?;
+            let tag = if field_type == types::STRING { tags::STRING } else { tags::BYTES };
+            Ok((Cell::view(tag, begin as i64, stop - begin), stop))
+        }
+        types::DOUBLE | types::FIXED64 | types::SFIXED64 => {
+            let (value, next) = wire::fixed64(data, pos, end)?;
+            let tag = if field_type == types::DOUBLE { tags::DOUBLE } else { tags::INT };
+            Ok((Cell::scalar(tag, value as i64), next))
+        }
+        types::FLOAT | types::FIXED32 | types::SFIXED32 => {
+            let (value, next) = wire::fixed32(data, pos, end)?;
+            let cell = match field_type {
+                types::FLOAT => Cell::scalar(tags::DOUBLE, f64::from(f32::from_bits(value)).to_bits() as i64),
+                types::FIXED32 => Cell::scalar(tags::INT, i64::from(value)),
+                _ => Cell::scalar(tags::INT, i64::from(value as i32)),
+            };
+            Ok((cell, next))
+        }
+        _ => {
+            let (value, next) = wire::varint(data, pos, end)?;
+            let bits = match field_type {
+                types::BOOL => return Ok((Cell::scalar(tags::BOOL, i64::from(value != 0)), next)),
+                types::INT32 | types::ENUM => i64::from(value as i32),
+                types::UINT32 => i64::from(value as u32),
+                types::SINT32 => i64::from((value as u32 >> 1) as i32 ^ -((value & 1) as i32)),
+                types::SINT64 => (value >> 1) as i64 ^ -((value & 1) as i64),
+                _ => value as i64,
+            };
+            Ok((Cell::scalar(tags::INT, bits), next))
+        }
+    }
+}
+
+/// Scans a payload. `Stop::Irregular` means well-formed so far, but to be run on messages.
+pub fn scan<P: AsRef<[u8]>>(
+    schema: &Arc<Schema>,
+    plan: &Arc<Plan>,
+    payload: P,
+    limits: Limits,
+) -> Result<Batch<P>, Stop> {
+    let data = payload.as_ref();
+    if data.len() > wire::MAX_PAYLOAD {
+        return Err(fault(Fault::TooLarge, 0));
+    }
+    let empty = |count: u32| (0..count).map(|_| Column::default()).collect();
+    let maps = |count: u32| (0..count).map(|_| Map::default()).collect();
+    let tables = plan.tables.iter().map(|shape| Table {
+        columns: empty(shape.columns),
+        maps: maps(shape.maps),
+        ..Table::default()
+    });
+    let walk = Walk { schema, values: schema.values, data, left: limits.messages };
+    let mut scanner = Scanner { walk, plan, tables: tables.collect() };
+    if let Some(root) = scanner.tables.first_mut() {
+        root.scanned(0, 0, 0, 0, data.len());
+    }
+    scanner.visit(Place { node: 0, row: 0, depth: limits.depth.min(MAX_DEPTH) }, 0, data.len())?;
+    let mut tables = scanner.tables;
+    tables.iter_mut().for_each(Table::finish);
+    Ok(Batch { schema: schema.clone(), plan: plan.clone(), arena: Arena::new(payload), tables })
+}
