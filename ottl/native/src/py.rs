@@ -100,7 +100,7 @@ fn type_name<T>() -> &'static str {
 }
 
 /// The bytes of a payload without a copy when it is `bytes`.
-fn payload_of(payload: &Bound<'_, PyAny>) -> PyResult<PyBackedBytes> {
+pub fn payload_of(payload: &Bound<'_, PyAny>) -> PyResult<PyBackedBytes> {
     if let Ok(bytes) = payload.cast::<PyBytes>() {
         return Ok(PyBackedBytes::from(bytes.clone()));
     }
@@ -116,6 +116,7 @@ type FieldTuple = (u32, u8, bool, i64, i64, String, String, Option<Vec<(String, 
 #[pyclass(frozen, module = "ottl._native")]
 pub struct Schema {
     pub core: Arc<schema::Schema>,
+    pub json: crate::json::JsonSchema,
 }
 
 #[pymethods]
@@ -137,7 +138,9 @@ impl Schema {
             fields.into_iter().map(field).collect()
         };
         let messages = messages.into_iter().map(|(name, list)| (name, fields(list))).collect();
-        Ok(Schema { core: Arc::new(schema::Schema::new(messages).map_err(bad)?) })
+        let core = Arc::new(schema::Schema::new(messages).map_err(bad)?);
+        let json = crate::json::JsonSchema::new(&core);
+        Ok(Schema { core, json })
     }
 }
 
