@@ -1,8 +1,8 @@
 """Configuration files: YAML as values that know their place, and the OTTL processors in them.
 
 A file is either the configuration of one processor, or a configuration of the collector, or a part of one:
-`processors:` alone, or `transform:` and `filter/name:` at the root. Texts come out as `LocatedText`, so that a diagnostic
-of a statement names the line and column of the file; mapping keys too.
+`processors:` alone, or `transform:` and `filter/name:` at the root. Texts come out as `LocatedText`, so that a
+diagnostic of a statement names the line and column of the file; mapping keys too.
 
 The collector's own reading of `$` is kept, also for the configuration of one processor, which is written for the same
 file: `$$` is a `$`. References such as `${env:NAME}` are not followed, because a rule should not change with the
@@ -285,8 +285,8 @@ class _Reader:
         """
         import yaml
 
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        self._loader = loader(self._text)
+        # Not the loader in C: it ends the process on deeply nested input.
+        self._loader = yaml.SafeLoader(self._text)
         try:
             node = self._loader.get_single_node()
             value = self._build(node) if node is not None else None

@@ -31,10 +31,21 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import IO, Any, Final, Literal, Protocol, Self, cast
 
+from ottl.codec import Limits
 from ottl.errors import Error, PayloadError
 from ottl.signals import signal_of_json, signal_of_protobuf
 
-__all__ = ["FORMATS", "Input", "Layout", "Message", "Output", "find_inputs", "output_name"]
+__all__ = [
+    "FORMATS",
+    "Input",
+    "Layout",
+    "Message",
+    "Output",
+    "compression_of",
+    "find_inputs",
+    "output_name",
+    "transcode",
+]
 
 Format = Literal["json", "jsonl", "protobuf", "framed"]
 Compression = Literal["gzip", "zstd"]
@@ -248,13 +259,13 @@ class Input:
             if not prefix:
                 return
             length = int.from_bytes(prefix, "big")
-            if len(prefix) < _PREFIX or length > self._max_message:
-                cut = len(prefix) < _PREFIX
-                fault = (
-                    PayloadError(f"a frame's length takes 4 bytes, got {len(prefix)}", 0) if cut else self._too_large()
-                )
-                rest = source.chunks(length=0 if cut else length)
-                yield Message(prefix, "protobuf", None, offset, fault=fault, rest=rest)
+            if len(prefix) < _PREFIX:
+                fault = PayloadError(f"a frame begins with 4 bytes, got {len(prefix)}", 0)
+                yield Message(prefix, "protobuf", None, offset, fault=fault)
+                return
+            if length > self._max_message:
+                rest = source.chunks(length=length)
+                yield Message(prefix, "protobuf", None, offset, fault=self._too_large(), rest=rest)
                 for _ in rest:
                     pass
                 continue
@@ -644,6 +655,35 @@ def _compressed(raw: IO[bytes], compression: Compression | None) -> IO[bytes]:
 
         return cast("IO[bytes]", zstandard.ZstdCompressor().stream_writer(raw, closefd=False))
     return raw
+
+
+def transcode(payload: bytes, signal: str, source: Encoding, target: Encoding, limits: Limits) -> bytes:
+    """A message in the other encoding.
+
+    Args:
+        payload: the message; an emptied one stays one.
+        signal: what it holds.
+        source: its encoding.
+        target: the wanted one.
+        limits: bounds on it.
+
+    Raises:
+        PayloadError: it is malformed or exceeds the limits.
+    """
+    if source == target:
+        return payload
+    from ottl.engine import native_enabled
+
+    if native_enabled():
+        from ottl.codec import native
+
+        converted: bytes = (
+            native.from_json(payload, signal, limits) if source == "json" else native.to_json(payload, signal, limits)
+        )
+        return converted
+    from ottl.codec import messages
+
+    return messages.encode(messages.decode(payload, signal, source, limits), signal, target)
 
 
 def compression_of(name: str | os.PathLike[str]) -> Compression | None:

@@ -1,0 +1,498 @@
+"""Reading and writing OTLP files and streams."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import stat
+import struct
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
+from opentelemetry.proto.metrics.v1.metrics_pb2 import MetricsData
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+
+from ottl.codec import Limits
+from ottl.errors import Error, PayloadError
+from ottl.files import Input, Layout, Message, Output, find_inputs, output_name, transcode
+from ottl.signals import signal_of_json, signal_of_protobuf
+
+LIMIT = 1 << 20
+
+
+def spans(*names: str) -> bytes:
+    """A traces message."""
+    data = TracesData()
+    scope = data.resource_spans.add().scope_spans.add()
+    for name in names:
+        scope.spans.add(trace_id=bytes(range(16)), span_id=bytes(range(8)), name=name, kind=2)
+    return data.SerializeToString()
+
+
+def records(*bodies: str) -> bytes:
+    """A logs message."""
+    data = LogsData()
+    scope = data.resource_logs.add().scope_logs.add()
+    for body in bodies:
+        scope.log_records.add(severity_number=9).body.string_value = body
+    return data.SerializeToString()
+
+
+def metrics(*names: str) -> bytes:
+    """A metrics message."""
+    data = MetricsData()
+    scope = data.resource_metrics.add().scope_metrics.add()
+    for name in names:
+        scope.metrics.add(name=name, unit="1").gauge.data_points.add(as_int=1)
+    return data.SerializeToString()
+
+
+def frames(*payloads: bytes) -> bytes:
+    """Length-prefixed messages."""
+    return b"".join(struct.pack(">I", len(payload)) + payload for payload in payloads)
+
+
+SPAN_LINE = b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"a"}]}]}]}'
+LOG_LINE = b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"x"}}]}]}]}'
+
+
+def read(path: Path, **options: Any) -> tuple[Layout, list[Message]]:
+    """Layout and messages of a file."""
+    with Input(str(path), **{"max_message": LIMIT, **options}) as source:
+        return source.layout, list(source)
+
+
+def written(tmp_path: Path, data: bytes, name: str = "input") -> Path:
+    """A file with this content."""
+    path = tmp_path / name
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "expected"),
+    [
+        (SPAN_LINE, "x.json", "jsonl"),
+        (SPAN_LINE + b"\n" + LOG_LINE, "x", "jsonl"),
+        (json.dumps(json.loads(SPAN_LINE), indent=2).encode(), "x", "json"),
+        (json.dumps(json.loads(SPAN_LINE), indent=0).encode(), "x.json", "json"),
+        (b'{"resourceSpans": [\n{"scopeSpans": []}]}', "x", "json"),
+        (b'{"resourceSpans":[{"re\n' + SPAN_LINE + b"\n", "x.json", "jsonl"),
+        (b"\n\n" + SPAN_LINE + b"\n\n", "x", "jsonl"),
+        (b"{}", "x", "jsonl"),
+        (b"", "x", "jsonl"),
+        (b"", "x.pb", "protobuf"),
+        (spans("a"), "x", "protobuf"),
+        (spans("a" * 80), "x", "protobuf"),
+        (frames(spans("a"), records("b")), "x", "framed"),
+        (frames(b""), "x", "framed"),
+    ],
+)
+def test_the_format_is_read_from_the_content(tmp_path: Path, data: bytes, name: str, expected: str) -> None:
+    """Name and content of a file give its format."""
+    layout, _ = read(written(tmp_path, data, name))
+    assert layout == Layout(expected)  # type: ignore[arg-type]
+
+
+def test_text_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    """A text file is neither of the encodings."""
+    with pytest.raises(PayloadError, match="neither OTLP JSON nor OTLP protobuf"):
+        read(written(tmp_path, b"hello world\n"))
+
+
+def test_lines_may_mix_signals(tmp_path: Path) -> None:
+    """Each line says which signal it holds, and where it lies."""
+    data = SPAN_LINE + b"\r\n\n{}\n" + LOG_LINE
+    _, found = read(written(tmp_path, data))
+    assert [(m.signal, m.line, m.offset) for m in found] == [
+        ("traces", 1, 0),
+        (None, 3, len(SPAN_LINE) + 3),
+        ("logs", 4, len(SPAN_LINE) + 6),
+    ]
+    assert found[2].payload == LOG_LINE
+
+
+@pytest.mark.parametrize("size", [5, 256 * 1024 - 1, 256 * 1024, 256 * 1024 + 1, 700_000])
+def test_lines_longer_than_a_chunk_come_out_whole(tmp_path: Path, size: int) -> None:
+    """The seams between chunks do not show."""
+    line = b'{"resourceSpans":[], "x": "' + b"y" * size + b'"}'
+    _, found = read(written(tmp_path, line + b"\n" + SPAN_LINE + b"\n" + line))
+    assert [m.payload for m in found] == [line, SPAN_LINE, line]
+    assert [m.offset for m in found] == [0, len(line) + 1, len(line) + len(SPAN_LINE) + 2]
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.ZstdCompressor().compress])
+@pytest.mark.parametrize("members", [1, 2, 5])
+def test_compressed_streams_may_be_several_one_behind_the_other(tmp_path: Path, compress: Any, members: int) -> None:
+    """Concatenated gzip members and zstd frames are one stream."""
+    data = b"".join(compress(SPAN_LINE + b"\n") for _ in range(members))
+    layout, found = read(written(tmp_path, data))
+    assert layout.format == "jsonl"
+    assert [m.payload for m in found] == [SPAN_LINE] * members
+
+
+def test_zeros_behind_a_gzip_stream_are_padding(tmp_path: Path) -> None:
+    """Tape-like padding is passed over."""
+    _, found = read(written(tmp_path, gzip.compress(SPAN_LINE) + bytes(1000)))
+    assert [m.payload for m in found] == [SPAN_LINE]
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.ZstdCompressor().compress])
+@pytest.mark.parametrize("cut", [1, 8, 20])
+def test_a_truncated_compressed_stream_is_an_error(tmp_path: Path, compress: Any, cut: int) -> None:
+    """Nothing is silently lost at the end."""
+    data = compress(os.urandom(3000).hex().encode().join([b'{"resourceSpans":[],"x":"', b'"}\n']))
+    with pytest.raises(PayloadError, match="cut short"):
+        read(written(tmp_path, data[:-cut]))
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.ZstdCompressor().compress])
+def test_garbage_in_a_compressed_stream_is_an_error(tmp_path: Path, compress: Any) -> None:
+    """Bytes that are no compressed data are refused."""
+    with pytest.raises(PayloadError, match="malformed"):
+        read(written(tmp_path, compress(SPAN_LINE) + b"garbage that is long enough"))
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.ZstdCompressor().compress])
+def test_a_small_file_cannot_inflate_without_bound(tmp_path: Path, compress: Any) -> None:
+    """The message limit counts inflated bytes, in every format."""
+    bomb = compress(b'{"resourceSpans":[' + b" " * (64 << 20))
+    _, found = read(written(tmp_path, bomb))
+    assert [str(m.fault) for m in found] == [
+        f"a message of more than {LIMIT} bytes (--max-message raises the limit) (at byte 0)"
+    ]
+    _, found = read(written(tmp_path, frames(zstandard.ZstdCompressor().compress(spans("a" * (2 * LIMIT))))))
+    assert "more than" in str(found[0].fault)
+
+
+def test_a_compressed_stream_of_many_messages_has_no_total_bound(tmp_path: Path) -> None:
+    """Only the largest message counts."""
+    data = gzip.compress((SPAN_LINE + b"\n") * 40_000)
+    with Input(str(written(tmp_path, data)), max_message=1000) as source:
+        assert sum(1 for message in source if message.fault is None) == 40_000
+
+
+def test_a_long_line_is_passed_over_and_the_next_one_read(tmp_path: Path) -> None:
+    """A message beyond the limit is a fault of its own."""
+    long = b'{"resourceSpans":[],"x":"' + b"y" * 3 * LIMIT + b'"}'
+    _, found = read(written(tmp_path, SPAN_LINE + b"\n" + long + b"\n" + LOG_LINE + b"\n"))
+    assert [(m.line, m.fault is None) for m in found] == [(1, True), (2, False), (3, True)]
+    assert found[2].payload == LOG_LINE
+
+
+def test_faulty_messages_can_be_copied(tmp_path: Path) -> None:
+    """What is copied is what lay in the file."""
+    long = b'{"resourceSpans":[],"x":"' + b"y" * 3 * LIMIT + b'"}'
+    data = SPAN_LINE + b"\n" + long + b"\n" + b"[1]\n" + LOG_LINE + b"\n"
+    source = written(tmp_path, data)
+    assert copied(source, tmp_path / "out", Layout("jsonl")) == data
+    data = frames(spans("a"), b"y" * 3 * LIMIT, b"\xff\xff", records("b"))
+    assert copied(written(tmp_path, data), tmp_path / "out", Layout("framed")) == data
+
+
+def copied(source: Path, target: Path, layout: Layout) -> bytes:
+    """Every message of a file, faulty or not, written again."""
+    output = Output(target, layout)
+    with Input(str(source), max_message=LIMIT) as messages:
+        for message in messages:
+            if message.fault is not None:
+                output.copy(message)
+            else:
+                output.write(message.payload, packed=message.packed, encoding=message.encoding)
+    output.finish()
+    output.commit()
+    return target.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (frames(spans("a"))[:-1], "cut short"),
+        (frames(spans("a")) + b"\0\0", "a frame begins with 4 bytes, got 2"),
+        (frames(b"\x28\xb5\x2f\xfdxxxxxxxxx"), "malformed zstd"),
+        (frames(b"\x0a\xff\xff"), "do not tell which signal"),
+    ],
+)
+def test_faulty_frames_are_named(tmp_path: Path, data: bytes, fault: str) -> None:
+    """A frame that cannot be read says why."""
+    _, found = read(written(tmp_path, data))
+    assert fault in str(found[-1].fault)
+
+
+def test_frames_may_be_compressed_and_hold_json(tmp_path: Path) -> None:
+    """The file exporter frames JSON too when it compresses."""
+    pack = zstandard.ZstdCompressor().compress
+    data = frames(pack(spans("a")), pack(LOG_LINE), SPAN_LINE, b"")
+    _, found = read(written(tmp_path, data))
+    assert [(m.payload, m.encoding, m.signal, m.packed) for m in found] == [
+        (spans("a"), "protobuf", "traces", True),
+        (LOG_LINE, "json", "logs", True),
+        (SPAN_LINE, "json", "traces", False),
+        (b"", "protobuf", None, False),
+    ]
+    again = copied(tmp_path / "input", tmp_path / "again", Layout("framed"))
+    assert [m.payload for m in read(written(tmp_path, again, "again"))[1]] == [m.payload for m in found]
+
+
+@pytest.mark.parametrize(
+    ("payload", "signal"),
+    [
+        (spans("a"), "traces"),
+        (spans(), None),
+        (records("a", "b"), "logs"),
+        (metrics("m", "n"), "metrics"),
+        (b"", None),
+        (spans("a") + records("b"), None),
+        (b"\x0a\x05abc", None),
+    ],
+)
+def test_protobuf_tells_its_signal_only_where_it_can(payload: bytes, signal: str | None) -> None:
+    """The leaves of a message give its signal; without leaves there is no answer."""
+    assert signal_of_protobuf(payload) == signal
+
+
+@pytest.mark.parametrize("fill", [spans, records, metrics])
+def test_a_newer_field_does_not_hide_the_signal(fill: Any) -> None:
+    """Fields unknown to this schema are passed over on a second look."""
+    inner = fill("a")
+    assert signal_of_protobuf(inner + b"\xf8\x3f\x01") == signal_of_protobuf(inner)
+
+
+@pytest.mark.parametrize(
+    ("payload", "signal"),
+    [
+        (SPAN_LINE, "traces"),
+        (b' {\n "resource_metrics" : []}', "metrics"),
+        (b'{"dictionary":{},"resourceProfiles":[]}', "profiles"),
+        (b'{"resource\\u004cogs":[]}', "logs"),
+        (b'{"resourceSpans":[{"schemaUrl":"\\"resourceLogs\\""}]}', "traces"),
+        (b'{"resourceSpans":[{"x":{"resourceLogs":1}}]}', "traces"),
+        (b" { } ", None),
+    ],
+)
+def test_json_tells_its_signal(payload: bytes, signal: str | None) -> None:
+    """The key at the root says which signal it is."""
+    assert signal_of_json(payload) == signal
+
+
+@pytest.mark.parametrize(
+    ("payload", "message", "offset"),
+    [
+        (b'{"resourceSpans":[],"resourceLogs":[]}', "several signals: logs, traces", 0),
+        (b'{"spans":[]}', "at the root, got spans", 0),
+        (b"[]", "expected a JSON object", 0),
+        (b'{"a":1,}', "malformed JSON", 6),
+        ('{"é":1,}'.encode(), "malformed JSON", 7),
+        (b'{"a":"\xff"}', "invalid UTF-8", 6),
+    ],
+)
+def test_json_without_a_signal_is_refused(payload: bytes, message: str, offset: int) -> None:
+    """The fault names the place in bytes."""
+    with pytest.raises(PayloadError, match=message) as caught:
+        signal_of_json(payload)
+    assert caught.value.offset == offset
+
+
+def test_a_given_signal_answers_for_protobuf_only(tmp_path: Path) -> None:
+    """JSON says what it is, whatever was given."""
+    _, found = read(written(tmp_path, spans()), signal="logs")
+    assert [m.signal for m in found] == ["logs"]
+    _, found = read(written(tmp_path, SPAN_LINE), signal="logs")
+    assert [m.signal for m in found] == ["traces"]
+
+
+def output(path: Path, format: Any, payloads: Sequence[bytes]) -> bytes:
+    """What a file holds after these messages."""
+    target = Output(path, Layout(format))
+    try:
+        for payload in payloads:
+            target.write(payload)
+        target.finish()
+        target.commit()
+    finally:
+        target.abandon()
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("format", "payloads", "expected"),
+    [
+        ("jsonl", [b"{}", b'{\n"a": 1\r\n}\n'], b'{}\n{ "a": 1  }\n'),
+        ("json", [b'{\n"a": 1}\n'], b'{\n"a": 1}\n'),
+        ("json", [b"{}"], b"{}\n"),
+        ("protobuf", [b""], b""),
+        ("framed", [b"", b"\x0a\x00"], b"\0\0\0\0\0\0\0\2\x0a\0"),
+        ("framed", [], b""),
+    ],
+)
+def test_each_format_has_its_form_of_a_message(
+    tmp_path: Path, format: str, payloads: list[bytes], expected: bytes
+) -> None:
+    """An emptied message has a form in each format."""
+    assert output(tmp_path / "out", format, payloads) == expected
+
+
+@pytest.mark.parametrize(("format", "other"), [("json", "jsonl"), ("protobuf", "framed")])
+def test_a_format_of_one_message_refuses_a_second(tmp_path: Path, format: str, other: str) -> None:
+    """The message names the format to use."""
+    with pytest.raises(Error, match=f"--to {other}"):
+        output(tmp_path / "out", format, [b"{}", b"{}"])
+
+
+@pytest.mark.parametrize(("compression", "inflate"), [("gzip", gzip.decompress), ("zstd", None)])
+def test_output_is_compressed_when_asked_for(tmp_path: Path, compression: Any, inflate: Any) -> None:
+    """What is written can be inflated again, and is the same every time."""
+    results = []
+    for name in ("a", "b"):
+        target = Output(tmp_path / name, Layout("jsonl", compression))
+        target.write(SPAN_LINE)
+        target.finish()
+        target.commit()
+        results.append((tmp_path / name).read_bytes())
+    assert results[0] == results[1]
+    inflate = inflate or (lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data))
+    assert inflate(results[0]) == SPAN_LINE + b"\n"
+
+
+def test_a_file_is_replaced_only_by_a_complete_one(tmp_path: Path) -> None:
+    """Until `commit`, and after `abandon`, the old content stays and nothing is left beside it."""
+    path = tmp_path / "out"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    target = Output(path, Layout("jsonl"))
+    target.write(b"{}")
+    target.finish()
+    assert path.read_bytes() == b"old"
+    target.abandon()
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+    output(path, "jsonl", [b"{}"])
+    assert path.read_bytes() == b"{}\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_new_file_has_the_usual_mode(tmp_path: Path) -> None:
+    """The mask of the process applies, as to any file."""
+    mask = os.umask(0o027)
+    try:
+        output(tmp_path / "out", "jsonl", [])
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o640
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    """The file behind it is replaced."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to(tmp_path / "folder" / "real")
+    output(tmp_path / "link", "jsonl", [b"{}"])
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "folder" / "real").read_bytes() == b"{}\n"
+
+
+def test_a_pipe_is_written_to_directly(tmp_path: Path) -> None:
+    """A named pipe is not replaced by a file."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    received: list[bytes] = []
+    reader = threading.Thread(target=lambda: received.append(path.read_bytes()))
+    reader.start()
+    target = Output(path, Layout("jsonl"))
+    target.write(b"{}")
+    target.finish()
+    target.commit()
+    reader.join()
+    assert received == [b"{}\n"]
+    assert stat.S_ISFIFO(path.stat().st_mode)
+
+
+def test_arguments_become_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files, patterns and directories, in the order of the arguments and sorted within one."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.json", "a.jsonl.gz", "notes.txt", "deep/c.pb", ".hidden/d.json"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"{}")
+    assert find_inputs(["notes.txt", "-"]) == [("notes.txt", Path("notes.txt")), ("-", Path("stdin"))]
+    assert find_inputs(["*.js*"]) == [("a.jsonl.gz", Path("a.jsonl.gz")), ("b.json", Path("b.json"))]
+    inside = [(str(tmp_path / name), Path(name)) for name in ("a.jsonl.gz", "b.json", "deep/c.pb")]
+    assert find_inputs([str(tmp_path)]) == inside
+
+
+@pytest.mark.parametrize("name", ["missing.json", "*.missing", "empty"])
+def test_an_argument_that_names_nothing_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A missing file, a pattern without a match and a directory without OTLP."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError) as caught:
+        find_inputs([name])
+    assert caught.value.filename == name
+
+
+@pytest.mark.parametrize(
+    ("place", "format", "expected"),
+    [
+        ("a.json.gz", None, "a.json.gz"),
+        ("a.json.gz", "framed", "a.pb.gz"),
+        ("sub/a.pb", "jsonl", "sub/a.jsonl"),
+        ("a.b.log", "json", "a.b.log.json"),
+        ("stdin", "jsonl", "stdin.jsonl"),
+    ],
+)
+def test_an_output_is_named_after_its_input(place: str, format: Any, expected: str) -> None:
+    """The suffix follows the format."""
+    assert output_name(Path(place), format) == Path(expected)
+
+
+class Trickle(io.RawIOBase):
+    """A pipe that gives a few bytes at a time."""
+
+    def __init__(self, data: bytes, step: int) -> None:
+        self._data = data
+        self._step = step
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """At most a step."""
+        size = min(size, self._step) if size >= 0 else self._step
+        piece, self._data = self._data[:size], self._data[size:]
+        return piece
+
+
+@pytest.mark.parametrize("step", [1, 3, 100])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.ZstdCompressor().compress])
+def test_standard_input_may_come_in_small_pieces(step: int, pack: Any) -> None:
+    """A reader asks again until it has enough."""
+    for data, expected in (
+        ((SPAN_LINE + b"\n" + LOG_LINE + b"\n"), [SPAN_LINE, LOG_LINE]),
+        (frames(spans("a"), b"", records("b")), [spans("a"), b"", records("b")]),
+        (json.dumps(json.loads(SPAN_LINE), indent=1).encode(), [json.dumps(json.loads(SPAN_LINE), indent=1).encode()]),
+    ):
+        source = Input("-", max_message=LIMIT, stdin=Trickle(pack(data), step))  # type: ignore[arg-type]
+        assert [m.payload for m in source] == expected
+
+
+@pytest.mark.parametrize("native", ["0", "1"])
+@pytest.mark.parametrize("payload", [spans("a"), records("b"), metrics("m")])
+def test_a_message_survives_the_other_encoding(monkeypatch: pytest.MonkeyPatch, payload: bytes, native: str) -> None:
+    """Protobuf to JSON and back is the same message, in both stacks."""
+    monkeypatch.setenv("OTTL_NATIVE", native)
+    if native == "1":
+        pytest.importorskip("ottl.codec.native")
+    signal = signal_of_protobuf(payload)
+    assert signal is not None
+    text = transcode(payload, signal, "protobuf", "json", Limits())
+    assert signal_of_json(text) == signal
+    assert transcode(text, signal, "json", "protobuf", Limits()) == payload
