@@ -1,0 +1,133 @@
+"""Reading the collector's configurations: forms, error modes, contexts, and where in a file a text stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ottl.binder import nearest
+from ottl.bytecode import GroupCode
+from ottl.engine import ERROR_MODES, Stack
+from ottl.errors import Diagnostic, register_codes
+from ottl.functions import FunctionSet
+from ottl.source import LocatedText, Source, SourceRange
+
+register_codes(
+    {
+        "E401": "configuration value of the wrong form",
+        "E402": "empty item in a configuration list",
+        "E403": "two configuration styles in one list",
+        "E404": "unknown configuration key",
+        "E405": "configuration needs a feature gate",
+        "E406": "unknown context",
+        "E407": "unknown error mode",
+        "E408": "settings that exclude each other",
+    }
+)
+
+
+def standard_functions() -> FunctionSet:
+    """The standard library: what rules may call unless they are given another set."""
+    from ottl.stdlib import FUNCTIONS
+
+    return FUNCTIONS
+
+
+def source(text: str, path: str) -> Source:
+    """The source of a text of a configuration, with its place in the file where that is known."""
+    if isinstance(text, LocatedText):
+        return text.source(path)
+    return Source(str(text), path or "<rule>")
+
+
+def type_name(value: Any) -> str:
+    """A value's type in the words of YAML."""
+    names = {
+        str: "a string",
+        int: "a number",
+        float: "a number",
+        bool: "a bool",
+        dict: "a mapping",
+        list: "a list",
+        type(None): "nothing",
+    }
+    return next((name for kind, name in names.items() if type(value) is kind), "a string" if isinstance(value, str) else type(value).__name__)
+
+
+def check_stack(code: GroupCode, stack: Stack) -> list[Diagnostic]:
+    """The error for a group that was asked to run in columns and cannot."""
+    if stack != "fast" or code.choice.columns:
+        return []
+    first = code.statements[0].source if code.statements else None
+    message = f"this group cannot run in columns: {code.choice.reason}"
+    return [Diagnostic("E901", "error", message, None, "leave the stack at `auto`", first)]
+
+
+@dataclass(slots=True)
+class Reader:
+    """Checks the form of a configuration, collecting what is wrong."""
+
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    def report(self, code: str, message: str, value: Any, path: str, hint: str | None = None) -> None:
+        """Adds an error at a value of the configuration."""
+        where = source(value, path) if isinstance(value, str) else Source("", path or "<configuration>")
+        place = SourceRange(0, len(where.text)) if where.text else None
+        self.diagnostics.append(Diagnostic(code, "error", message, place, hint, where))
+
+    def mapping(self, value: Any, path: str, known: Sequence[str]) -> Mapping[str, Any]:
+        """A mapping with known keys only."""
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            self.report("E401", f"{path or 'the configuration'} must be a mapping, got {type_name(value)}", value, path)
+            return {}
+        for key in value:
+            if key not in known:
+                place = f"{path}.{key}" if path else str(key)
+                self.report("E404", f"unknown key {key}", key, place, nearest(str(key), known))
+        return value
+
+    def error_mode(self, value: Any, path: str) -> str | None:
+        """An error mode in lower case; None for an absent or empty one."""
+        if value is None or value == "":
+            return None
+        if isinstance(value, str) and value.lower() in ERROR_MODES:
+            return value.lower()
+        self.report("E407", f"{path} must be one of {', '.join(ERROR_MODES)}, got {value}", value, path)
+        return None
+
+    def context(self, value: Any, path: str, known: Sequence[str], allowed: Sequence[str]) -> str | None:
+        """A context by name, in any case; None for an absent or empty one."""
+        if value is None or value == "":
+            return None
+        name = value.lower() if isinstance(value, str) else None
+        if name in known and name in allowed:
+            return name
+        choices = [c for c in known if c in allowed]
+        message = f"{path} must be one of {', '.join(choices)}, got {value}"
+        self.report("E406", message, value, path, nearest(str(value), choices))
+        return None
+
+    def boolean(self, value: Any, path: str) -> bool:
+        """A bool, false where absent."""
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        self.report("E401", f"{path} must be a bool, got {type_name(value)}", value, path)
+        return False
+
+    def texts(self, value: Any, path: str) -> tuple[Source, ...]:
+        """A list of texts."""
+        if value is None:
+            return ()
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            self.report("E401", f"{path} must be a list, got {type_name(value)}", value, path)
+            return ()
+        found: list[Source] = []
+        for number, item in enumerate(value):
+            if isinstance(item, str):
+                found.append(source(item, f"{path}[{number}]"))
+            else:
+                self.report("E401", f"{path}[{number}] must be a string, got {type_name(item)}", item, path)
+        return tuple(found)

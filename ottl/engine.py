@@ -1,0 +1,604 @@
+"""The engine: rule texts to programs, and programs over payloads.
+
+Puts the front end (parser, binder, planner, compiler) and the executors together, around a `FunctionSet` that is given to it. A processor is a list
+of *passes*; a pass walks the whole payload once, and the next begins when it has ended. Between passes a payload may change its form (bytes, tables,
+messages), always through bytes; `_Payload` keeps the newest one.
+
+Row errors meet the error mode in `_Report`, the sink of one pass over one payload; its counts go to the statistics when the pass is over.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid as uuid_module
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from ottl import ast, binder, bytecode, compiler, parser, planner, typed
+from ottl.codec import Limits, messages
+from ottl.contexts import CONTEXTS
+from ottl.contexts.paths import Context
+from ottl.errors import ConfigError, Diagnostic, PayloadError, StatementError, register_codes
+from ottl.functions import FunctionSet
+from ottl.planner import stacks
+from ottl.source import Source
+from ottl.vm import messages as message_rows
+from ottl.vm import rows
+
+Stack = Literal["auto", "fast", "plain"]
+Encoding = Literal["protobuf", "json"]
+SIGNALS = ("traces", "metrics", "logs", "profiles")
+ERROR_MODES = ("ignore", "silent", "propagate")
+
+SAMPLED_ROWS = 64
+"""One row in so many has its statements timed one by one in the rows executor."""
+
+register_codes({"E901": "the group cannot run on the stack that was asked for"})
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What all entry points take as keywords.
+
+    Args:
+        functions: what rules may call.
+        strict: only what the reference knows.
+        lambdas: the reference's gate for lambda arguments.
+        experimental: the reference's gate for experimental functions.
+        limits: bounds on payloads.
+        clock: nanoseconds since the Unix epoch; tests inject their own.
+        uuid: a new identifier a call; tests inject their own.
+        stack: `auto`, or one of the two for all groups.
+    """
+
+    functions: FunctionSet
+    strict: bool = False
+    lambdas: bool = False
+    experimental: bool = False
+    limits: Limits = Limits()
+    clock: Callable[[], int] = time.time_ns
+    uuid: Callable[[], str] = field(default=lambda: str(uuid_module.uuid4()))
+    stack: Stack = "auto"
+
+
+def make_options(
+    functions: FunctionSet,
+    *,
+    strict: bool = False,
+    lambdas: bool = False,
+    experimental: bool = False,
+    limits: Limits | None = None,
+    clock: Callable[[], int] | None = None,
+    uuid: Callable[[], str] | None = None,
+    stack: Stack = "auto",
+) -> Options:
+    """The options with defaults filled in."""
+    if stack not in ("auto", "fast", "plain"):
+        raise ValueError(f"stack must be auto, fast or plain, got {stack!r}")
+    return Options(
+        functions,
+        strict,
+        lambdas,
+        experimental,
+        limits or Limits(),
+        clock or time.time_ns,
+        uuid or _random_identifier,
+        stack,
+    )
+
+
+def _random_identifier() -> str:
+    return str(uuid_module.uuid4())
+
+
+def native_enabled() -> bool:
+    """Whether the native codec is there and not switched off by `OTTL_NATIVE=0`."""
+    if os.environ.get("OTTL_NATIVE") == "0":
+        return False
+    from ottl.codec import native
+
+    return native.available()
+
+
+@dataclass(frozen=True, slots=True)
+class StatementStats:
+    """What one statement (or condition of a filter) has done so far.
+
+    Args:
+        statement: its text.
+        signal: `traces`, `metrics`, `logs` or `profiles`.
+        context: the context it runs in.
+        location: file, line and column, and place in the configuration.
+        matched: rows on which its condition held.
+        changed: rows on which its editor did something.
+        errors: rows on which it failed.
+        ns: time spent, nanoseconds; in the rows executor estimated from samples.
+        first_error: message of the first failure.
+    """
+
+    statement: str
+    signal: str
+    context: str
+    location: str
+    matched: int = 0
+    changed: int = 0
+    errors: int = 0
+    ns: int = 0
+    first_error: str | None = None
+
+
+# -- front end ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class GroupText:
+    """A group as configured.
+
+    Args:
+        statements: the texts.
+        conditions: texts of which one must hold for the group to run on a row.
+        context: given explicitly, or None to infer it.
+        error_mode: as configured.
+        shared_cache: as configured.
+    """
+
+    statements: tuple[Source, ...]
+    conditions: tuple[Source, ...] = ()
+    context: str | None = None
+    error_mode: str = "ignore"
+    shared_cache: bool = False
+
+
+def contexts_of(signal: str) -> dict[str, Context]:
+    """The contexts in which statements for a signal may run."""
+    return {n: c for n, c in CONTEXTS.items() if signal in c.signals and n != "profilesample"}
+
+
+def infer(
+    trees: Sequence[tuple[ast.Node, Source]], candidates: Mapping[str, Context], functions: FunctionSet
+) -> Context | Diagnostic:
+    """The context for texts that run together (see `binder.infer_context`)."""
+    return binder.infer_context(trees, candidates, lambda name: binder.available(functions, name))
+
+
+def bind_group(text: GroupText, signal: str, options: Options) -> tuple[typed.Group | None, list[Diagnostic]]:
+    """A group bound, with all diagnostics; None when there is an error among them."""
+    diagnostics: list[Diagnostic] = []
+    statements, found = parser.parse_all(text.statements)
+    diagnostics += found
+    conditions: list[Any] = []
+    for source in text.conditions:
+        try:
+            conditions.append(parser.parse_condition(source))
+        except ConfigError as error:
+            conditions.append(None)
+            diagnostics += error.diagnostics
+    pairs: list[tuple[Any, Source]] = [
+        *((t, s) for t, s in zip(statements, text.statements, strict=True) if t is not None),
+        *((t, s) for t, s in zip(conditions, text.conditions, strict=True) if t is not None),
+    ]
+    if text.context is not None:
+        context = CONTEXTS[text.context]
+    else:
+        if any(t is None for t in [*statements, *conditions]):
+            return None, diagnostics
+        chosen = infer(pairs, contexts_of(signal), options.functions)
+        if isinstance(chosen, Diagnostic):
+            return None, [*diagnostics, chosen]
+        context = chosen
+    functions = binder.available(options.functions, context.name)
+    bind = binder.Binder(context, functions, text.context is None, options.lambdas, diagnostics=diagnostics)
+    bound = [
+        bind.statement(tree, source)
+        for tree, source in zip(statements, text.statements, strict=True)
+        if tree is not None
+    ]
+    bind.functions = binder.available(options.functions, context.name, conditions_only=True)
+    bound_conditions = [
+        bind.condition(tree, source)
+        for tree, source in zip(conditions, text.conditions, strict=True)
+        if tree is not None
+    ]
+    if any(d.severity == "error" for d in diagnostics):
+        return None, diagnostics
+    group = typed.Group(
+        context.name,
+        tuple(s for s in bound if s is not None),
+        tuple(c for c in bound_conditions if c is not None),
+        text.error_mode,
+        text.shared_cache,
+    )
+    return group, diagnostics
+
+
+def compile_group(group: typed.Group) -> bytecode.GroupCode:
+    """A bound group planned and compiled, with the choice of its executor."""
+    planned = planner.plan(group)
+    return bytecode.GroupCode(
+        planned.context,
+        tuple(compiler.compile_statement(s) for s in planned.statements),
+        tuple(compiler.compile_condition(c) for c in planned.conditions),
+        planned.error_mode,
+        planned.shared_cache,
+        stacks.choose(planned),
+    )
+
+
+def compile_condition(condition: typed.ConditionText) -> bytecode.StatementCode:
+    """A bound condition or value planned and compiled."""
+    return compiler.compile_condition(planner.plan_condition(condition))
+
+
+# -- running --------------------------------------------------------------------------------------------------------
+
+
+class RuleEnvironment:
+    """Clock and identifiers, as impure functions see them; what the columns executor may not look at is here too."""
+
+    __slots__ = ("clock", "uuid")
+
+    def __init__(self, options: Options) -> None:
+        self.clock = options.clock
+        self.uuid = options.uuid
+
+
+def environment(options: Options) -> RuleEnvironment:
+    """The environment that options stand for."""
+    return RuleEnvironment(options)
+
+
+@dataclass(slots=True)
+class _Counter:
+    """Statistics of one statement, under the processor's lock."""
+
+    text: str
+    source: Source
+    signal: str
+    context: str
+    matched: int = 0
+    changed: int = 0
+    errors: int = 0
+    ns: int = 0
+    first_error: str | None = None
+
+    def snapshot(self) -> StatementStats:
+        return StatementStats(
+            self.text,
+            self.signal,
+            self.context,
+            self.source.describe(),
+            self.matched,
+            self.changed,
+            self.errors,
+            self.ns,
+            self.first_error,
+        )
+
+
+class Report:
+    """The sink of one pass over one payload: counts, and the error mode."""
+
+    __slots__ = ("changed", "condition_errors", "errors", "first", "joined", "matched", "mode", "ns", "row", "texts")
+
+    def __init__(self, texts: Sequence[str], conditions: int, mode: str) -> None:
+        count = len(texts)
+        self.texts = texts
+        self.mode = mode
+        self.matched = [0] * count
+        self.changed = [0] * count
+        self.errors = [0] * count
+        self.ns = [0] * count
+        self.condition_errors = [0] * conditions
+        self.first: dict[int, str] = {}
+        self.joined: list[str] = []
+        self.row = 0
+
+    def failed(self, statement: int, row: Any, error: ValueError) -> None:
+        """A statement failed on the current row; raises under `propagate`."""
+        self.errors[statement] += 1
+        if statement not in self.first:
+            self.first[statement] = str(error)
+        if self.mode == "propagate":
+            raise StatementError(str(error), self.texts[statement], self.row) from error
+
+    def condition_failed(self, condition: int, row: Any, error: ValueError) -> None:
+        """A group condition failed on the current row; raises under `propagate`."""
+        self.condition_errors[condition] += 1
+        if self.mode == "propagate":
+            raise StatementError(str(error), None, self.row) from error
+
+    @property
+    def touched(self) -> bool:
+        """Whether the payload may have changed."""
+        return any(self.changed) or any(self.errors)
+
+
+class Payload:
+    """One payload on its way through the passes: bytes, or the tables or messages made of them."""
+
+    __slots__ = ("_bytes", "_message", "_touched", "limits", "signal")
+
+    def __init__(self, data: bytes, signal: str, limits: Limits) -> None:
+        self._bytes: bytes | None = data
+        self._message: Any = None
+        self._touched = False
+        self.signal = signal
+        self.limits = limits
+
+    def message(self) -> Any:
+        """The payload as a protobuf message, to be changed in place; say so with `touch`."""
+        if self._message is None:
+            assert self._bytes is not None
+            self._message = messages.decode(self._bytes, self.signal, "protobuf", self.limits)
+        return self._message
+
+    def set_message(self, message: Any) -> None:
+        """Takes over a message, as read from JSON."""
+        self._message = message
+        self._bytes = None
+
+    def touch(self) -> None:
+        """The message was changed."""
+        self._bytes = None
+
+    def bytes(self) -> bytes:
+        """The payload as protobuf; the very bytes it came as while nothing changed."""
+        if self._bytes is None:
+            self._bytes = messages.encode(self._message, self.signal, "protobuf")
+        return self._bytes
+
+    def set_bytes(self, data: bytes) -> None:
+        """Takes over new bytes."""
+        if data is not self._bytes:
+            self._bytes = data
+            self._message = None
+
+
+@dataclass(slots=True)
+class Session:
+    """What belongs to one payload on its way through the passes.
+
+    Args:
+        request: metadata, in the form that rows read.
+        caches: the shared caches, by context.
+        errors: failures of filter conditions under `propagate`, which are reported at the end.
+        emptied: a filter has left nothing.
+    """
+
+    request: Any
+    caches: dict[str, Any] = field(default_factory=dict)
+    errors: list[StatementError] = field(default_factory=list)
+    emptied: bool = False
+
+
+class Pass(Protocol):
+    """One walk over the payload: a group of statements, or an item of a filter."""
+
+    texts: Sequence[str]
+    sources: Sequence[Source]
+    contexts: Sequence[str]
+
+    @property
+    def title(self) -> str:
+        """The pass in a few words."""
+
+    def describe(self) -> Iterator[str]:
+        """The pass as `explain` shows it."""
+
+    def report(self) -> Report:
+        """A new sink for one payload."""
+
+    def run_rows(self, payload: Payload, report: Report, session: Session) -> None:
+        """The pass in the rows executor."""
+
+
+class GroupPass:
+    """One group of a transform: walks its context's rows and runs the statements on each."""
+
+    def __init__(self, code: bytecode.GroupCode, options: Options) -> None:
+        self.code = code
+        self.options = options
+        self.texts = [s.text for s in code.statements]
+        self.sources = [s.source for s in code.statements]
+        self.contexts = [code.context] * len(code.statements)
+        self._built: tuple[rows.RowFunction, rows.RowFunction] | None = None
+        self._tick = 0
+
+    def functions(self) -> tuple[rows.RowFunction, rows.RowFunction]:
+        """The group for the rows executor, plain and timed; made when first needed."""
+        if self._built is None:
+            around = environment(self.options)
+            self._built = (
+                rows.build_group(self.code, around),
+                rows.build_group(self.code, around, timed=True),
+            )
+        return self._built
+
+    def report(self) -> Report:
+        """A new sink for one payload."""
+        return Report(self.texts, len(self.code.conditions), self.code.error_mode)
+
+    @property
+    def title(self) -> str:
+        """The pass in a few words."""
+        return f"context {self.code.context}, error mode {self.code.error_mode}"
+
+    def describe(self) -> Iterator[str]:
+        """The pass as `explain` shows it."""
+        choice = self.code.choice
+        yield f"stack: {'columns' if choice.columns else 'rows'} ({choice.reason})"
+        for condition in self.code.conditions:
+            yield f"when {condition.text}"
+            yield from bytecode.disassemble(condition)
+        for statement in self.code.statements:
+            yield statement.text
+            yield from bytecode.disassemble(statement)
+
+    def run_rows(self, payload: Payload, report: Report, session: Session) -> None:
+        """The pass in the rows executor."""
+        plain, timed = self.functions()
+        message = payload.message()
+        cache = None
+        if self.code.shared_cache:
+            cache = session.caches.setdefault(self.code.context, message_rows.Cache())
+        tick = self._tick
+        try:
+            for row in message_rows.walk(message, payload.signal, self.code.context, request=session.request, cache=cache):
+                report.row += 1
+                tick += 1
+                if tick % SAMPLED_ROWS:
+                    plain(row, report)
+                else:
+                    timed(row, report)
+        finally:
+            self._tick = tick % SAMPLED_ROWS
+            report.row -= 1
+            report.ns = [ns * SAMPLED_ROWS for ns in report.ns]
+            if report.touched:
+                payload.touch()
+
+
+def _restore(make: Callable[..., Any], positional: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    return make(*positional, **keywords)
+
+
+class Processor:
+    """Passes for each signal over payloads: what `Transform`, `Filter` and `Program` are made of.
+
+    Safe to share between threads: the passes hold no state of a payload, and counting is under a lock.
+    """
+
+    def __init__(self, passes: Mapping[str, Sequence[Pass]], options: Options, diagnostics: Iterable[Diagnostic]) -> None:
+        self._passes = {signal: tuple(p) for signal, p in passes.items() if p}
+        self._options = options
+        self.diagnostics = tuple(diagnostics)
+        self._lock = threading.Lock()
+        self.recipe: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] = (type(self), (), {})
+        self._counters = {
+            (signal, number): [
+                _Counter(text, source, signal, context)
+                for text, source, context in zip(p.texts, p.sources, p.contexts, strict=True)
+            ]
+            for signal, passes_of in self._passes.items()
+            for number, p in enumerate(passes_of)
+        }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as what it was made from: compiling again is quick, and generated functions do not travel."""
+        make, positional, keywords = self.recipe
+        options = self._options
+        keywords = {
+            **keywords,
+            "functions": options.functions,
+            "strict": options.strict,
+            "lambdas": options.lambdas,
+            "experimental": options.experimental,
+            "limits": options.limits,
+            "clock": options.clock,
+            "uuid": options.uuid,
+            "stack": options.stack,
+        }
+        return _restore, (make, positional, keywords)
+
+    @property
+    def signals(self) -> frozenset[str]:
+        """The signals that have statements."""
+        return frozenset(self._passes)
+
+    def stats(self) -> list[StatementStats]:
+        """What every statement has done since the processor was made."""
+        with self._lock:
+            return [counter.snapshot() for counters in self._counters.values() for counter in counters]
+
+    def explain(self) -> str:
+        """Context, stack and instructions of every pass, as text."""
+        lines: list[str] = []
+        for signal, passes in self._passes.items():
+            for number, one in enumerate(passes, 1):
+                lines.append(f"{signal}, pass {number}: {one.title}")
+                lines.extend("  " + line for line in one.describe())
+                lines.append("")
+        return "\n".join(lines)
+
+    def _count(self, signal: str, number: int, report: Report) -> None:
+        with self._lock:
+            for index, counter in enumerate(self._counters[signal, number]):
+                counter.matched += report.matched[index]
+                counter.changed += report.changed[index]
+                counter.errors += report.errors[index]
+                counter.ns += report.ns[index]
+                if counter.first_error is None:
+                    counter.first_error = report.first.get(index)
+
+    def _process(self, data: bytes, signal: str, encoding: Encoding, metadata: Mapping[str, Any] | None) -> bytes:
+        """One payload through all passes of its signal.
+
+        Args:
+            data: the payload, in any contiguous buffer.
+            signal: `traces`, `metrics`, `logs` or `profiles`.
+            encoding: `protobuf` or `json`; the result has the same.
+            metadata: what the request carried besides the payload.
+
+        Raises:
+            PayloadError: the payload is malformed or exceeds a limit.
+            StatementError: a statement failed under `propagate`.
+        """
+        if signal not in SIGNALS:
+            raise ValueError(f"signal must be one of {', '.join(SIGNALS)}, got {signal!r}")
+        if encoding not in ("protobuf", "json"):
+            raise ValueError(f"encoding must be protobuf or json, got {encoding!r}")
+        if not isinstance(data, bytes):
+            data = bytes(data)
+        passes = self._passes.get(signal)
+        if not passes:
+            return data
+        if len(data) > self._options.limits.max_message:
+            raise PayloadError(
+                f"payload of {len(data)} bytes exceeds the limit of {self._options.limits.max_message} "
+                "(--max-message, Limits.max_message)"
+            )
+        return self._run(data, signal, encoding, metadata, passes)
+
+    def _run(
+        self, data: bytes, signal: str, encoding: Encoding, metadata: Mapping[str, Any] | None, passes: tuple[Pass, ...]
+    ) -> bytes:
+        options = self._options
+        native = options.stack != "plain" and native_enabled()
+        payload = Payload(data, signal, options.limits)
+        if encoding == "json":
+            if native:
+                from ottl.codec import native as native_codec
+
+                payload.set_bytes(native_codec.from_json(data, signal, options.limits))
+            else:
+                payload.set_message(messages.decode(data, signal, "json", options.limits))
+        session = Session(message_rows.request(metadata))
+        if native:
+            self._run_native(payload, signal, passes, session)
+        else:
+            for number, one in enumerate(passes):
+                self._run_rows(payload, signal, number, one, session)
+        if session.errors and not session.emptied:
+            raise session.errors[0]
+        if encoding == "protobuf":
+            if not native:
+                payload.message()  # refuses what is malformed, even where no row reads it
+            return payload.bytes()
+        if native:
+            return native_codec.to_json(payload.bytes(), signal, options.limits)
+        return messages.encode(payload.message(), signal, "json")
+
+    def _run_rows(self, payload: Payload, signal: str, number: int, one: Pass, session: Session) -> None:
+        report = one.report()
+        try:
+            one.run_rows(payload, report, session)
+        finally:
+            self._count(signal, number, report)
+
+    def _run_native(self, payload: Payload, signal: str, passes: tuple[Pass, ...], session: Session) -> None:
+        """Runs of passes that columns can take go over one set of tables; the others, and odd payloads, over messages."""
+        for number, one in enumerate(passes):
+            self._run_rows(payload, signal, number, one, session)

@@ -1,0 +1,321 @@
+"""The filter processor: the collector's own configuration over the engine. A condition that holds drops its element."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ottl import ast, binder, bytecode, configuration, parser
+from ottl.codec import Limits
+from ottl.configuration import Reader, standard_functions
+from ottl.contexts import CONTEXTS
+from ottl.contexts.paths import Context
+from ottl.engine import (
+    Encoding,
+    Options,
+    Payload,
+    Processor,
+    Report,
+    Session,
+    Stack,
+    compile_condition,
+    contexts_of,
+    environment,
+    infer,
+    make_options,
+)
+from ottl.errors import ConfigError, Diagnostic, StatementError
+from ottl.functions import FunctionSet
+from ottl.source import Source
+from ottl.vm import messages as message_rows
+from ottl.vm import rows
+
+_LISTS = {
+    "trace_conditions": "traces",
+    "metric_conditions": "metrics",
+    "log_conditions": "logs",
+    "profile_conditions": "profiles",
+}
+_OLD = {
+    "traces": {"resource": "resource", "span": "span", "spanevent": "spanevent"},
+    "metrics": {"resource": "resource", "metric": "metric", "datapoint": "datapoint"},
+    "logs": {"resource": "resource", "log_record": "log"},
+    "profiles": {"resource": "resource", "profile": "profile"},
+}
+_CONTEXTS = ("resource", "scope", "span", "spanevent", "metric", "datapoint", "log", "profile")
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """The conditions of one level of an item, with what the binder needs."""
+
+    context: Context
+    texts: tuple[Source, ...]
+    names_required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FilterItem:
+    """One item of a filter's configuration: conditions by level, in the order of the texts.
+
+    Args:
+        conditions: level and bytecode of each condition.
+        error_mode: of the item.
+    """
+
+    conditions: tuple[tuple[str, bytecode.StatementCode], ...]
+    error_mode: str
+
+
+class FilterPass:
+    """One item of a filter: one walk that drops the elements for which a condition of their level holds."""
+
+    def __init__(self, item: FilterItem, options: Options) -> None:
+        self.item = item
+        self.options = options
+        self.texts = [code.text for _, code in item.conditions]
+        self.sources = [code.source for _, code in item.conditions]
+        self.contexts = [level for level, _ in item.conditions]
+        self._built: dict[str, list[tuple[int, rows.ValueFunction]]] | None = None
+
+    @property
+    def title(self) -> str:
+        """The pass in a few words."""
+        return f"drop elements, error mode {self.item.error_mode}"
+
+    def describe(self) -> Iterator[str]:
+        """The pass as `explain` shows it."""
+        yield "stack: rows"
+        for level, code in self.item.conditions:
+            yield f"drop {level} when {code.text}"
+            yield from bytecode.disassemble(code)
+
+    def report(self) -> Report:
+        """A new sink for one payload."""
+        return Report(self.texts, len(self.texts), self.item.error_mode)
+
+    def functions(self) -> dict[str, list[tuple[int, rows.ValueFunction]]]:
+        """The conditions of each level for the rows executor, with their numbers; made when first needed."""
+        if self._built is None:
+            built: dict[str, list[tuple[int, rows.ValueFunction]]] = {}
+            for number, (level, code) in enumerate(self.item.conditions):
+                built.setdefault(level, []).append((number, rows.build_value(code, environment(self.options))))
+            self._built = built
+        return self._built
+
+    def run_rows(self, payload: Payload, report: Report, session: Session) -> None:
+        """The pass in the rows executor."""
+        predicates = {
+            level: self._predicate(conditions, report, session) for level, conditions in self.functions().items()
+        }
+        message = payload.message()
+        before = message.ByteSize()
+        if message_rows.prune(message, payload.signal, predicates, request=session.request):
+            session.emptied = True
+        if message.ByteSize() != before:
+            payload.touch()
+
+    def _predicate(
+        self, conditions: Sequence[tuple[int, rows.ValueFunction]], report: Report, session: Session
+    ) -> Callable[[Any], bool]:
+        """Whether any condition of a level holds. A failing one keeps the element; under `propagate` at once."""
+        propagate = self.item.error_mode == "propagate"
+        matched, errors, first = report.matched, report.errors, report.first
+
+        def drop(row: Any) -> bool:
+            for number, condition in conditions:
+                try:
+                    holds = condition(row)
+                except ValueError as error:
+                    errors[number] += 1
+                    first.setdefault(number, str(error))
+                    if propagate:
+                        session.errors.append(StatementError(str(error), self.texts[number]))
+                        return False
+                else:
+                    if holds:
+                        matched[number] += 1
+                        return True
+            return False
+
+        return drop
+
+
+class Filter(Processor):
+    """Conditions of a filter processor's configuration, over OTLP payloads. Safe to share between threads.
+
+    Args:
+        config: the mapping below `filter:`, as the collector takes it.
+        functions: what conditions may call; the standard library by default.
+        strict: only what the reference knows.
+        lambdas: allows lambda arguments (the reference's gate).
+        experimental: allows experimental functions (the reference's gate).
+        limits: bounds on payloads.
+        clock: nanoseconds since the Unix epoch.
+        uuid: gives a new identifier a call.
+        stack: `auto`, or `fast` or `plain` for all items.
+
+    Raises:
+        ConfigError: with all diagnostics.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        *,
+        functions: FunctionSet | None = None,
+        strict: bool = False,
+        lambdas: bool = False,
+        experimental: bool = False,
+        limits: Limits | None = None,
+        clock: Callable[[], int] | None = None,
+        uuid: Callable[[], str] | None = None,
+        stack: Stack = "auto",
+    ) -> None:
+        options = make_options(
+            functions if functions is not None else standard_functions(),
+            strict=strict,
+            lambdas=lambdas,
+            experimental=experimental,
+            limits=limits,
+            clock=clock,
+            uuid=uuid,
+            stack=stack,
+        )
+        items, diagnostics = read_items(config, options)
+        if any(d.severity == "error" for d in diagnostics):
+            raise ConfigError(diagnostics)
+        super().__init__(
+            {s: [FilterPass(item, options) for item in found] for s, found in items.items()}, options, diagnostics
+        )
+        self.recipe = (type(self), (config,), {})
+
+    def process(
+        self,
+        payload: bytes,
+        signal: str = "traces",
+        encoding: Encoding = "protobuf",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """The payload less what the conditions drop; emptied, `b""` in protobuf and `b"{}"` in JSON."""
+        return self._process(payload, signal, encoding, metadata)
+
+
+def read_items(
+    config: Mapping[str, Any], options: Options
+) -> tuple[dict[str, list[FilterItem]], list[Diagnostic]]:
+    """The items of a configuration by signal, and all its diagnostics."""
+    reader = Reader()
+    root = reader.mapping(config, "", ("error_mode", "spans", *_OLD, *_LISTS))
+    mode = reader.error_mode(root.get("error_mode"), "error_mode") or "ignore"
+    items: dict[str, list[FilterItem]] = {}
+    for name, signal in _LISTS.items():
+        old = _old_levels(reader, root, signal)
+        new = root.get(name)
+        if new is not None and old is not None:
+            reader.report("E408", f"{name} cannot be combined with {signal}", name, name)
+            continue
+        found: list[FilterItem | None] = []
+        if new is not None:
+            found = _read_list(reader, new, name, signal, mode, options)
+        elif old:
+            found = [_bind(reader, old, mode, options)]
+        kept = [item for item in found if item is not None]
+        if kept:
+            items[signal] = kept
+    return items, reader.diagnostics
+
+
+def _old_levels(reader: Reader, root: Mapping[str, Any], signal: str) -> list[_Level] | None:
+    """The older style, by level; None where the signal does not use it."""
+    known = _OLD[signal]
+    matchers = ("include", "exclude", "regexp") if signal in ("metrics", "logs") else ()
+    fields = reader.mapping(root.get(signal), signal, (*known, *matchers)) if signal in root else {}
+    spans = reader.mapping(root.get("spans"), "spans", ("include", "exclude")) if signal == "traces" else {}
+    levels = [
+        _Level(CONTEXTS[context], reader.texts(fields.get(key), f"{signal}.{key}"), names_required=False)
+        for key, context in known.items()
+        if fields.get(key) is not None
+    ]
+    for holder, place in ((fields, signal), (spans, "spans")):
+        for key in ("include", "exclude"):
+            if holder.get(key) is None:
+                continue
+            path = f"{place}.{key}"
+            if levels:
+                reader.report("E408", f"{path} cannot be combined with conditions of {signal}", key, path)
+            else:
+                reader.report(
+                    "E408", f"{path} is no OTTL", key, path, f"write the match as a condition of {signal}"
+                )
+    return levels or None
+
+
+def _read_list(
+    reader: Reader, items: Any, name: str, signal: str, mode: str, options: Options
+) -> list[FilterItem | None]:
+    if not isinstance(items, Sequence) or isinstance(items, str):
+        reader.report("E401", f"{name} must be a list, got {configuration.type_name(items)}", items, name)
+        return []
+    if any(isinstance(i, str) for i in items) and not all(isinstance(i, str) for i in items):
+        reader.report("E403", f"{name} mixes conditions and groups", None, name)
+        return []
+    if items and isinstance(items[0], str):
+        return [_bind(reader, _inferred(reader, reader.texts(items, name), signal, options), mode, options)]
+    found: list[FilterItem | None] = []
+    for number, item in enumerate(items):
+        path = f"{name}[{number}]"
+        if item is None:
+            reader.report("E402", f"{path} is empty", item, path)
+            continue
+        fields = reader.mapping(item, path, ("context", "conditions", "error_mode"))
+        context = reader.context(fields.get("context"), f"{path}.context", _CONTEXTS, tuple(contexts_of(signal)))
+        own_mode = reader.error_mode(fields.get("error_mode"), f"{path}.error_mode") or mode
+        texts = reader.texts(fields.get("conditions"), f"{path}.conditions")
+        if context is not None:
+            levels = [_Level(CONTEXTS[context], texts, names_required=False)]
+        else:
+            levels = _inferred(reader, texts, signal, options)
+        found.append(_bind(reader, levels, own_mode, options))
+    return found
+
+
+def _inferred(reader: Reader, texts: Sequence[Source], signal: str, options: Options) -> list[_Level]:
+    """Each text in the context that is inferred for it alone."""
+    functions = options.functions.converters()
+    levels: list[_Level] = []
+    for text in texts:
+        try:
+            tree: ast.Node = parser.parse_condition(text)
+        except ConfigError as error:
+            reader.diagnostics += error.diagnostics
+            continue
+        chosen = infer([(tree, text)], contexts_of(signal), functions)
+        if isinstance(chosen, Diagnostic):
+            reader.diagnostics.append(chosen)
+        else:
+            levels.append(_Level(chosen, (text,), names_required=True))
+    return levels
+
+
+def _bind(reader: Reader, levels: Sequence[_Level], mode: str, options: Options) -> FilterItem | None:
+    conditions: list[tuple[str, bytecode.StatementCode]] = []
+    before = sum(d.severity == "error" for d in reader.diagnostics)
+    for level in levels:
+        functions = binder.available(options.functions, level.context.name, conditions_only=True)
+        bind = binder.Binder(
+            level.context, functions, level.names_required, options.lambdas, diagnostics=reader.diagnostics
+        )
+        for text in level.texts:
+            try:
+                tree = parser.parse_condition(text)
+            except ConfigError as error:
+                reader.diagnostics += error.diagnostics
+                continue
+            bound = bind.condition(tree, text)
+            if bound is not None:
+                conditions.append((level.context.name, compile_condition(bound)))
+    if sum(d.severity == "error" for d in reader.diagnostics) > before:
+        return None
+    return FilterItem(tuple(conditions), mode)

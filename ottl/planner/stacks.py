@@ -1,0 +1,203 @@
+"""Chooses the executor of a group: whether columns, statement by statement over all rows, give what rows give.
+
+Rows see each other only through what they share: the resource, the scope, the metric of a data point, the span of an event, and a shared cache. `choose` looks
+for writes to those, for what tables do not hold, and for functions that only make sense row by row, and says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ottl import typed
+from ottl.bytecode import StackChoice
+from ottl.contexts.paths import PathSpec, View
+from ottl.functions import Form
+
+_UNTABLED = frozenset(
+    {
+        View.OPAQUE,
+        View.INTS,
+        View.DOUBLES,
+        View.TIMES,
+        View.METRIC_POINTS,
+        View.DICTIONARY_MAP,
+        View.DICTIONARY_STRING,
+        View.TRACE_STATE,
+        View.UNAVAILABLE,
+    }
+)
+
+IDEMPOTENT_EDITORS = frozenset(
+    {
+        "set",
+        "delete_key",
+        "delete_matching_keys",
+        "keep_keys",
+        "keep_matching_keys",
+        "limit",
+        "truncate_all",
+        "stringify_all",
+        "clear",
+    }
+)
+"""Editors whose second application to the same parent, with the same arguments, changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Something a statement reads or writes: a field, or a key of a map (`None`: the whole)."""
+
+    level: str
+    name: str
+    key: bytes | None = None
+
+    def overlaps(self, other: Location) -> bool:
+        """Whether the two share anything."""
+        if self.level != other.level:
+            return False
+        if self.name == other.name:
+            return self.key is None or other.key is None or self.key == other.key
+        return self.name.partition(".")[0] == other.name.partition(".")[0]
+
+
+def location(spec: PathSpec, keys: tuple[typed.Expression, ...]) -> Location:
+    """What a path with keys stands for."""
+    level = "scope" if spec.level == "instrumentation_scope" else spec.level
+    if keys and isinstance(keys[0], typed.Constant) and type(keys[0].value) is bytes:
+        return Location(level, spec.name, keys[0].value)
+    return Location(level, spec.name)
+
+
+def reads(node: typed.Operand | None) -> Iterator[Location]:
+    """The locations that an expression reads."""
+    if node is None:
+        return
+    for part in typed.walk(node):
+        if isinstance(part, typed.Load):
+            yield location(part.spec, part.keys)
+
+
+def writes(statement: typed.Statement) -> Iterator[Location]:
+    """The locations that a statement writes."""
+    for parameter, operand in zip(statement.editor.parameters, statement.arguments, strict=True):
+        if isinstance(operand, typed.Place) and parameter.form in (Form.TARGET, Form.MAP_TARGET, Form.LIST_TARGET):
+            yield location(operand.spec, operand.keys)
+
+
+def _statement_reads(statement: typed.Statement) -> set[Location]:
+    found = set(reads(statement.condition))
+    for argument in statement.arguments:
+        found.update(reads(argument))
+    return found
+
+
+def _specs(group: typed.Group) -> Iterator[PathSpec]:
+    nodes: list[typed.Operand] = [c.expression for c in group.conditions]
+    for statement in group.statements:
+        if statement.condition is not None:
+            nodes.append(statement.condition)
+        nodes.extend(a for a in statement.arguments if a is not None)
+    for node in nodes:
+        for part in typed.walk(node):
+            if isinstance(part, (typed.Load, typed.Place)):
+                yield part.spec
+
+
+def choose(group: typed.Group) -> StackChoice:
+    """Which executor may run the group, and why."""
+    if group.shared_cache:
+        return StackChoice(False, "rows see each other through the shared cache")
+    if group.context in ("profile", "profilesample"):
+        return StackChoice(False, "profiles are indices into shared tables, whose order depends on the order of rows")
+    for spec in _specs(group):
+        if spec.view in _UNTABLED:
+            return StackChoice(False, f"{spec.level}.{spec.name} is not held in tables")
+    problem = _shared_write(group)
+    if problem is not None:
+        return StackChoice(False, problem)
+    return StackChoice(True, "no row sees what another row writes")
+
+
+def _shared_write(group: typed.Group) -> str | None:
+    """The reason why a write to what rows share needs them one by one."""
+    own = {group.context}
+    condition_reads: set[Location] = set()
+    for condition in group.conditions:
+        condition_reads.update(reads(condition.expression))
+    everything = [(_statement_reads(s), set(writes(s))) for s in group.statements]
+    for number, statement in enumerate(group.statements):
+        for place in everything[number][1]:
+            if place.level in own:
+                continue
+            shown = f"{place.level}.{place.name}"
+            if group.error_mode == "propagate":
+                return f"{shown} is shared by rows, and under propagate the first failing row decides what is written"
+            if place.key is None and statement.editor.lowering != "store":
+                if not _parent_only(statement, place.level, group.context):
+                    return f"{shown} is shared by rows and its new value depends on the row"
+            others = [
+                (r, w) for i, (r, w) in enumerate(everything) if i != number
+            ]
+            touched = any(place.overlaps(o) for r, w in others for o in r | w) or any(
+                place.overlaps(o) for o in condition_reads
+            )
+            itself = any(place.overlaps(o) for o in everything[number][0])
+            if statement.editor.lowering == "store" and not touched and not itself:
+                if place.key is not None and _same_map(place, everything, number):
+                    return f"two statements write keys of {place.level}.{place.name}, whose order then depends on rows"
+                continue
+            earlier = any(place.overlaps(o) for r, w in everything[:number] for o in r | w) or any(
+                place.overlaps(o) for o in condition_reads
+            )
+            later = any(place.overlaps(o) for r, _ in everything[number + 1 :] for o in r)
+            if (
+                not earlier
+                and not later
+                and not itself
+                and _parent_only(statement, place.level, group.context)
+                and statement.editor.name in IDEMPOTENT_EDITORS
+                and not any(place.overlaps(o) for _, w in everything[number + 1 :] for o in w)
+            ):
+                continue
+            return f"{shown} is shared by rows, which read it or write it more than once"
+    return None
+
+
+def _same_map(
+    place: Location, everything: list[tuple[set[Location], set[Location]]], number: int
+) -> bool:
+    return any(
+        other.level == place.level and other.name == place.name
+        for i, (_, w) in enumerate(everything)
+        if i != number
+        for other in w
+    )
+
+
+_INNER = {
+    "resource": 0,
+    "scope": 1,
+    "instrumentation_scope": 1,
+    "span": 2,
+    "metric": 2,
+    "log": 2,
+    "profile": 2,
+    "spanevent": 3,
+    "datapoint": 3,
+    "profilesample": 3,
+    "exemplar": 4,
+    "otelcol": -1,
+}
+
+
+def _parent_only(statement: typed.Statement, level: str, context: str) -> bool:
+    """Whether condition and arguments are pure and read nothing of the rows below the level."""
+    nodes = [n for n in (statement.condition, *statement.arguments) if n is not None]
+    for node in nodes:
+        for part in typed.walk(node):
+            if isinstance(part, typed.Load) and _INNER[part.spec.level] > _INNER[level]:
+                return False
+            if isinstance(part, typed.Invoke) and not part.function.pure:
+                return False
+    return context != level

@@ -1,0 +1,260 @@
+"""The typed tree: what the binder makes of the syntax tree, and what the planner rewrites.
+
+Names are gone: a path is a `PathSpec`, a call holds its `Function`, an enum is a constant. Every expression knows its static kind, `Kind.ANY` where
+only rows can tell. Nodes are frozen and compare by meaning (ranges left out), so equal expressions are equal objects to the planner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from ottl.contexts.paths import PathSpec
+from ottl.functions import Function, Parameter
+from ottl.source import NOWHERE, Source, SourceRange
+from ottl.types import Kind, Value
+
+ArithmeticOperator = Literal["+", "-", "*", "/"]
+ComparisonOperator = Literal["==", "!=", "<", "<=", ">", ">="]
+
+
+class ConstantKey:
+    """What makes two constants the same: the type as well as the value, NaN and the sign of zero included."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, value: object) -> None:
+        self.text = f"{type(value).__name__} {value!r}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ConstantKey) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """Base of the nodes that have a value."""
+
+    kind: Kind
+    range: SourceRange = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(Expression):
+    """A value known when the rule is loaded. `literal`: written as one, so the reference knows it too."""
+
+    value: Value = field(compare=False)
+    literal: bool = field(default=True, compare=False)
+    key: ConstantKey = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", ConstantKey(self.value))
+
+
+@dataclass(frozen=True, slots=True)
+class Load(Expression):
+    """A read of a path with its keys."""
+
+    spec: PathSpec
+    keys: tuple[Expression, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Invoke(Expression):
+    """A call of a converter. Arguments stand in the order of the function's parameters; `None` = left out."""
+
+    function: Function
+    arguments: tuple[Operand | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Index(Expression):
+    """A key applied to a value that is no path: stricter than `Load`, a missing key is an error."""
+
+    value: Expression
+    key: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class MakeList(Expression):
+    """A list literal with parts that rows decide."""
+
+    items: tuple[Expression, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MakeMap(Expression):
+    """A map literal with parts that rows decide; keys are distinct."""
+
+    keys: tuple[bytes, ...] = ()
+    items: tuple[Expression, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic(Expression):
+    """Two operands and an operator; both are evaluated before either is looked at."""
+
+    operator: ArithmeticOperator
+    left: Expression
+    right: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Negate(Expression):
+    """Unary minus."""
+
+    operand: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Expression):
+    """A comparison; never fails of itself."""
+
+    operator: ComparisonOperator
+    left: Expression
+    right: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Truth(Expression):
+    """A converter's result as a condition: an error unless it is a bool."""
+
+    operand: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Expression):
+    """Negation."""
+
+    operand: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class And(Expression):
+    """Operands evaluated left to right up to the first false one."""
+
+    operands: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or(Expression):
+    """Operands evaluated left to right up to the first true one."""
+
+    operands: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstNonNil(Expression):
+    """Operands evaluated left to right up to the first that is not nil."""
+
+    operands: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A path as the target of an editor."""
+
+    spec: PathSpec
+    keys: tuple[Expression, ...] = ()
+    range: SourceRange = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """A list literal for a parameter that takes one, element by element."""
+
+    items: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionReference:
+    """A converter passed by name, with the parameter that its argument fills."""
+
+    function: Function
+    parameter: Parameter | None
+
+
+Operand: TypeAlias = "Expression | Place | Elements | FunctionReference"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """An editor call and its condition.
+
+    Args:
+        editor: the editor.
+        arguments: as in `Invoke`.
+        condition: `None` = always.
+        source: the text, for messages; `range` in `source` where it has several statements.
+    """
+
+    editor: Function
+    arguments: tuple[Operand | None, ...]
+    condition: Expression | None
+    source: Source
+    range: SourceRange = field(default=NOWHERE, compare=False)
+
+    @property
+    def text(self) -> str:
+        """The statement as written."""
+        return self.source.text if self.range == NOWHERE else self.source.slice(self.range)
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionText:
+    """A condition with its source: of a group, or of the filter."""
+
+    expression: Expression
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Statements that run row by row together, in one context.
+
+    Args:
+        context: the context's name.
+        statements: in order.
+        conditions: the group runs on a row when one holds, or when there are none.
+        error_mode: `ignore`, `silent` or `propagate`.
+        shared_cache: the cache lives as long as the payload's pass.
+    """
+
+    context: str
+    statements: tuple[Statement, ...]
+    conditions: tuple[ConditionText, ...] = ()
+    error_mode: str = "ignore"
+    shared_cache: bool = False
+
+
+def operands(node: Operand) -> tuple[Operand, ...]:
+    """The nodes directly below a node."""
+    match node:
+        case Load(keys=keys) | Place(keys=keys):
+            return keys
+        case Invoke(arguments=arguments):
+            return tuple(a for a in arguments if a is not None)
+        case Index(value=value, key=key):
+            return (value, key)
+        case MakeList(items=items) | MakeMap(items=items) | Elements(items=items):
+            return items
+        case Arithmetic(left=left, right=right) | Compare(left=left, right=right):
+            return (left, right)
+        case Negate(operand=operand) | Truth(operand=operand) | Not(operand=operand):
+            return (operand,)
+        case And(operands=below) | Or(operands=below) | FirstNonNil(operands=below):
+            return below
+        case _:
+            return ()
+
+
+def walk(node: Operand) -> Iterator[Operand]:
+    """The node and everything below it, parents first."""
+    stack = [node]
+    while stack:
+        top = stack.pop()
+        yield top
+        stack.extend(reversed(operands(top)))
