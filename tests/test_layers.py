@@ -50,7 +50,7 @@ LAYERS = {
     "ottl/lsp/": 13,
     "ottl/playground/": 13,
     "ottl/simulate.py": 13,
-    "ottl/__main__.py": 13,
+    "ottl/__main__.py": 14,
 }
 PACKAGE = LAYERS["ottl/__init__.py"]
 
