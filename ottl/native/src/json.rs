@@ -29,12 +29,16 @@
 use std::borrow::Cow;
 
 #[cfg(feature = "python")]
-use pyo3::prelude::*;
+use pyo3::{prelude::*, types::PyBytes};
 
+#[cfg(feature = "python")]
+use crate::py::{payload_of, scan_error, Schema as PySchema};
 use crate::schema::{types, wire_of, Schema};
 use crate::wire::{self, Stop};
 
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use read::to_protobuf;
@@ -262,8 +266,54 @@ fn plain_run(bytes: &[u8], mut pos: usize) -> usize {
     pos
 }
 
+#[cfg(feature = "python")]
+fn converted<'py>(
+    py: Python<'py>,
+    payload: &Bound<'py, PyAny>,
+    convert: impl FnOnce(&[u8]) -> Result<Vec<u8>> + Send,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let payload = payload_of(payload)?;
+    let bytes: &[u8] = &payload;
+    match py.detach(|| convert(bytes)) {
+        Ok(out) => Ok(PyBytes::new(py, &out)),
+        Err(error) => Err(scan_error(py, &error.message, error.offset)),
+    }
+}
+
+/// The protobuf encoding of the message (of index `root` in the schema) that an OTLP JSON text spells.
+#[cfg(feature = "python")]
+#[pyfunction]
+#[pyo3(signature = (schema, root, payload, max_messages, max_depth))]
+fn json_to_protobuf<'py>(
+    py: Python<'py>,
+    schema: &Bound<'py, PySchema>,
+    root: usize,
+    payload: &Bound<'py, PyAny>,
+    max_messages: usize,
+    max_depth: usize,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let json = &schema.get().json;
+    converted(py, payload, |bytes| to_protobuf(json, root, bytes, max_messages, max_depth))
+}
+
+/// The OTLP JSON of a protobuf message (of index `root` in the schema).
+#[cfg(feature = "python")]
+#[pyfunction]
+#[pyo3(signature = (schema, root, payload, max_depth = 100))]
+fn protobuf_to_json<'py>(
+    py: Python<'py>,
+    schema: &Bound<'py, PySchema>,
+    root: usize,
+    payload: &Bound<'py, PyAny>,
+    max_depth: usize,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let json = &schema.get().json;
+    converted(py, payload, |bytes| to_json(json, root, bytes, max_depth))
+}
+
 /// Adds this file's functions to the module.
 #[cfg(feature = "python")]
-pub fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(json_to_protobuf, module)?)?;
+    module.add_function(wrap_pyfunction!(protobuf_to_json, module)?)
 }
