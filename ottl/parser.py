@@ -74,9 +74,8 @@ _PLAIN_ESCAPES: Final = {
     '"': '"',
 }
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_BRACKET_OR_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[(\[{)\]}]')
-# An upper-case run followed by exactly a keyword: the reference's lexer takes the keyword for one.
-_SPLIT_BY_KEYWORD = re.compile(r".*[A-Z][A-Z0-9_]*(nil|not|or|and|true|false)")
+# A string without its closing quote goes to the end, or looking for its end would start again at every escaped quote.
+_BRACKET_OR_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[(\[{)\]}]', re.DOTALL)
 
 
 class _TextError(Exception):
@@ -85,9 +84,9 @@ class _TextError(Exception):
     def __init__(self, code: str, message: str, range: SourceRange, hint: str | None = None) -> None:
         super().__init__(message)
         self.code = code
-        self.message = message
+        self.message = _clip(message, 300)
         self.range = range
-        self.hint = hint
+        self.hint = None if hint is None else _clip(hint, 300)
 
 
 def parse_statement(source: Source) -> ast.Statement:
@@ -493,11 +492,11 @@ class _Builder:
 
 
 def _check_name(name: str, range: SourceRange) -> None:
-    """Refuse a name whose end the reference's lexer takes for a keyword."""
-    split = _SPLIT_BY_KEYWORD.fullmatch(name)
-    if split is not None:
-        message = f"the name `{name}` ends in the keyword `{split[1]}` behind an upper-case letter"
-        raise _TextError("E116", message, range)
+    """Refuse a name with an upper-case run before exactly a keyword: the reference's lexer splits it there."""
+    for keyword in _KEYWORDS:
+        if name.endswith(keyword) and name.removesuffix(keyword).rstrip("0123456789_")[-1:].isupper():
+            message = f"the name `{name}` ends in the keyword `{keyword}` behind an upper-case letter"
+            raise _TextError("E116", message, range)
 
 
 def _parameter_name(node: ast.Node) -> str | None:
@@ -575,10 +574,12 @@ _LITERALS: Final[dict[str, Callable[[str, SourceRange], ast.Node]]] = {
 }
 
 
-def _clip(text: str) -> str:
-    return text if len(text) <= 40 else text[:37] + "..."
+def _clip(text: str, length: int = 40) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."
 
 
+# So much of the text around a mistake is searched for what may have caused it.
+_TAIL: Final = 200
 _VALUE_STARTS: Final = frozenset({"STRING", "INT", "NIL", "LPAR"})
 _SIGNS: Final = {
     "_COMMA": "`,`",
@@ -658,7 +659,7 @@ def _unexpected_token(text: str, start: _Start, token: Token, accepts: set[str])
     if token.value in _KEYWORDS and before.endswith("."):
         hint = f'`{token.value}` is a keyword; as a key it is `["{token.value}"]`'
         return _TextError("E116", f"expected a name, got the keyword `{token.value}`", place, hint)
-    hint = _token_hint(before, token, text[token.end_pos :], accepts)
+    hint = _token_hint(before[-_TAIL:], token, text[token.end_pos :][:_TAIL], accepts)
     return _TextError("E102", f"expected {expected}, got `{_clip(token.value)}`", place, hint)
 
 
@@ -667,7 +668,7 @@ def _expected(before: str, start: _Start, accepts: set[str]) -> str:
     if not before.strip():
         return {"statement": "a statement", "condition": "a condition", "value": "a value"}[start]
     words: list[str] = []
-    previous = re.search(r"[A-Za-z_]+$|.$", before.rstrip(), re.DOTALL)
+    previous = re.search(r"[A-Za-z_]+$|.$", before.rstrip()[-_TAIL:], re.DOTALL)
     if accepts >= _VALUE_STARTS:
         after_keyword = previous is not None and previous[0] in {"where", "and", "or", "not"}
         words.append("a condition" if after_keyword else "a value")
