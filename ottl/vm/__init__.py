@@ -1,1 +1,4 @@
-"""The two executors of one bytecode: `columns` over tables, `rows` over protobuf messages; `messages` reads and writes the latter."""
+"""The two executors of one bytecode.
+
+`columns` runs it over tables, `rows` over protobuf messages, which `messages` reads and writes.
+"""

@@ -1,8 +1,8 @@
 """Values and maps over protobuf messages: what attributes, bodies and caches hold, for the rows executor.
 
-Reading gives detached copies in the forms of `ottl.types`; writing copies in. A map is a repeated field of `KeyValue`, the
-cache included (a `KeyValueList` of its own), so every map operation exists once. Order, repeated keys and partial effects
-are the reference's: a key whose value cannot be stored stays behind, empty.
+Reading gives detached copies in the forms of `ottl.types`; writing copies in. A map is a repeated field of `KeyValue`,
+the cache included (a `KeyValueList` of its own), so every map operation exists once. Order, repeated keys and partial
+effects are the reference's: a key whose value cannot be stored stays behind, empty.
 
 Measured on a span of 12 attributes: 0.4 µs to find the first key, 1.5 µs the last, 0.5 µs to add or swap-remove one.
 """
@@ -255,7 +255,7 @@ def descend(message: Any, keys: Iterable[Value]) -> Any:
 
 
 def descend_or_add(message: Any, keys: Iterable[Value]) -> Any:
-    """As `descend`, for writing: missing keys are added, and an empty value becomes the map or list that a key needs."""
+    """As `descend`, for writing: adds missing keys, and makes an empty value the map or list that a key needs."""
     for key in keys:
         kind = message.WhichOneof("value")
         if kind == "kvlist_value":

@@ -46,10 +46,10 @@ def _auth(request: Request) -> Map:
 
 def _auth_at(request: Request, keys: tuple[Value, ...]) -> Value:
     value = read_keys(_auth(request), (string_key(keys[0]),))
-    rest = keys[1:]
-    if rest and type(value) not in (Map, Slice) and _client(request).get("auth") is not None:
-        raise ValueError("attribute value is not indexable")
-    return read_keys(value, rest) if value is not None else None  # type: ignore[no-any-return]
+    if _client(request).get("auth") is None:
+        return None
+    result: Value = read_keys(value, keys[1:])
+    return result
 
 
 def _at(lists: Callable[[Request], dict[bytes, Slice]]) -> Callable[[Request, tuple[Value, ...]], Value]:
@@ -61,7 +61,8 @@ def _at(lists: Callable[[Request], dict[bytes, Slice]]) -> Callable[[Request, tu
             return found
         if len(keys) > 2:
             raise ValueError("a list of strings takes one index")
-        return found[list_index(keys[1], len(found))]
+        text: Value = found[list_index(keys[1], len(found))]
+        return text
 
     return read
 

@@ -1,4 +1,4 @@
-"""Rows of the plain stack: the walk over a decoded payload in the reference's order, and the filter's walk that removes.
+"""Rows of the plain stack: the walk over a payload in the reference's order, and the filter's walk that removes.
 
 Lists are read by index as the walk goes, so that rows which a rule adds are visited and rows it removes are not.
 """
@@ -45,6 +45,15 @@ class Row:
         "span",
         "spanevent",
     )
+
+    span: Any
+    spanevent: Any
+    metric: Any
+    datapoint: Any
+    exemplar: Any
+    log: Any
+    profile: Any
+    profilesample: Any
 
     def __init__(
         self,
