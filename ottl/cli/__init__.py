@@ -1,0 +1,101 @@
+"""The command line: one file a command, imported when the command is called.
+
+Exit codes: 0 done, 1 the rules or the data failed, 2 usage, 130 interrupted. A reader that closes the pipe ends the
+command quietly.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from ottl import __version__
+from ottl.errors import ConfigError, Error
+
+__all__ = ["main"]
+
+_COMMANDS = ("run", "check", "explain")
+_INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    """The commands, each imported when it is called or its help is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (click's signature)
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"ottl.cli.{cmd_name}").command
+        return command
+
+
+def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        click.echo(f"ottl {__version__} ({_describe_stack()})")
+        ctx.exit()
+
+
+def _describe_stack() -> str:
+    if os.environ.get("OTTL_NATIVE") == "0":
+        return "plain stack: OTTL_NATIVE=0"
+    try:
+        importlib.import_module("ottl._native")
+    except ImportError:
+        return "plain stack: no native extension"
+    return "native codec in use"
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+)
+def cli() -> None:
+    """The OpenTelemetry Transformation Language over OTLP files."""
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and end the process.
+
+    Args:
+        arguments: without the program's name; by default those of the process.
+    """
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has had enough. Python would complain once more when it flushes at the end.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        result: Any = cli.main(arguments, prog_name="ottl", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _INTERRUPTED
+    except ConfigError as error:
+        color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+        for diagnostic in error.diagnostics:
+            click.echo(diagnostic.render(color), err=True)
+    except BrokenPipeError:
+        raise
+    except Error as error:
+        click.echo(f"ottl: {error}", err=True)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename is not None else ""
+        click.echo(f"ottl: {place}{error.strerror or error}", err=True)
+    else:
+        return result if isinstance(result, int) else 0
+    return 1

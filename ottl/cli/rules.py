@@ -1,0 +1,238 @@
+"""What `run`, `check` and `explain` share: the options about rules, and processors made from them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol, TypeVar
+
+import click
+
+import ottl
+from ottl.codec import Limits
+from ottl.config import Config, Processor, load_config
+
+__all__ = ["Rules", "Settings", "Size", "Step", "load_rules", "make", "rule_options"]
+
+ERROR_MODES: Final = ("ignore", "silent", "propagate")
+
+# The reference's gates and the keyword each is here. Gates that are always on there are accepted, and so is switching
+# off what is off.
+_GATES: Final = {
+    "ottl.functions.enableLambda": "lambdas",
+    "pkg.ottl.functions.enableExperimental": "experimental",
+    "ottl.functions.enableExperimental": "experimental",
+}
+_ALWAYS_ON: Final = frozenset(
+    {
+        "ottl.PanicDuplicateName",
+        "ottl.contexts.enableOTelColContext",
+        "ottl.set.allowNil",
+        "pkg.ottl.functions.enableDynamicSliceArguments",
+        "processor.filter.defaultErrorModeIgnore",
+        "processor.transform.defaultErrorModeIgnore",
+    }
+)
+_ALWAYS_OFF: Final = frozenset({"transform.flatten.logs"})
+
+_UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Runner(Protocol):
+    """What `ottl.Transform`, `ottl.Filter` and `ottl.Program` have in common."""
+
+    @property
+    def signals(self) -> frozenset[str]: ...
+
+    def process(self, payload: bytes, signal: str = ..., encoding: Literal["protobuf", "json"] = ...) -> bytes: ...
+
+    def stats(self) -> list[Any]: ...
+
+    def explain(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Options of a command that concern rules.
+
+    Args:
+        statements: of `-e`.
+        context: of those, where it cannot be inferred.
+        processors: names of processors to use.
+        error_mode: in place of the one in the configuration.
+        strict: only what the reference knows.
+        lambdas: the gate of that name.
+        experimental: the gate of that name.
+        stack: which executor runs.
+    """
+
+    statements: tuple[str, ...] = ()
+    context: str | None = None
+    processors: tuple[str, ...] = ()
+    error_mode: str | None = None
+    strict: bool = False
+    lambdas: bool = False
+    experimental: bool = False
+    stack: str = "auto"
+
+    def keywords(self) -> dict[str, Any]:
+        """The keyword options of the library."""
+        return {
+            "strict": self.strict,
+            "lambdas": self.lambdas,
+            "experimental": self.experimental,
+            "stack": self.stack,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A processor that is ready to run, and the signals that it is run on."""
+
+    name: str
+    runner: Runner
+    signals: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The processors in their order, and the names of those left out."""
+
+    steps: tuple[Step, ...]
+    left_out: tuple[str, ...] = ()
+
+    def runners(self) -> list[tuple[str, Runner]]:
+        """Each processor once, with its name."""
+        return list({id(step.runner): (step.name, step.runner) for step in self.steps}.values())
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes: `1000000`, `64MiB`, `2GB`."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The size in bytes."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d+)\s*([kmg]i?)?b?", value.strip().lower())
+        size = int(match[1]) * _UNITS[match[2] or ""] if match is not None else 0
+        if not size:
+            self.fail(f"{value!r} is no size such as 500000, 64MiB or 2GB", param, ctx)
+        return size
+
+
+def _gates(_ctx: click.Context, _parameter: click.Parameter, value: Sequence[str]) -> dict[str, bool]:
+    """The gates of `--feature-gates`: names with commas between, `-name` switches one off."""
+    found = {}
+    for name in (name.strip() for item in value for name in item.split(",")):
+        plain = name.removeprefix("+").removeprefix("-")
+        on = not name.startswith("-")
+        if plain in _GATES:
+            found[_GATES[plain]] = on
+        elif (plain in _ALWAYS_ON and on) or (plain in _ALWAYS_OFF and not on):
+            continue
+        elif plain in _ALWAYS_ON or plain in _ALWAYS_OFF:
+            raise click.BadParameter(f"{plain} is always {'on' if plain in _ALWAYS_ON else 'off'} here")
+        elif plain:
+            known = ", ".join(sorted([*_GATES, *_ALWAYS_ON]))
+            raise click.BadParameter(f"no gate {plain}, there are {known}")
+    return found
+
+
+def rule_options(command: F) -> F:
+    """Add the options that become `Settings` to a command."""
+    options = [
+        click.option(
+            "-e", "--statement", "statements", multiple=True, metavar="STATEMENT",
+            help="A statement in place of a RULES file; repeat it for more, they form one group.",
+        ),
+        click.option("--context", metavar="NAME", help="Context of the -e statements, where it cannot be inferred."),
+        click.option(
+            "--processor", "processors", multiple=True, metavar="NAME",
+            help="Use this processor of the file (transform/name); repeat it for more, in this order.",
+        ),
+        click.option(
+            "--error-mode", type=click.Choice(ERROR_MODES),
+            help="In place of the error_mode of the processor; a group's own stays.",
+        ),
+        click.option("--strict", is_flag=True, help="Refuse what the reference does not know."),
+        click.option(
+            "--feature-gates", "gates", multiple=True, metavar="NAMES", callback=_gates,
+            help="Gates of the collector, with commas between; -NAME switches one off.",
+        ),
+        click.option(
+            "--stack", type=click.Choice(["auto", "fast", "plain"]), default="auto", show_default=True,
+            help="The executor: columns on the native codec, or rows over messages.",
+        ),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def settings_of(options: dict[str, Any]) -> Settings:
+    """The settings among the options of a command, which are taken out of them."""
+    gates = options.pop("gates")
+    names = [name for name in Settings.__slots__ if name in options]
+    return Settings(**{name: options.pop(name) for name in names}, **gates)
+
+
+def load_rules(path: str | None, settings: Settings, limits: Limits | None = None) -> Rules:
+    """The processors of a RULES file or of `-e`.
+
+    Args:
+        path: the file; None for `-e`.
+        settings: options of the command.
+        limits: bounds on payloads.
+
+    Raises:
+        ConfigError: with all diagnostics of the first processor that does not load.
+        UsageError: options that do not go together, or a file that is not there.
+    """
+    if path is None:
+        keywords = settings.keywords() | {"limits": limits, "context": settings.context}
+        program = ottl.compile(list(settings.statements), error_mode=settings.error_mode or "ignore", **keywords)
+        return Rules((Step("-e", program, program.signals),))
+    if settings.context is not None:
+        raise click.UsageError("--context goes with -e")
+    config = read_config(path)
+    made: dict[str, Runner] = {}
+    steps = []
+    for step in config.steps(settings.processors):
+        name = step.processor.name
+        runner = made.get(name) or made.setdefault(name, make(step.processor, settings, limits))
+        signals = runner.signals if step.signals is None else runner.signals & step.signals
+        steps.append(Step(name, runner, signals))
+    return Rules(tuple(steps), tuple(config.left_out(settings.processors)))
+
+
+def read_config(path: str) -> Config:
+    """The configuration in a file.
+
+    Raises:
+        ConfigError: it is malformed.
+        UsageError: it cannot be read.
+    """
+    try:
+        return load_config(Path(path))
+    except OSError as error:
+        raise click.UsageError(f"{path}: {error.strerror}") from None
+
+
+def make(processor: Processor, settings: Settings, limits: Limits | None = None) -> Runner:
+    """A processor of a file, ready to run.
+
+    Raises:
+        ConfigError: its statements do not load.
+    """
+    config = processor.config()
+    if settings.error_mode is not None:
+        config["error_mode"] = settings.error_mode
+    if processor.kind == "transform":
+        return ottl.Transform(config, limits=limits, **settings.keywords())
+    return ottl.Filter(config, limits=limits, **settings.keywords())

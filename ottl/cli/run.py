@@ -1,0 +1,377 @@
+"""`ottl run`: rules over OTLP files and streams, message by message."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal as signals
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+import click
+
+from ottl import files
+from ottl.cli.rules import Rules, Size, load_rules, rule_options, settings_of
+from ottl.codec import Limits
+from ottl.errors import Error, PayloadError, StatementError
+from ottl.files import Input, Layout, Message, Output
+from ottl.signals import SIGNALS
+
+__all__ = ["command"]
+
+OnBadInput = Literal["stop", "skip", "copy"]
+
+_DEFAULTS: Final = Limits()
+_EMPTIED: Final = {"json": b"{}", "protobuf": b""}
+_PROGRESS_STEP_S: Final = 0.1
+
+
+class _BadInputError(Error):
+    """A message that ends the run."""
+
+
+@dataclass(slots=True)
+class _Bad:
+    """The bad messages of one input that were passed over."""
+
+    count: int = 0
+    first: str = ""
+
+
+@dataclass(slots=True)
+class _Run:
+    """One call of the command.
+
+    Args:
+        rules: the processors.
+        limits: bounds on a message.
+        on_bad_input: what to do with a message that cannot be processed.
+        to: format of the output; None for that of the input.
+        source: format of the input; None to detect it.
+        signal: of input that does not say it.
+    """
+
+    rules: Rules
+    limits: Limits
+    on_bad_input: OnBadInput
+    to: files.Format | None
+    source: files.Format | None
+    signal: str | None
+    outputs: list[Output] = field(default_factory=list)
+    bad: dict[str, _Bad] = field(default_factory=dict)
+
+    def run_input(self, name: str, output: _Target, progress: _Progress) -> None:
+        """All messages of one input."""
+        with Input(name, max_message=self.limits.max_message, format=self.source, signal=self.signal) as source:
+            if self.on_bad_input == "copy" and self.to is not None and self.to != source.layout.format:
+                raise click.UsageError(f"--on-bad-input copy cannot turn {source.layout.format} into {self.to}")
+            target = output.open(source.layout, self.outputs)
+            messages = iter(source)
+            while (message := self._next(messages, source)) is not None:
+                self._run_message(message, source, target)
+                progress.show(source.position)
+                if name == files.STANDARD_STREAM:
+                    target.flush()
+            progress.finish(source.size or 0)
+
+    def _next(self, messages: Iterator[Message], source: Input) -> Message | None:
+        try:
+            return next(messages, None)
+        except PayloadError as error:
+            # A broken compressed stream has no next message, and its rest cannot be copied.
+            self._count(source, f"{source.name}: {error}", stop=self.on_bad_input != "skip")
+            return None
+
+    def _run_message(self, message: Message, source: Input, target: Output) -> None:
+        fault: PayloadError | StatementError | None = message.fault
+        if fault is None:
+            encoding = message.encoding if self.to is None else target.layout.encoding
+            try:
+                payload = self.process(message, encoding)
+            except (PayloadError, StatementError) as error:
+                fault = error
+            else:
+                target.write(payload, packed=message.packed, encoding=encoding)
+                return
+        self._count(source, _describe(fault, message, source), stop=self.on_bad_input == "stop")
+        if self.on_bad_input == "copy":
+            if message.fault is not None:
+                target.copy(message)
+            else:
+                target.write(message.payload, packed=message.packed, encoding=message.encoding)
+
+    def _count(self, source: Input, description: str, *, stop: bool) -> None:
+        if stop:
+            raise _BadInputError(description)
+        bad = self.bad.setdefault(source.name, _Bad())
+        bad.count += 1
+        bad.first = bad.first or description
+
+    def process(self, message: Message, target: files.Encoding) -> bytes:
+        """A message through the processors of its signal.
+
+        Args:
+            message: without a fault.
+            target: the encoding wanted.
+
+        Raises:
+            PayloadError: it is malformed or exceeds a limit.
+            StatementError: a statement failed under `propagate`.
+        """
+        signal, payload, encoding = message.signal, message.payload, message.encoding
+        if signal is None:
+            return payload if encoding == target else _EMPTIED[target]
+        steps = [step for step in self.rules.steps if signal in step.signals]
+        # Several processors in a row share one conversion.
+        working: files.Encoding = "protobuf" if len(steps) > 1 else target
+        payload = files.transcode(payload, signal, encoding, working, self.limits)
+        for step in steps:
+            payload = step.runner.process(payload, signal=signal, encoding=working)
+            if payload == _EMPTIED[working]:
+                return _EMPTIED[target]
+        return files.transcode(payload, signal, working, target, self.limits)
+
+
+@dataclass(slots=True)
+class _Target:
+    """Where the messages of one input go; several inputs may share one.
+
+    Args:
+        path: the file; None for standard output.
+        to: format of the output; None for that of the first input.
+    """
+
+    path: Path | None
+    to: files.Format | None
+    output: Output | None = None
+
+    def open(self, layout: Layout, opened: list[Output]) -> Output:
+        """The output, made when first asked for.
+
+        Raises:
+            Error: an input has another encoding than the output.
+        """
+        if self.output is None:
+            compression = files.compression_of(self.path) if self.path is not None else None
+            wanted = Layout(self.to or layout.format, compression)
+            if self.path is None and wanted.encoding == "protobuf" and sys.stdout.isatty():
+                raise click.UsageError("protobuf is not for a terminal: use -o FILE or --to jsonl")
+            if self.path is not None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.output = Output(self.path, wanted)
+            opened.append(self.output)
+        elif self.to is None and not _fits(layout.format, self.output.layout.format):
+            ours, theirs = layout.format, self.output.layout.format
+            raise Error(f"{self.output.name}: inputs in {theirs} and {ours} need --to for one output")
+        return self.output
+
+
+def _fits(source: files.Format, target: files.Format) -> bool:
+    return source == target or (source == "json" and target == "jsonl")
+
+
+def _describe(fault: PayloadError | StatementError | None, message: Message, source: Input) -> str:
+    """A fault with the file, line and offset of its message."""
+    place = f"{source.name}:{message.line}" if message.line else source.name
+    if not isinstance(fault, PayloadError):
+        return f"{place}: {fault}"
+    offset = message.offset + (0 if message.packed else fault.offset or 0)
+    inflated = " of the inflated stream" if source.layout.compression is not None else ""
+    return f"{place}: {fault.args[0]} (at byte {offset}{inflated})"
+
+
+class _Progress:
+    """A bar on standard error, where that is a terminal which shows nothing else."""
+
+    def __init__(self, inputs: Sequence[tuple[str, Path]], output: str | None) -> None:
+        self._bar: Any = None
+        self._done = 0
+        self._next = 0.0
+        if not sys.stderr.isatty() or (output is None and sys.stdout.isatty()):
+            return
+        sizes = [Path(name).stat().st_size if name != files.STANDARD_STREAM else 0 for name, _ in inputs]
+        if not all(sizes):
+            return
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self._bar = Progress(console=Console(stderr=True), transient=True)
+        self._task = self._bar.add_task("ottl run", total=sum(sizes))
+        self._bar.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def show(self, position: int) -> None:
+        """How far the current input has been read."""
+        if self._bar is not None and time.monotonic() >= self._next:
+            self._next = time.monotonic() + _PROGRESS_STEP_S
+            self._bar.update(self._task, completed=self._done + position)
+
+    def finish(self, size: int) -> None:
+        """The current input is done."""
+        self._done += size
+
+
+def _targets(
+    inputs: Sequence[tuple[str, Path]], arguments: Sequence[str], output: str | None, to: files.Format | None
+) -> list[_Target]:
+    """For each input where it goes."""
+    if output is None:
+        return [_Target(None, to)] * len(inputs)
+    folder = output.endswith(os.sep) or Path(output).is_dir() or any(Path(name).is_dir() for name in arguments)
+    if not folder:
+        if not Path(output).parent.is_dir():
+            raise click.UsageError(f"{output}: its directory is not there")
+        return [_Target(Path(output), to)] * len(inputs)
+    taken: dict[Path, str] = {}
+    targets = []
+    for name, place in inputs:
+        path = Path(output) / files.output_name(place, to)
+        if path in taken:
+            raise click.UsageError(f"{taken[path]} and {name} would both be written to {path}")
+        taken[path] = name
+        targets.append(_Target(path, to))
+    return targets
+
+
+@click.command("run")
+@click.argument("arguments", nargs=-1, metavar="[RULES] [INPUT]...")
+@rule_options
+@click.option("--signal", type=click.Choice(SIGNALS), help="The signal of protobuf that cannot tell it.")
+@click.option(
+    "--from", "source", type=click.Choice(files.FORMATS), help="Format of the input, instead of detecting it."
+)
+@click.option("--to", type=click.Choice(files.FORMATS), help="Format of the output; by default that of the input.")
+@click.option("-o", "--output", type=click.Path(), metavar="PATH", help="A file, or a directory for many inputs.")
+@click.option(
+    "--on-bad-input",
+    type=click.Choice(["stop", "skip", "copy"]),
+    default="stop",
+    show_default=True,
+    help="What to do with a message that cannot be processed.",
+)
+@click.option("--stats", is_flag=True, help="Print what each statement did on standard error.")
+@click.option("--max-message", type=Size(), default=_DEFAULTS.max_message, help="Largest message [default: 64MiB].")
+@click.option(
+    "--max-messages",
+    type=click.IntRange(min=1),
+    default=_DEFAULTS.max_messages,
+    show_default=True,
+    help="Most protobuf messages inside one message.",
+)
+def command(arguments: tuple[str, ...], **options: Any) -> int:
+    """Run RULES over OTLP files.
+
+    RULES is a YAML file: the configuration of a transform or filter processor, or of a collector. Without -e the first
+    argument is RULES, all others are INPUT: files, patterns, directories, or - (and nothing) for standard input; OTLP
+    JSON, JSON lines, protobuf (--to protobuf) and length-prefixed protobuf (--to framed), each also .gz and .zst.
+    """
+    settings = settings_of(options)
+    if settings.statements and settings.processors:
+        raise click.UsageError("--processor goes with RULES")
+    if not settings.statements and not arguments:
+        raise click.UsageError("give RULES or -e")
+    path = None if settings.statements else arguments[0]
+    names = (arguments if settings.statements else arguments[1:]) or (files.STANDARD_STREAM,)
+    limits = Limits(options["max_message"], options["max_messages"], _DEFAULTS.max_depth)
+    try:
+        inputs = files.find_inputs(names)
+    except FileNotFoundError as error:
+        raise click.UsageError(f"{error.filename}: {error.strerror}") from None
+    targets = _targets(inputs, names, options["output"], options["to"])
+    rules = load_rules(path, settings, limits)
+    _say_what_runs(rules, settings.stack)
+    run = _Run(rules, limits, options["on_bad_input"], options["to"], options["source"], options["signal"])
+    with _termination(), _Progress(inputs, options["output"]) as progress:
+        try:
+            for (name, _), target in zip(inputs, targets, strict=True):
+                run.run_input(name, target, progress)
+            for output in run.outputs:
+                output.finish()
+            for output in run.outputs:
+                output.commit()
+        finally:
+            for output in run.outputs:
+                output.abandon()
+            _report(rules, run, stats=options["stats"], silent=settings.error_mode == "silent")
+    return 1 if run.bad else 0
+
+
+@contextlib.contextmanager
+def _termination() -> Iterator[None]:
+    """The signal that asks a process to end lets it clean up, as an interrupt does."""
+
+    def end(number: int, _frame: Any) -> None:
+        raise SystemExit(128 + number)
+
+    previous = signals.signal(signals.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signals.signal(signals.SIGTERM, previous)
+
+
+def _say_what_runs(rules: Rules, stack: str) -> None:
+    """One line each for the processors left out and for a missing native extension."""
+    if rules.left_out:
+        click.echo(f"ottl: left out: {', '.join(rules.left_out)}", err=True)
+    for _, runner in rules.runners():
+        for warning in getattr(runner, "diagnostics", ()):
+            click.echo(warning.render(), err=True)
+    if stack == "auto" and os.environ.get("OTTL_NATIVE") != "0":
+        from ottl.engine import native_enabled
+
+        if not native_enabled():
+            click.echo("ottl: no native extension here, the plain stack serves (slower)", err=True)
+
+
+def _report(rules: Rules, run: _Run, *, stats: bool, silent: bool) -> None:
+    """Bad messages, statement errors and the statistics, on standard error."""
+    for name, bad in run.bad.items():
+        done = "left out" if run.on_bad_input == "skip" else "copied as they were"
+        messages = "message" if bad.count == 1 else "messages"
+        click.echo(f"ottl: {name}: {bad.count} bad {messages} {done}, the first: {bad.first}", err=True)
+    found = [stat for _, runner in rules.runners() for stat in runner.stats()]
+    for stat in found:
+        if stat.errors and not silent:
+            errors = "error" if stat.errors == 1 else "errors"
+            statement = " ".join(stat.statement.split())
+            click.echo(
+                f"ottl: {stat.location}: {stat.errors} {errors} in {statement}: the first: {stat.first_error}", err=True
+            )
+    if stats:
+        click.echo(_table(found), err=True)
+
+
+def _table(found: Sequence[Any]) -> str:
+    """The statistics as a table: what each statement matched, changed, failed on and took."""
+    rows = [("matched", "changed", "errors", "ms", "signal", "context", "statement")]
+    rows += [
+        (
+            f"{stat.matched:,}",
+            f"{stat.changed:,}",
+            f"{stat.errors:,}",
+            f"{stat.ns / 1e6:,.1f}",
+            stat.signal,
+            stat.context,
+            " ".join(stat.statement.split()),
+        )
+        for stat in found
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    return "\n".join("  ".join([*_aligned(row, widths), row[-1]]) for row in rows)
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """The cells of a row but the last: numbers to the right, words to the left."""
+    cells = zip(row, widths, strict=False)
+    return [cell.rjust(width) if column < 4 else cell.ljust(width) for column, (cell, width) in enumerate(cells)]
