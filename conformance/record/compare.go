@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"reflect"
 	"slices"
@@ -82,7 +83,7 @@ func canonical(name string, value any, o options) any {
 		if slices.Contains(doubleFields, name) {
 			return doubleText(v.String(), o)
 		}
-		return v.String()
+		return integer(v.String())
 	case string:
 		if slices.Contains(doubleFields, name) {
 			return doubleText(v, o)
@@ -91,8 +92,12 @@ func canonical(name string, value any, o options) any {
 	return value
 }
 
-// double is a canonical number with its value, so that an implicit zero counts as a default.
-type double string
+// integer and double are canonical numbers: digits, and the bits in hexadecimal. 64-bit integers, which JSON writes as
+// text, stay text.
+type (
+	integer string
+	double  string
+)
 
 func doubleText(text string, o options) any {
 	number, err := strconv.ParseFloat(text, 64)
@@ -100,13 +105,15 @@ func doubleText(text string, o options) any {
 		return text
 	}
 	if math.IsNaN(number) {
-		return double("nan")
+		return "NaN"
 	}
 	if number == 0 && !o.signedZero {
 		number = 0
 	}
-	return double(strconv.FormatUint(math.Float64bits(number), 16))
+	return double(fmt.Sprintf("%016x", math.Float64bits(number)))
 }
+
+const zeroBits double = "0000000000000000"
 
 func isDefault(value any) bool {
 	switch v := value.(type) {
@@ -115,9 +122,11 @@ func isDefault(value any) bool {
 	case bool:
 		return !v
 	case string:
-		return v == "" || v == "0"
-	case double:
+		return v == ""
+	case integer:
 		return v == "0"
+	case double:
+		return v == zeroBits
 	case map[string]any:
 		return len(v) == 0
 	case []any:
