@@ -264,7 +264,7 @@ def to_id(spec: PathSpec) -> Callable[[Value], Any]:
         else:
             if type(value) is not form:
                 raise wrong_type(name, value)
-            raw = bytes(value)  # type: ignore[arg-type]
+            raw = bytes(value)
         if not any(raw):
             if kind is Kind.PROFILE_ID:
                 raise ValueError("a profile id must not be empty")

@@ -36,6 +36,7 @@ def resolve(row: str, path: tuple[str, ...]) -> schema.Field | None:
 
 
 def own_paths(level: str) -> dict[str, PathSpec]:
+    """The paths of a context below its own prefix."""
     return CONTEXTS[level].levels[level]
 
 
