@@ -43,6 +43,7 @@ LAYERS = {
     "ottl/config.py": 11,
     "ottl/configuration.py": 11,
     "ottl/files.py": 11,
+    "ottl/program.py": 11,
     "ottl/__init__.py": 12,
     "ottl/cli/": 13,
     "ottl/repl/": 13,
