@@ -19,8 +19,8 @@ LAYERS = {
     "ottl/patterns.py": 1,
     "ottl/signals.py": 2,
     "ottl/tables/": 2,
+    "ottl/_native": 2,
     "ottl/codec/": 3,
-    "ottl/_native": 3,
     "ottl/contexts/": 3,
     "ottl/analysis/": 3,
     "ottl/functions.py": 3,
@@ -129,6 +129,17 @@ def test_errors_import_nothing_of_ours() -> None:
     tree = ast.parse((ROOT / "ottl/errors.py").read_text(encoding="utf-8"))
     modules = [node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)]
     assert [module for module in modules if module.startswith("ottl")] == []
+
+
+def test_the_codec_alone_imports_the_extension() -> None:
+    """Whether the extension is there is known in one file."""
+    found = {
+        name
+        for name in sources()
+        for _, imported in imports(name, (ROOT / name).read_text(encoding="utf-8"))
+        if imported.startswith("ottl/_native")
+    }
+    assert found <= {"ottl/codec/native.py"}
 
 
 def test_nothing_imports_the_tests() -> None:
