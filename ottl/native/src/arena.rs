@@ -93,6 +93,11 @@ impl Codes {
         self.hashes.is_empty()
     }
 
+    /// True once colliding strings have made the table change its hash.
+    pub fn is_keyed(&self) -> bool {
+        self.keyed.is_some()
+    }
+
     #[inline]
     fn hash(&self, bytes: &[u8]) -> u64 {
         match &self.keyed {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use crate::arena::Arena;
 use crate::maps::{Map, Rows};
-use crate::schema::{tags, Plan, Schema, Values};
-use crate::values::{Cell, CellVec, Cells};
+use crate::schema::{Plan, Schema, Values};
+use crate::values::{Cell, Cells};
 
 /// One column of cells.
 #[derive(Debug, Default)]
 pub struct Column {
-    pub cells: CellVec,
+    pub cells: Vec<Cell>,
     /// Rows whose cell was stored; empty while there is none.
     pub dirty: Vec<bool>,
 }
@@ -19,33 +19,30 @@ impl Column {
     /// Writes the cell of the newest row, the last one wins.
     #[inline(always)]
     pub fn scanned(&mut self, row: usize, cell: Cell) {
-        let cells = &mut self.cells;
-        if cells.tags.len() < row {
-            self.pad(row);
-        } else if let (Some(tag), Some(bits), Some(len)) =
-            (cells.tags.get_mut(row), cells.bits.get_mut(row), cells.lens.get_mut(row))
-        {
-            (*tag, *bits, *len) = (cell.tag, cell.bits, cell.len);
-            return;
+        if self.cells.len() == row {
+            self.cells.push(cell);
+        } else {
+            self.scanned_late(row, cell);
         }
-        self.cells.push(cell);
+    }
+
+    #[inline(never)]
+    fn scanned_late(&mut self, row: usize, cell: Cell) {
+        if self.cells.len() <= row {
+            self.cells.resize(row + 1, Cell::EMPTY);
+        }
+        self.cells[row] = cell;
     }
 
     /// Fills up with empty cells.
     pub fn pad(&mut self, rows: usize) {
-        self.cells.tags.resize(rows, tags::EMPTY);
-        self.cells.bits.resize(rows, 0);
-        self.cells.lens.resize(rows, 0);
+        self.cells.resize(rows, Cell::EMPTY);
     }
 
     /// The cell of a row.
     #[inline(always)]
     pub fn get(&self, row: usize) -> Cell {
-        let cells = &self.cells;
-        match (cells.tags.get(row), cells.bits.get(row), cells.lens.get(row)) {
-            (Some(&tag), Some(&bits), Some(&len)) => Cell { bits, len, tag },
-            _ => Cell::EMPTY,
-        }
+        self.cells.get(row).copied().unwrap_or_default()
     }
 
     /// True when the cell of the row was stored.
@@ -56,13 +53,18 @@ impl Column {
 
     #[inline(always)]
     fn set(&mut self, row: usize, cell: Cell) {
-        let cells = &mut self.cells;
-        if let (Some(tag), Some(bits), Some(len), Some(dirty)) =
-            (cells.tags.get_mut(row), cells.bits.get_mut(row), cells.lens.get_mut(row), self.dirty.get_mut(row))
-        {
-            (*tag, *bits, *len, *dirty) = (cell.tag, cell.bits, cell.len, true);
+        if let (Some(place), Some(dirty)) = (self.cells.get_mut(row), self.dirty.get_mut(row)) {
+            (*place, *dirty) = (cell, true);
         }
     }
+}
+
+/// Where a row's message lies: positions of its tag, its body and its end.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    pub start: u32,
+    pub body: u32,
+    pub end: u32,
 }
 
 /// One table: the messages that one `rows` action of the plan (or several) met, in the order of the payload.
@@ -72,10 +74,7 @@ pub struct Table {
     pub parents: Vec<i32>,
     /// Node that visited the row.
     pub variants: Vec<u16>,
-    /// Positions of the tag, the body and the end of the row's message.
-    pub starts: Vec<u32>,
-    pub bodies: Vec<u32>,
-    pub ends: Vec<u32>,
+    pub extents: Vec<Extent>,
     pub columns: Vec<Column>,
     pub maps: Vec<Map>,
     pub dirty: Vec<bool>,
@@ -100,9 +99,7 @@ impl Table {
         let row = self.parents.len();
         self.parents.push(parent as i32);
         self.variants.push(variant as u16);
-        self.starts.push(start as u32);
-        self.bodies.push(body as u32);
-        self.ends.push(end as u32);
+        self.extents.push(Extent { start: start as u32, body: body as u32, end: end as u32 });
         row
     }
 

@@ -16,11 +16,17 @@ pub const SLACK: u32 = 2;
 pub struct Keys {
     table: Codes,
     bytes: Vec<u8>,
-    ends: Vec<usize>,
-    /// The code that followed this code last time: rows of one kind repeat their keys in order, so that most keys are found by
-    /// one comparison. The last element is for the first key of a row.
-    next: Vec<u32>,
+    keys: Vec<Key>,
     first: u32,
+}
+
+/// Where the bytes of a key lie, and the code that followed this key last time: rows of one kind repeat their keys in order, so
+/// that most keys are found by one comparison.
+#[derive(Debug, Clone, Copy)]
+struct Key {
+    begin: usize,
+    len: u32,
+    next: u32,
 }
 
 /// Stands for "no key before this one".
@@ -29,18 +35,18 @@ pub const START: u32 = u32::MAX;
 impl Keys {
     /// How many keys there are.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.keys.len()
     }
 
     /// True when there is none.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.keys.is_empty()
     }
 
     /// The bytes of a key.
     #[inline(always)]
     pub fn get(&self, code: u32) -> &[u8] {
-        string(&self.bytes, &self.ends, code)
+        string(&self.bytes, &self.keys, code)
     }
 
     /// The code of a key in use.
@@ -50,11 +56,10 @@ impl Keys {
 
     /// The code of a key, new or known.
     pub fn code(&mut self, key: &[u8]) -> u32 {
-        let (code, new) = self.table.code(key, |code| string(&self.bytes, &self.ends, code));
+        let (code, new) = self.table.code(key, |code| string(&self.bytes, &self.keys, code));
         if new {
+            self.keys.push(Key { begin: self.bytes.len(), len: key.len() as u32, next: 0 });
             self.bytes.extend_from_slice(key);
-            self.ends.push(self.bytes.len());
-            self.next.push(0);
         }
         code
     }
@@ -62,11 +67,8 @@ impl Keys {
     /// The code of the key that follows `before` ([`START`] for a row's first key).
     #[inline(always)]
     pub fn code_after(&mut self, before: u32, key: &[u8]) -> u32 {
-        let guess = match self.next.get(before as usize) {
-            Some(&guess) => guess,
-            None => self.first,
-        };
-        if (guess as usize) < self.ends.len() && same(self.get(guess), key) {
+        let guess = self.keys.get(before as usize).map_or(self.first, |before| before.next);
+        if same(self.get(guess), key) && !self.keys.is_empty() {
             return guess;
         }
         self.learn(before, key)
@@ -75,8 +77,8 @@ impl Keys {
     #[inline(never)]
     fn learn(&mut self, before: u32, key: &[u8]) -> u32 {
         let code = self.code(key);
-        match self.next.get_mut(before as usize) {
-            Some(next) => *next = code,
+        match self.keys.get_mut(before as usize) {
+            Some(before) => before.next = code,
             None => self.first = code,
         }
         code
@@ -84,10 +86,9 @@ impl Keys {
 }
 
 #[inline(always)]
-fn string<'k>(bytes: &'k [u8], ends: &[usize], code: u32) -> &'k [u8] {
-    let code = code as usize;
-    let begin = if code == 0 { 0 } else { ends.get(code - 1).copied().unwrap_or(0) };
-    ends.get(code).and_then(|&end| bytes.get(begin..end)).unwrap_or_default()
+fn string<'k>(bytes: &'k [u8], keys: &[Key], code: u32) -> &'k [u8] {
+    let range = |key: &Key| key.begin..key.begin + key.len as usize;
+    keys.get(code as usize).and_then(|key| bytes.get(range(key))).unwrap_or_default()
 }
 
 /// Where an entry comes from and what became of it.
@@ -119,6 +120,8 @@ impl Entry {
         Cell { bits: self.bits, len: self.len, tag: self.tag }
     }
 
+    const NONE: Entry = Entry { bits: 0, len: 0, raw: 0, raw_len: 0, tag: tags::EMPTY, flags: 0 };
+
     fn made(cell: Cell) -> Entry {
         Entry { bits: cell.bits, len: cell.len, raw: 0, raw_len: 0, tag: cell.tag, flags: 0 }
     }
@@ -144,6 +147,13 @@ pub struct Run {
     pub begin: u32,
     pub count: u32,
     pub room: u32,
+}
+
+/// A run of the newest row while the scan adds to it.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenRun {
+    before: u32,
+    count: u32,
 }
 
 /// The maps of all rows of a table for one map field.
@@ -217,43 +227,50 @@ pub struct EntryVec {
 const FULL: &str = "too many map entries";
 
 impl Map {
-    /// Adds a scanned entry to the newest row.
+    /// Begins or goes on with the entries of the newest row.
     #[inline(always)]
-    pub fn scanned(&mut self, row: usize, key: &[u8], entry: Entry) {
+    pub fn open_run(&mut self, row: usize) -> OpenRun {
         if self.runs.len() <= row {
             self.open(row);
         }
-        let len = self.codes.len();
         let count = self.runs.last().map_or(0, |run| run.count);
-        let before = match self.codes.last() {
-            Some(&code) if count > 0 => code,
-            _ => START,
-        };
-        let code = self.keys.code_after(before, key);
-        self.codes.push(code);
-        self.entries.push(entry);
-        if let Some(run) = self.runs.last_mut() {
-            if count == 0 {
-                run.begin = len as u32;
-            }
-            run.count = count + 1;
-            run.room = count + 1;
+        match self.codes.last() {
+            Some(&before) if count > 0 => OpenRun { before, count },
+            _ => OpenRun { before: START, count },
         }
     }
 
-    #[inline]
+    /// Adds a scanned entry.
+    #[inline(always)]
+    pub fn scanned(&mut self, run: &mut OpenRun, key: &[u8], entry: Entry) {
+        run.before = self.keys.code_after(run.before, key);
+        run.count += 1;
+        self.codes.push(run.before);
+        self.entries.push(entry);
+    }
+
+    /// Ends the entries of one place.
+    #[inline(always)]
+    pub fn close_run(&mut self, open: OpenRun) {
+        let len = self.codes.len() as u32;
+        if let Some(run) = self.runs.last_mut() {
+            *run = Run { begin: len - open.count, count: open.count, room: open.count };
+        }
+    }
+
     fn open(&mut self, row: usize) {
         self.close();
         let run = Run { begin: self.codes.len() as u32, count: 0, room: 0 };
-        self.runs.resize(row + 1, run);
+        self.runs.resize(row, run);
+        self.runs.push(run);
     }
 
+    #[inline(always)]
     fn close(&mut self) {
         if let Some(run) = self.runs.last_mut().filter(|run| run.count > 0) {
             run.room += SLACK;
-            let len = self.codes.len() + SLACK as usize;
-            self.codes.resize(len, 0);
-            self.entries.resize(len, Entry::default());
+            self.codes.extend_from_slice(&[0; SLACK as usize]);
+            self.entries.extend_from_slice(&[Entry::NONE; SLACK as usize]);
         }
     }
 

@@ -289,8 +289,8 @@ impl<'a, P: AsRef<[u8]>> Patcher<'a, P> {
         let (Some(cursor), Some(rows)) = (self.cursors.get_mut(table), self.batch.tables.get(table)) else {
             return;
         };
-        let starts = &rows.starts;
-        let before = |row: usize| starts.get(row).is_some_and(|&start| (start as usize) < at);
+        let extents = &rows.extents;
+        let before = |row: usize| extents.get(row).is_some_and(|extent| (extent.start as usize) < at);
         let mut leap = 1;
         while before(*cursor + leap) {
             *cursor += leap;
@@ -312,7 +312,7 @@ impl<'a, P: AsRef<[u8]>> Patcher<'a, P> {
         if rows.dropped.get(row).copied().unwrap_or(false) {
             return Ok(());
         }
-        let body = rows.bodies.get(row).map_or(next, |&body| body as usize);
+        let body = rows.extents.get(row).map_or(next, |extent| extent.body as usize);
         let header = self.rope.open();
         self.message(node, row, body, end)?;
         self.rope.close(header, number);

@@ -219,7 +219,10 @@ impl Batch {
 
     fn column<'py>(&self, py: Python<'py>, table: usize, column: usize) -> PyResult<CellArrays<'py>> {
         let cells = &self.core.column(table, column).map_err(bad)?.cells;
-        Ok((copied(py, &cells.tags), copied(py, &cells.bits), copied(py, &cells.lens)))
+        let tags = cells.iter().map(|cell| cell.tag).collect();
+        let bits = cells.iter().map(|cell| cell.bits).collect();
+        let lens = cells.iter().map(|cell| cell.len).collect();
+        Ok(cell_arrays(py, CellVec { tags, bits, lens }))
     }
 
     #[pyo3(signature = (table, column, rows, tags, bits, lens))]

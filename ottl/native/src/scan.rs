@@ -23,7 +23,7 @@ pub const MAX_DEPTH: usize = 1000;
 /// Well-formedness of messages that no plan looks into.
 struct Walk<'a> {
     schema: &'a Schema,
-    values: Option<Values>,
+    values: Option<&'a Values>,
     data: &'a [u8],
     left: usize,
 }
@@ -48,9 +48,13 @@ impl<'a> Walk<'a> {
         let Some(descriptor) = schema.messages.get(message as usize) else {
             return Ok(());
         };
+        let Some(data) = self.data.get(..end) else {
+            return Ok(());
+        };
+        let end = data.len();
         while pos < end {
             let at = pos;
-            let (tag, next) = wire::tag(self.data, pos, end)?;
+            let (tag, next) = wire::tag(data, pos, end)?;
             let look = match descriptor.looks.get(tag as usize) {
                 Some(0) => None,
                 Some(_) => descriptor.field(tag >> 3).and_then(|field| field.look()),
@@ -58,9 +62,9 @@ impl<'a> Walk<'a> {
                 None => None,
             };
             match look {
-                None => pos = wire::skip(self.data, (tag & 7) as u8, at, next, end)?,
+                None => pos = wire::skip(data, (tag & 7) as u8, at, next, end)?,
                 Some(look) => {
-                    let (begin, stop) = wire::length(self.data, next, end)?;
+                    let (begin, stop) = wire::length(data, next, end)?;
                     self.look(look, begin, stop, at, depth)?;
                     pos = stop;
                 }
@@ -130,9 +134,69 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// Reads a KeyValue as encoders write it: key, then a value of one scalar member, lengths below 128.
+    #[inline(always)]
+    fn plain_pair(&self, values: &Values, begin: usize, end: usize) -> Option<(&'a [u8], Cell)> {
+        let body = self.data.get(begin..end)?;
+        if *body.first()? != values.key << 3 | wire::LEN {
+            return None;
+        }
+        let key_end = 2 + usize::from(*body.get(1)?);
+        let rest = body.get(key_end..)?;
+        let &[value_tag, value_len, member, ref value @ ..] = rest else {
+            return None;
+        };
+        if value_tag != values.value << 3 | wire::LEN || usize::from(value_len) != value.len() + 1 || value.len() > 126 {
+            return None;
+        }
+        let tag = *values.kinds.get(usize::from(member >> 3))?;
+        let cell = match (tag, member & 7) {
+            (tags::STRING | tags::BYTES, wire::LEN) => {
+                let (&len, text) = value.split_first()?;
+                if usize::from(len) != text.len() {
+                    return None;
+                }
+                Cell::view(tag, (end - text.len()) as i64, text.len())
+            }
+            (tags::INT, wire::VARINT) => {
+                let (value, next) = wire::varint(value, 0, value.len()).ok()?;
+                if next != usize::from(value_len) - 1 {
+                    return None;
+                }
+                Cell::scalar(tag, value as i64)
+            }
+            (tags::BOOL, wire::VARINT) => match value {
+                [bits @ 0..=1] => Cell::scalar(tag, i64::from(*bits)),
+                _ => return None,
+            },
+            (tags::DOUBLE, wire::FIXED64) => {
+                Cell::scalar(tag, i64::from_le_bytes(<[u8; 8]>::try_from(value).ok()?))
+            }
+            _ => return None,
+        };
+        Some((body.get(2..key_end)?, cell))
+    }
+
     /// Reads a KeyValue.
     #[inline(always)]
     fn pair(
+        &mut self,
+        values: &Values,
+        begin: usize,
+        end: usize,
+        depth: usize,
+    ) -> Result<(&'a [u8], Cell, bool), Stop> {
+        if depth > 0 && self.left > 0 {
+            if let Some((key, cell)) = self.plain_pair(values, begin, end) {
+                self.left -= 1;
+                return Ok((key, cell, false));
+            }
+        }
+        self.any_pair(values, begin, end, depth)
+    }
+
+    #[inline(never)]
+    fn any_pair(
         &mut self,
         values: &Values,
         begin: usize,
@@ -173,7 +237,11 @@ impl Scanner<'_> {
             return Ok(());
         };
         let table = node.table as usize;
-        let data = self.walk.data;
+        // Cut at the end of the message, so that one comparison serves both the message's limit and the slice's bound.
+        let Some(data) = self.walk.data.get(..end) else {
+            return Ok(());
+        };
+        let end = data.len();
         let mut seen = 0u64;
         while pos < end {
             let at = pos;
@@ -189,9 +257,49 @@ impl Scanner<'_> {
                 }
                 seen |= slot.bit;
             }
-            pos = self.field(slot, table, at, next, end, place)?;
+            pos = match slot.action {
+                Action::Entries { map } => self.entries(data, table, map, tag, at, place)?,
+                _ => self.field(data, slot, table, at, next, place)?,
+            };
         }
         Ok(())
+    }
+
+    /// A run of entries of one map: fields with the same one-byte tag, the first of them at `at`.
+    #[inline(always)]
+    fn entries(
+        &mut self,
+        data: &[u8],
+        table: usize,
+        map: u32,
+        tag: u32,
+        mut at: usize,
+        place: Place,
+    ) -> Result<usize, Stop> {
+        let map = self.tables.get_mut(table).and_then(|table| table.maps.get_mut(map as usize));
+        let (Some(map), Some(values)) = (map, self.walk.values) else {
+            return wire::skip(data, wire::LEN, at, at + 1, data.len());
+        };
+        let mut run = map.open_run(place.row);
+        loop {
+            let (begin, stop) = wire::length(data, at + 1, data.len())?;
+            let depth = self.walk.enter(place.depth, at)?;
+            let (key, cell, odd) = self.walk.pair(values, begin, stop, depth)?;
+            let entry = Entry {
+                bits: cell.bits,
+                len: cell.len,
+                raw: at as u32,
+                raw_len: (stop - at) as u32,
+                tag: cell.tag,
+                flags: flags::ORIGIN | if odd { flags::ODD } else { 0 },
+            };
+            map.scanned(&mut run, key, entry);
+            if data.get(stop).is_none_or(|&next| u32::from(next) != tag) {
+                map.close_run(run);
+                return Ok(stop);
+            }
+            at = stop;
+        }
     }
 
     /// A field whose tag is long, unknown or of another wire type.
@@ -217,7 +325,10 @@ impl Scanner<'_> {
             }
             *seen |= slot.bit;
             let table = self.plan.nodes.get(place.node as usize).map_or(0, |node| node.table as usize);
-            return self.field(slot, table, at, next, end, place);
+            let Some(data) = data.get(..end) else {
+                return Ok(next);
+            };
+            return self.field(data, slot, table, at, next, place);
         }
         if wire_type == wire::LEN {
             if let Some(look) = slot.look {
@@ -238,14 +349,14 @@ impl Scanner<'_> {
     #[inline(always)]
     fn field(
         &mut self,
+        data: &[u8],
         slot: &Slot,
         table: usize,
         at: usize,
         next: usize,
-        end: usize,
         place: Place,
     ) -> Result<usize, Stop> {
-        let data = self.walk.data;
+        let end = data.len();
         match slot.action {
             Action::Pass => {
                 if let (Some(Look::Message(message)), wire::LEN) = (slot.look, slot.wire) {
@@ -265,11 +376,12 @@ impl Scanner<'_> {
             }
             Action::Entries { map } => {
                 let (begin, stop) = wire::length(data, next, end)?;
-                let Some(values) = self.walk.values else {
+                let depth = self.walk.enter(place.depth, at)?;
+                let map = self.tables.get_mut(table).and_then(|table| table.maps.get_mut(map as usize));
+                let (Some(map), Some(values)) = (map, self.walk.values) else {
                     return Ok(stop);
                 };
-                let depth = self.walk.enter(place.depth, at)?;
-                let (key, cell, odd) = self.walk.pair(&values, begin, stop, depth)?;
+                let (key, cell, odd) = self.walk.pair(values, begin, stop, depth)?;
                 let entry = Entry {
                     bits: cell.bits,
                     len: cell.len,
@@ -278,9 +390,9 @@ impl Scanner<'_> {
                     tag: cell.tag,
                     flags: flags::ORIGIN | if odd { flags::ODD } else { 0 },
                 };
-                if let Some(map) = self.tables.get_mut(table).and_then(|table| table.maps.get_mut(map as usize)) {
-                    map.scanned(place.row, key, entry);
-                }
+                let mut run = map.open_run(place.row);
+                map.scanned(&mut run, key, entry);
+                map.close_run(run);
                 Ok(stop)
             }
             Action::Rows { table: child, node } => {
@@ -308,7 +420,7 @@ impl Scanner<'_> {
                     return Ok(stop);
                 };
                 let depth = self.walk.enter(place.depth, at)?;
-                let (cell, _) = self.walk.any(&values, begin, stop, depth)?;
+                let (cell, _) = self.walk.any(values, begin, stop, depth)?;
                 if let Some(column) = self.column(table, column) {
                     column.scanned(place.row, cell);
                 }
@@ -379,7 +491,7 @@ pub fn scan<P: AsRef<[u8]>>(
         maps: maps(shape.maps),
         ..Table::default()
     });
-    let walk = Walk { schema, values: schema.values, data, left: limits.messages };
+    let walk = Walk { schema, values: schema.values.as_ref(), data, left: limits.messages };
     let mut scanner = Scanner { walk, plan, tables: tables.collect() };
     if let Some(root) = scanner.tables.first_mut() {
         root.scanned(0, 0, 0, 0, data.len());

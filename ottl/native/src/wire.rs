@@ -76,6 +76,9 @@ pub fn varint(data: &[u8], pos: usize, end: usize) -> Result<(u64, usize), Stop>
             if byte < 0x80 {
                 return Ok((u64::from(byte), pos + 1));
             }
+            if let (Some(&second @ 0..0x80), true) = (data.get(pos + 1), pos + 1 < end) {
+                return Ok((u64::from(byte & 0x7f) | u64::from(second) << 7, pos + 2));
+            }
         }
     }
     long_varint(data, pos, end, 10)
