@@ -267,3 +267,17 @@ def scan(plan: Plan, payload: Buffer, max_messages: int, max_depth: int) -> Batc
     Raises:
         ScanError: the payload is malformed or beyond a limit.
     """
+
+def json_to_protobuf(schema: Schema, root: int, payload: Buffer, max_messages: int, max_depth: int) -> bytes:
+    """The protobuf encoding of the message (of index `root` in the schema) that an OTLP JSON text spells.
+
+    Raises:
+        ScanError: not JSON, not of this schema, or over a limit.
+    """
+
+def protobuf_to_json(schema: Schema, root: int, payload: Buffer, max_depth: int = 100) -> bytes:
+    """The OTLP JSON of a protobuf message (of index `root` in the schema).
+
+    Raises:
+        ScanError: malformed, or messages nested deeper than `max_depth` below the root.
+    """

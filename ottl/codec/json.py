@@ -56,7 +56,7 @@ class _MismatchError(Exception):
 
 @dataclass(slots=True)
 class _Progress:
-    """What is left of the limits while a message is filled, and the keys met so far."""
+    """What is left of the limits while a message is filled (the root is one more message), and the keys met so far."""
 
     messages: int
     max_depth: int
@@ -96,13 +96,13 @@ def json_to_message(payload: bytes, message_class: type[M], limits: Limits = DEF
 def _filled(message_class: type[M], value: Any, limits: Limits) -> tuple[M, int]:
     """The message of a value, and the number of keys in it."""
     message = message_class()
-    progress = _Progress(limits.max_messages, min(limits.max_depth, _MAX_RECURSION))
+    progress = _Progress(limits.max_messages + 1, min(limits.max_depth, _MAX_RECURSION))
     if value is not None:
         _reader(message_class.DESCRIPTOR.full_name)(message, value, 0, progress)
     return message, progress.keys
 
 
-_STRING = rb'"(?:[^"\\\x00-\x1f]|\\.)*"'
+_STRING = rb'"(?:[^"\\\x00-\x1f]++|\\.)*+"'
 _ODD = re.compile(_STRING + rb"|-0(?![.0-9eE])")
 _ODD_HINT = re.compile(rb"-0[\s,\]}]|-0\Z")
 
@@ -447,8 +447,7 @@ class _Array(list[Any]):
 
 
 _BLANK = re.compile(rb"[ \t\r\n]*")
-_TEXT = re.compile(rb'"((?:[^"\\\x00-\x1f]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*)"')
-_TEXT_PART = re.compile(rb'(?:[^"\\\x00-\x1f]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
+_TEXT_PART = re.compile(rb'(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+')
 _NUMERAL = re.compile(rb"-?([0-9]*)(?:(\.)([0-9]*))?(?:([eE][+-]?)([0-9]*))?")
 _WORDS = {b"t": (b"true", True), b"f": (b"false", False), b"n": (b"null", None)}
 
@@ -542,19 +541,17 @@ def _scalar(text: bytes, at: int, first: bytes) -> tuple[Any, int]:
 
 
 def _quoted(text: bytes, at: int) -> tuple[str, int]:
-    found = _TEXT.match(text, at)
-    if found is None:
-        part = _TEXT_PART.match(text, at + 1)
-        end = part.end() if part is not None else at + 1
-        if end >= len(text):
-            raise PayloadError("string without an end", end)
-        if text[end : end + 1] == b"\\":
-            raise PayloadError("bad escape sequence", end)
-        raise PayloadError("control character in a string", end)
-    raw = found[0]
+    part = _TEXT_PART.match(text, at + 1)
+    end = part.end() if part is not None else at + 1
+    closing = text[end : end + 1]
+    if closing == b"\\":
+        raise PayloadError("bad escape sequence", end)
+    if closing != b'"':
+        raise PayloadError("control character in a string" if closing else "string without an end", end)
+    raw = text[at : end + 1]
     if b"\\" in raw:
         raw = _repaired(raw)
-    return orjson.loads(raw), found.end()
+    return orjson.loads(raw), end + 1
 
 
 def _numeral(text: bytes, at: int) -> tuple[int | float, int]:

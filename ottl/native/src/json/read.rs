@@ -9,7 +9,7 @@ const SEEN_BITS: u32 = 64;
 /// The protobuf encoding of the message `root` that `payload` spells as OTLP JSON.
 ///
 /// # Errors
-/// Text that is not JSON or does not fit the schema, more than `max_messages` messages (the root counts), or messages more
+/// Text that is not JSON or does not fit the schema, more than `max_messages` messages below the root, or messages more
 /// than `max_depth` below the root; each with its offset in `payload`.
 pub fn to_protobuf(
     schema: &JsonSchema,
@@ -30,7 +30,7 @@ pub fn to_protobuf(
         pos: 0,
         out: Vec::with_capacity(payload.len() / 2),
         scratch: Vec::new(),
-        messages: max_messages,
+        messages: max_messages.saturating_add(1),
         max_depth: max_depth.min(MAX_RECURSION),
         widths: vec![1; schema.messages.len()],
         next: schema.messages.iter().flat_map(|m| 0..=m.fields.len() as u16).collect(),
@@ -273,12 +273,13 @@ impl<'a> Parser<'a> {
             match field.kind {
                 Kind::Message => {
                     self.put_tag(field);
+                    let at = self.pos;
                     if self.null()? {
-                        if self.messages == 0 {
-                            return fail("too many messages", self.pos);
-                        }
                         if depth + 1 > self.max_depth {
-                            return fail("messages nested too deeply", self.pos);
+                            return fail("messages nested too deeply", at);
+                        }
+                        if self.messages == 0 {
+                            return fail("too many messages", at);
                         }
                         self.messages -= 1;
                         self.out.push(0);
