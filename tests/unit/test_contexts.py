@@ -65,35 +65,45 @@ def test_data_point_fields_are_nullable_where_a_type_lacks_them() -> None:
         ("scope", "attributes cache dropped_attributes_count name schema_url version"),
         (
             "span",
-            "attributes cache dropped_attributes_count dropped_events_count dropped_links_count end_time "
-            "end_time_unix_nano events flags kind kind.deprecated_string kind.string links name parent_span_id "
-            "parent_span_id.string span_id span_id.string start_time start_time_unix_nano status status.code "
-            "status.message trace_id trace_id.string trace_state",
+            (
+                "attributes cache dropped_attributes_count dropped_events_count dropped_links_count end_time "
+                "end_time_unix_nano events flags kind kind.deprecated_string kind.string links name parent_span_id "
+                "parent_span_id.string span_id span_id.string start_time start_time_unix_nano status status.code "
+                "status.message trace_id trace_id.string trace_state"
+            ),
         ),
         ("spanevent", "attributes cache dropped_attributes_count event_index name time time_unix_nano"),
         ("metric", "aggregation_temporality cache data_points description is_monotonic metadata name type unit"),
         (
             "datapoint",
-            "attributes bucket_counts cache count exemplars explicit_bounds flags negative negative.bucket_counts "
-            "negative.offset positive positive.bucket_counts positive.offset quantile_values scale start_time "
-            "start_time_unix_nano sum time time_unix_nano value_double value_int zero_count",
+            (
+                "attributes bucket_counts cache count exemplars explicit_bounds flags negative negative.bucket_counts "
+                "negative.offset positive positive.bucket_counts positive.offset quantile_values scale start_time "
+                "start_time_unix_nano sum time time_unix_nano value_double value_int zero_count"
+            ),
         ),
         (
             "exemplar",
-            "cache double_value filtered_attributes int_value span_id span_id.string time time_unix_nano trace_id "
-            "trace_id.string",
+            (
+                "cache double_value filtered_attributes int_value span_id span_id.string time time_unix_nano trace_id "
+                "trace_id.string"
+            ),
         ),
         (
             "log",
-            "attributes body body.string cache dropped_attributes_count event_name flags observed_time "
-            "observed_time_unix_nano severity_number severity_text span_id span_id.string time time_unix_nano "
-            "trace_id trace_id.string",
+            (
+                "attributes body body.string cache dropped_attributes_count event_name flags observed_time "
+                "observed_time_unix_nano severity_number severity_text span_id span_id.string time time_unix_nano "
+                "trace_id trace_id.string"
+            ),
         ),
         (
             "profile",
-            "attribute_indices attributes cache dropped_attributes_count duration duration_unix_nano "
-            "original_payload original_payload_format period period_type period_type.type period_type.unit "
-            "profile_id profile_id.string sample sample_type sample_type.type sample_type.unit time time_unix_nano",
+            (
+                "attribute_indices attributes cache dropped_attributes_count duration duration_unix_nano "
+                "original_payload original_payload_format period period_type period_type.type period_type.unit "
+                "profile_id profile_id.string sample sample_type sample_type.type sample_type.unit time time_unix_nano"
+            ),
         ),
         (
             "profilesample",
