@@ -348,7 +348,7 @@ def _base64(value: Any) -> bytes:
     return binascii.a2b_base64(digits + "=" * (-len(digits) % 4))
 
 
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?\Z", re.ASCII)
 _SPECIAL_DOUBLES = re.compile(r"nan\Z|[+-]?inf(?:inity)?\Z", re.ASCII | re.IGNORECASE)
 
 
@@ -395,7 +395,7 @@ def _enum(names: dict[str, int], value: Any) -> int:
 
 _SIGNED = re.compile(r"[+-]?0*[0-9]{1,20}\Z", re.ASCII)
 _UNSIGNED = re.compile(r"0*[0-9]{1,20}\Z", re.ASCII)
-_DIGITS = re.compile(r"[+-]?[0-9]+\Z", re.ASCII)
+_DIGITS = re.compile(r"[+-]?[0-9]++\Z", re.ASCII)
 
 
 def _integer(low: int, high: int, value: Any) -> int:

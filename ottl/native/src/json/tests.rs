@@ -140,6 +140,8 @@ fn doubles_are_written_as_go_writes_them() {
         (5e-324, "5e-324"),
         (-0.0, "-0"),
         (9007199254740993.0, "9007199254740992"),
+        (1802980776054234.25, "1802980776054234.2"),
+        (0.1, "0.1"),
     ] {
         let mut bytes = vec![0x39];
         bytes.extend_from_slice(&f64::to_le_bytes(value));

@@ -439,24 +439,67 @@ fn write_double(out: &mut Vec<u8>, value: f64) {
     if magnitude < 9e15 && magnitude.trunc() == magnitude {
         return write_integer(out, magnitude as u64);
     }
-    if (1e-6..1e21).contains(&magnitude) {
-        // Rust's Display is positional and shortest, as Go's 'f' with precision -1.
-        let _ = std::io::Write::write_fmt(out, format_args!("{magnitude}"));
-        return;
-    }
-    let start = out.len();
-    let _ = std::io::Write::write_fmt(out, format_args!("{magnitude:e}"));
-    if let Some(at) = out[start..].iter().position(|&byte| byte == b'e') {
-        let mut exponent = out.split_off(start + at + 1);
-        let negative = exponent.first() == Some(&b'-');
-        if negative {
-            exponent.remove(0);
+    // Ryu breaks ties between shortest digits as Go and Python do; Rust's own formatting does not.
+    let mut buffer = ryu::Buffer::new();
+    let shortest = buffer.format_finite(magnitude).as_bytes();
+    let (mantissa, mut exponent) = match shortest.iter().position(|&byte| byte == b'e') {
+        Some(at) => (&shortest[..at], decimal_exponent(&shortest[at + 1..])),
+        None => (shortest, 0),
+    };
+    // The value is 0.DIGITS times ten to the power of `exponent`.
+    let mut digits = [0u8; 32];
+    let mut count = 0;
+    let point = mantissa.iter().position(|&byte| byte == b'.').unwrap_or(mantissa.len());
+    exponent += point as i32;
+    for &digit in mantissa.iter().filter(|&&byte| byte != b'.') {
+        if digit == b'0' && count == 0 {
+            exponent -= 1;
+        } else if count < digits.len() {
+            digits[count] = digit;
+            count += 1;
         }
-        out.push(if negative { b'-' } else { b'+' });
-        if exponent.len() < 2 {
+    }
+    while count > 1 && digits[count - 1] == b'0' {
+        count -= 1;
+    }
+    place_point(out, &digits[..count], exponent);
+}
+
+fn decimal_exponent(text: &[u8]) -> i32 {
+    let (sign, digits) = match text {
+        [b'-', rest @ ..] => (-1, rest),
+        _ => (1, text),
+    };
+    sign * digits.iter().fold(0, |value, &digit| value * 10 + i32::from(digit - b'0'))
+}
+
+/// Writes 0.DIGITS times ten to the power of `exponent`.
+fn place_point(out: &mut Vec<u8>, digits: &[u8], exponent: i32) {
+    let leading = exponent - 1;
+    if !(-6..21).contains(&leading) {
+        out.push(digits[0]);
+        if digits.len() > 1 {
+            out.push(b'.');
+            out.extend_from_slice(&digits[1..]);
+        }
+        out.extend_from_slice(if leading < 0 { b"e-" } else { b"e+" });
+        if leading.abs() < 10 {
             out.push(b'0');
         }
-        out.extend_from_slice(&exponent);
+        write_integer(out, u64::from(leading.unsigned_abs()));
+    } else if exponent <= 0 {
+        out.extend_from_slice(b"0.");
+        out.extend(std::iter::repeat_n(b'0', exponent.unsigned_abs() as usize));
+        out.extend_from_slice(digits);
+    } else {
+        let whole = exponent as usize;
+        out.extend_from_slice(&digits[..whole.min(digits.len())]);
+        if whole >= digits.len() {
+            out.extend(std::iter::repeat_n(b'0', whole - digits.len()));
+        } else {
+            out.push(b'.');
+            out.extend_from_slice(&digits[whole..]);
+        }
     }
 }
 
