@@ -42,7 +42,7 @@ from ottl.typed import (
     Statement,
     Truth,
 )
-from ottl.types import Bytes, Kind, Map, Value
+from ottl.types import Bytes, Kind, Value
 
 register_codes(
     {
@@ -279,7 +279,10 @@ class Binder:
         bound = self._values(tuple(last.values()))
         if all(isinstance(b, Constant) and b.literal for b in bound):
             pairs = zip(last, (b.value for b in bound if isinstance(b, Constant)), strict=True)
-            return Constant(Kind.MAP, Map(pairs), range=where)
+            try:
+                return Constant(Kind.MAP, types.make_map(pairs), range=where)
+            except ValueError as error:
+                raise self._fail("E302", str(error), where) from None
         return MakeMap(Kind.MAP, tuple(last), bound, range=where)
 
     def _values(self, trees: Sequence[Any]) -> tuple[Expression, ...]:

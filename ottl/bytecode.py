@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from ottl.contexts.paths import PathSpec
 from ottl.functions import Function, Parameter
 from ottl.source import NOWHERE, Source, SourceRange
+from ottl.typed import StackChoice
 from ottl.types import Kind
 
 FORMAT_VERSION = 1
@@ -43,6 +44,7 @@ class Op(enum.IntEnum):
     UNLESS_NIL = enum.auto()  # r <- r; block where it is nil
     END = enum.auto()  # r <- r at the end of a block, for the rows in it
     WHERE = enum.auto()  # keep the rows where r is true
+    TOUCH = enum.auto()  # path [keys r...] <- an empty map or list, as r is one
     STORE = enum.auto()  # path [keys r...] <- r
     EDIT = enum.auto()  # editor (operands)
 
@@ -122,19 +124,6 @@ class StatementCode:
     source: Source
     text: str
     result: int = -1
-
-
-@dataclass(frozen=True, slots=True)
-class StackChoice:
-    """Which executor may run a group.
-
-    Args:
-        columns: the columns executor may.
-        reason: why not, or what was taken care of.
-    """
-
-    columns: bool
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +209,7 @@ def _shown(instruction: Instruction) -> str:
             body = f"{r[0]} {_OPERATORS[i.op]} {r[1]}"
         case Op.COMPARE:
             body = f"{r[0]} {i.data} {r[1]}"
-        case Op.STORE:
+        case Op.STORE | Op.TOUCH:
             body = f"{shown_path(i.data, i.registers[1:], i.constant_keys)} <- {r[0]}"
         case _:
             body = " ".join(r)

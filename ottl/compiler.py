@@ -41,18 +41,22 @@ class _Emitter:
             self.known[-1][node] = register
         return register
 
+    def again(self, node: typed.Expression) -> int:
+        """The expression computed anew, although it is known."""
+        return self._expression(node)
+
     def _expression(self, node: typed.Expression) -> int:
         where, kind = node.range, node.kind
         match node:
             case typed.Constant(value=value):
                 return self.emit(Instruction(Op.CONSTANT, self.fresh(), data=value, kind=kind, range=where))
             case typed.Load(spec=spec, keys=keys):
-                registers, constants = self._keys(keys)
+                registers, constants = self.keys(keys)
                 return self.emit(
                     Instruction(Op.LOAD, self.fresh(), registers, spec, (), kind, constants, where)
                 )
             case typed.Invoke(function=function, arguments=arguments):
-                operands = self._arguments(function.parameters, arguments)
+                operands = self.arguments(function.parameters, arguments)
                 return self.emit(
                     Instruction(Op.CALL, self.fresh(), data=function, operands=operands, kind=kind, range=where)
                 )
@@ -97,13 +101,13 @@ class _Emitter:
             register = result
         return register
 
-    def _keys(self, keys: tuple[typed.Expression, ...]) -> tuple[tuple[int, ...], tuple[object, ...] | None]:
+    def keys(self, keys: tuple[typed.Expression, ...]) -> tuple[tuple[int, ...], tuple[object, ...] | None]:
         constants = [key.value for key in keys if isinstance(key, typed.Constant)]
         if len(constants) == len(keys):
             return (), tuple(constants)
         return tuple(self.expression(key) for key in keys), None
 
-    def _arguments(
+    def arguments(
         self, parameters: tuple[Parameter, ...], arguments: tuple[typed.Operand | None, ...]
     ) -> tuple[Operand, ...]:
         return tuple(self._argument(p, a) for p, a in zip(parameters, arguments, strict=True))
@@ -113,7 +117,7 @@ class _Emitter:
             case None:
                 return None if parameter.form is Form.ENVIRONMENT else bytecode.Literal(parameter.default)
             case typed.Place(spec=spec, keys=keys):
-                registers, constants = self._keys(keys)
+                registers, constants = self.keys(keys)
                 return bytecode.Place(spec, registers, constants)
             case typed.Elements(items=items):
                 return bytecode.Elements(tuple(self.expression(item) for item in items))
@@ -133,6 +137,16 @@ def is_pure(node: typed.Operand) -> bool:
     return all(not (isinstance(n, typed.Invoke) and not n.function.pure) for n in typed.walk(node))
 
 
+def overlaps(place: typed.Place, value: typed.Expression) -> bool:
+    """Whether a value is a map or list that holds the place it is stored in."""
+    return (
+        isinstance(value, typed.Load)
+        and value.spec == place.spec
+        and len(value.keys) < len(place.keys)
+        and value.keys == place.keys[: len(value.keys)]
+    )
+
+
 def compile_statement(statement: typed.Statement) -> StatementCode:
     """The bytecode of a statement: condition, arguments, edit."""
     emitter = _Emitter()
@@ -146,12 +160,20 @@ def compile_statement(statement: typed.Statement) -> StatementCode:
         assert isinstance(place, typed.Place)
         assert isinstance(value, typed.Expression)
         register = emitter.expression(value)
-        registers, constants = emitter._keys(place.keys)
+        registers, constants = emitter.keys(place.keys)
+        if overlaps(place, value):
+            # The reference empties the slot first and then copies the map that now holds it.
+            emitter.emit(
+                Instruction(
+                    Op.TOUCH, -1, (register, *registers), place.spec, constant_keys=constants, range=place.range
+                )
+            )
+            register = emitter.again(value)
         emitter.emit(
             Instruction(Op.STORE, -1, (register, *registers), place.spec, (), Kind.ANY, constants, place.range)
         )
     else:
-        operands = emitter._arguments(function.parameters, statement.arguments)
+        operands = emitter.arguments(function.parameters, statement.arguments)
         emitter.emit(Instruction(Op.EDIT, data=function, operands=operands, range=where))
     return emitter.finish(statement, statement.text, -1)
 

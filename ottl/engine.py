@@ -310,11 +310,6 @@ class Report:
         if self.mode == "propagate":
             raise StatementError(str(error), None, self.row) from error
 
-    @property
-    def touched(self) -> bool:
-        """Whether the payload may have changed."""
-        return any(self.changed) or any(self.errors)
-
 
 class Payload:
     """One payload on its way through the passes: bytes, or the tables or messages made of them."""
@@ -443,8 +438,9 @@ class GroupPass:
         message = payload.message()
         cache = None
         if self.code.shared_cache:
-            cache = session.caches.setdefault(self.code.context, message_rows.Cache())
+            cache = session.caches.setdefault(self.code.context, message_rows.new_cache())
         tick = self._tick
+        touched = False
         try:
             for row in message_rows.walk(message, payload.signal, self.code.context, request=session.request, cache=cache):
                 report.row += 1
@@ -453,11 +449,12 @@ class GroupPass:
                     plain(row, report)
                 else:
                     timed(row, report)
+                touched = touched or row.changed
         finally:
             self._tick = tick % SAMPLED_ROWS
             report.row -= 1
             report.ns = [ns * SAMPLED_ROWS for ns in report.ns]
-            if report.touched:
+            if touched:
                 payload.touch()
 
 
@@ -575,7 +572,7 @@ class Processor:
                 payload.set_bytes(native_codec.from_json(data, signal, options.limits))
             else:
                 payload.set_message(messages.decode(data, signal, "json", options.limits))
-        session = Session(message_rows.request(metadata))
+        session = Session(metadata)
         if native:
             self._run_native(payload, signal, passes, session)
         else:

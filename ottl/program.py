@@ -207,8 +207,7 @@ class _Evaluator:
         if signal not in self.signals:
             raise ValueError(f"context {self.context} does not occur in {signal}")
         message = messages.decode(bytes(payload), signal, encoding, self._options.limits)
-        request = message_rows.request(metadata)
-        return enumerate(message_rows.walk(message, signal, self.context, request=request))
+        return enumerate(message_rows.walk(message, signal, self.context, request=metadata))
 
 
 class ConditionProgram(_Evaluator):

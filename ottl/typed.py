@@ -230,6 +230,19 @@ class Group:
     shared_cache: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class StackChoice:
+    """Which executor may run a group.
+
+    Args:
+        columns: the columns executor may.
+        reason: why not, or what was taken care of.
+    """
+
+    columns: bool
+    reason: str
+
+
 def operands(node: Operand) -> tuple[Operand, ...]:
     """The nodes directly below a node."""
     match node:

@@ -212,6 +212,11 @@ Operator: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">="]
 INT64_MIN = -(1 << 63)
 INT64_MAX = (1 << 63) - 1
 
+MAX_STRING_BYTES = 16 << 20
+"""The longest text that a function may make."""
+MAX_LIST_ITEMS = 1_000_000
+"""The most elements or entries of a list or map that a function may make."""
+
 
 def wrap_int64(value: int) -> int:
     """The value modulo 2^64, as a signed integer: how the reference's integers overflow."""
@@ -597,6 +602,11 @@ MISSING = Missing.MISSING
 _SCALARS = frozenset({type(None), bool, int, float, bytes, Bytes})
 _STORED = _SCALARS | {Map, Slice}
 _STORED_ELEMENTS = frozenset({"string", "bool", "int64", "float64"})
+
+
+def make_map(entries: Iterable[tuple[bytes, Value]]) -> Map:
+    """The value of a map literal: members in the form that a map holds them (see `map_member`)."""
+    return Map((key, map_member(value)) for key, value in entries)
 
 
 def storable(value: Any) -> Any:

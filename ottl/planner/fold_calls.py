@@ -15,7 +15,6 @@ from ottl import types
 from ottl.binder import constant_argument, explicit_value
 from ottl.functions import Form, Parameter
 from ottl.typed import Arithmetic, Constant, Elements, Expression, Invoke, MakeList, MakeMap, Negate, Operand
-from ottl.types import Map
 
 _ARITHMETIC = {"+": types.add, "-": types.subtract, "*": types.multiply, "/": types.divide}
 
@@ -31,8 +30,8 @@ def fold_calls(node: Expression) -> Expression:
             case MakeList(items=items) if _constant(items):
                 return explicit_value([i.value for i in items if isinstance(i, Constant)])
             case MakeMap(items=items) if _constant(items):
-                values = (i.value for i in items if isinstance(i, Constant))
-                return explicit_value(Map(zip(node.keys, values, strict=True)))
+                members = (i.value for i in items if isinstance(i, Constant))
+                return explicit_value(types.make_map(zip(node.keys, members, strict=True)))
             case Invoke(function=function, arguments=arguments) if function.pure and _foldable(node):
                 values = [_argument(p, a) for p, a in zip(function.parameters, arguments, strict=True)]
                 return explicit_value(

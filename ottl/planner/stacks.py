@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ottl import typed
-from ottl.bytecode import StackChoice
 from ottl.contexts.paths import PathSpec, View
 from ottl.functions import Form
+from ottl.typed import StackChoice
 
 _UNTABLED = frozenset(
     {
@@ -113,10 +113,29 @@ def choose(group: typed.Group) -> StackChoice:
     for spec in _specs(group):
         if spec.view in _UNTABLED:
             return StackChoice(False, f"{spec.level}.{spec.name} is not held in tables")
+    if any(_overlapping(s) for s in group.statements):
+        return StackChoice(False, "a statement stores a map inside itself")
     problem = _shared_write(group)
     if problem is not None:
         return StackChoice(False, problem)
     return StackChoice(True, "no row sees what another row writes")
+
+
+def _overlapping(statement: typed.Statement) -> bool:
+    """Whether the target of an editor and one of its arguments share a map."""
+    places = [a for a in statement.arguments if isinstance(a, typed.Place)]
+    if not any(p.spec.keyed for p in places):
+        return False
+    for argument in statement.arguments:
+        if argument is None or isinstance(argument, typed.Place):
+            continue
+        for part in typed.walk(argument):
+            if isinstance(part, typed.Load) and any(
+                part.spec == p.spec and p.keys[: len(part.keys)] == part.keys[: len(p.keys)] and part.keys != p.keys
+                for p in places
+            ):
+                return True
+    return False
 
 
 def _shared_write(group: typed.Group) -> str | None:

@@ -19,7 +19,7 @@ from ottl import types
 from ottl.bytecode import Elements, GroupCode, Instruction, Literal, Op, Operand, Place, Reference, StatementCode
 from ottl.contexts.paths import View
 from ottl.functions import Form, Function, Parameter
-from ottl.types import Bytes, Kind, Map, Value
+from ottl.types import Bytes, Kind, Map, Slice, Value
 from ottl.vm import messages
 from ottl.vm.messages import Row
 
@@ -159,7 +159,7 @@ class _Writer:
                 self.line(f"{result} = [{', '.join(r)}]")
             case Op.MAP:
                 pairs = ", ".join(f"({self.bind('k', k)}, {v})" for k, v in zip(i.data, r, strict=True))
-                self.line(f"{result} = {self.bind('map', Map)}([{pairs}])")
+                self.line(f"{result} = {self.bind('map', types.make_map)}([{pairs}])")
             case Op.ADD | Op.SUBTRACT | Op.MULTIPLY | Op.DIVIDE:
                 self.line(f"{result} = {self.bind('arithmetic', _BINARY[i.op])}({r[0]}, {r[1]})")
             case Op.NEGATE:
@@ -182,10 +182,29 @@ class _Writer:
             case Op.END:
                 self.line(f"{result} = {r[0]}")
                 self.close()
+            case Op.TOUCH:
+                self.line(f"emptied = {self.bind('emptied', emptied)}({r[0]})")
+                self.open("emptied is not None")
+                self.store(i, ["emptied", *r[1:]])
+                self.close()
             case Op.STORE:
                 self.store(i, r)
             case Op.EDIT:
-                self.line(f"edited = {self.call(i.data, i.operands, prefix, constants)}")
+                self.edit(i, prefix, constants)
+
+    def edit(self, i: Instruction, prefix: str, constants: dict[int, Any]) -> None:
+        function: Function = i.data
+        arguments = []
+        opened = ""
+        for p, operand in zip(function.parameters, i.operands, strict=True):
+            text = self.argument(p, operand, prefix, constants)
+            if p.form in (Form.MAP_TARGET, Form.LIST_TARGET):
+                self.line(f"target = {text}")
+                opened = text = "target"
+            arguments.append(text)
+        self.line(f"edited = {self.bind('f', function.kernel)}({', '.join(arguments)})")
+        if opened:
+            self.line("target.finish()")
 
     def load(self, i: Instruction, r: list[str]) -> str:
         spec = i.data
@@ -231,12 +250,8 @@ class _Writer:
 
     # -- calls --------------------------------------------------------------------------------------------------------
 
-    def call(
-        self, function: Function, operands: tuple[Operand, ...], prefix: str, constants: dict[int, Any]
-    ) -> str:
-        arguments = [
-            self.argument(p, o, prefix, constants) for p, o in zip(function.parameters, operands, strict=True)
-        ]
+    def call(self, function: Function, operands: tuple[Operand, ...], prefix: str, constants: dict[int, Any]) -> str:
+        arguments = [self.argument(p, o, prefix, constants) for p, o in zip(function.parameters, operands, strict=True)]
         text = f"{self.bind('f', function.kernel)}({', '.join(arguments)})"
         convert = None if function.editor else types.convert_result(function.result, function.result_raw)
         return text if convert is None or convert is types._identity else f"{self.bind('out', convert)}({text})"
@@ -313,6 +328,13 @@ def truth(value: Value) -> bool:
     if value is True or value is False:
         return value
     raise ValueError(f"a condition must be bool, got {types.kind_name(value)}")
+
+
+def emptied(value: Value) -> Value:
+    """The empty map or list for a map or list, nil for anything else."""
+    if isinstance(value, Map):
+        return Map()
+    return Slice() if isinstance(value, list) else None
 
 
 def argument_converter(p: Parameter) -> Callable[[Any], Any]:
