@@ -103,7 +103,7 @@ def _filled(message_class: type[M], value: Any, limits: Limits) -> tuple[M, int]
 
 
 _STRING = rb'"(?:[^"\\\x00-\x1f]++|\\.)*+"'
-_ODD = re.compile(_STRING + rb"|-0(?![.0-9eE])")
+_ODD = re.compile(_STRING + rb"|(?<![eE])-0(?![.0-9eE])")
 _ODD_HINT = re.compile(rb"-0[\s,\]}]|-0\Z")
 
 

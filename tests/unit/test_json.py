@@ -87,6 +87,7 @@ ACCEPTED = [
         '{"explicitBounds":["Infinity","-Infinity","Infinity"]}',
     ),
     ("negative zero", VALUE, '{"doubleValue":-0}', '{"doubleValue":-0}'),
+    ("an exponent that looks like it", VALUE, '{"doubleValue":1e-0}', '{"doubleValue":1}'),
     ("a string that looks like it", VALUE, '{"stringValue":"-0,"}', '{"stringValue":"-0,"}'),
     ("base64 both alphabets", VALUE, '{"bytesValue":"_-8"}', '{"bytesValue":"/+8="}'),
     ("base64 with line breaks", VALUE, '{"bytesValue":"AA\\r\\nEC"}', '{"bytesValue":"AAEC"}'),
