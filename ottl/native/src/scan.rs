@@ -79,6 +79,12 @@ impl<'a> Walk<'a> {
         match look {
             Look::Message(message) => {
                 let depth = self.enter(depth, at)?;
+                if let Some(values) = self.values.filter(|values| values.key_value == message) {
+                    if depth > 0 && self.left > 0 && self.plain_pair(values, begin, end).is_some() {
+                        self.left -= 1;
+                        return Ok(());
+                    }
+                }
                 self.message(message, begin, end, depth)
             }
             Look::Packed(wire::VARINT) => {
@@ -138,7 +144,7 @@ impl<'a> Walk<'a> {
     #[inline(always)]
     fn plain_pair(&self, values: &Values, begin: usize, end: usize) -> Option<(&'a [u8], Cell)> {
         let body = self.data.get(begin..end)?;
-        if *body.first()? != values.key << 3 | wire::LEN {
+        if *body.first()? != values.key_tag {
             return None;
         }
         let key_end = 2 + usize::from(*body.get(1)?);
@@ -146,7 +152,7 @@ impl<'a> Walk<'a> {
         let &[value_tag, value_len, member, ref value @ ..] = rest else {
             return None;
         };
-        if value_tag != values.value << 3 | wire::LEN || usize::from(value_len) != value.len() + 1 || value.len() > 126 {
+        if value_tag != values.value_tag || usize::from(value_len) != value.len() + 1 || value.len() > 126 {
             return None;
         }
         let tag = *values.kinds.get(usize::from(member >> 3))?;
@@ -159,8 +165,8 @@ impl<'a> Walk<'a> {
                 Cell::view(tag, (end - text.len()) as i64, text.len())
             }
             (tags::INT, wire::VARINT) => {
-                let (value, next) = wire::varint(value, 0, value.len()).ok()?;
-                if next != usize::from(value_len) - 1 {
+                let (value, next) = wire::varint(self.data, end - value.len(), end).ok()?;
+                if next != end {
                     return None;
                 }
                 Cell::scalar(tag, value as i64)
@@ -169,9 +175,7 @@ impl<'a> Walk<'a> {
                 [bits @ 0..=1] => Cell::scalar(tag, i64::from(*bits)),
                 _ => return None,
             },
-            (tags::DOUBLE, wire::FIXED64) => {
-                Cell::scalar(tag, i64::from_le_bytes(<[u8; 8]>::try_from(value).ok()?))
-            }
+            (tags::DOUBLE, wire::FIXED64) => Cell::scalar(tag, i64::from_le_bytes(<[u8; 8]>::try_from(value).ok()?)),
             _ => return None,
         };
         Some((body.get(2..key_end)?, cell))

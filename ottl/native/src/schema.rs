@@ -143,6 +143,9 @@ pub struct Values {
     pub members: [u8; 16],
     pub key: u8,
     pub value: u8,
+    /// Their tags.
+    pub key_tag: u8,
+    pub value_tag: u8,
     /// Number of the dictionary-indexed key, 0 if the descriptors have none.
     pub key_index: u8,
     /// Field numbers of ArrayValue.values and KeyValueList.values.
@@ -237,6 +240,8 @@ impl Schema {
         if members[1..8].contains(&0) {
             return None;
         }
+        let key = small(key_value, &|field| field.name == "key")?;
+        let value = small(key_value, &|field| field.message == Some(any))?;
         Some(Values {
             any,
             key_value,
@@ -244,8 +249,10 @@ impl Schema {
             map,
             kinds,
             members,
-            key: small(key_value, &|field| field.name == "key")?,
-            value: small(key_value, &|field| field.message == Some(any))?,
+            key,
+            value,
+            key_tag: key << 3 | wire::LEN,
+            value_tag: value << 3 | wire::LEN,
             key_index: small(key_value, &|field| field.name == "key_strindex").unwrap_or(0),
             array_values: small(array, &|field| field.message == Some(any))?,
             map_values: small(map, &|field| field.message == Some(key_value))?,

@@ -76,12 +76,29 @@ pub fn varint(data: &[u8], pos: usize, end: usize) -> Result<(u64, usize), Stop>
             if byte < 0x80 {
                 return Ok((u64::from(byte), pos + 1));
             }
-            if let (Some(&second @ 0..0x80), true) = (data.get(pos + 1), pos + 1 < end) {
-                return Ok((u64::from(byte & 0x7f) | u64::from(second) << 7, pos + 2));
+            if let Some((value, next)) = word_varint(data, pos) {
+                if next <= end {
+                    return Ok((value, next));
+                }
             }
         }
     }
     long_varint(data, pos, end, 10)
+}
+
+/// A varint of at most eight bytes out of one word, without a branch on its length.
+#[inline(always)]
+fn word_varint(data: &[u8], pos: usize) -> Option<(u64, usize)> {
+    let word = u64::from_le_bytes(*data.get(pos..)?.first_chunk::<8>()?);
+    let ends = !word & 0x8080_8080_8080_8080;
+    if ends == 0 {
+        return None;
+    }
+    let word = word & (ends ^ (ends - 1));
+    let pairs = (word & 0x007f_007f_007f_007f) | (word & 0x7f00_7f00_7f00_7f00) >> 1;
+    let quads = (pairs & 0x0000_3fff_0000_3fff) | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+    let value = (quads & 0x0fff_ffff) | (quads & 0x0fff_ffff_0000_0000) >> 4;
+    Some((value, pos + (ends.trailing_zeros() / 8) as usize + 1))
 }
 
 #[inline(never)]
@@ -229,14 +246,20 @@ mod tests {
 
     #[test]
     fn varints_round_trip() {
-        for value in [0, 1, 127, 128, 300, 1 << 31, u64::MAX >> 1, u64::MAX] {
+        for value in
+            (0..64).flat_map(|bit| [1 << bit, (1u64 << bit) - 1, u64::MAX >> bit, 0x1234_5678_9abc_def0 >> bit])
+        {
             let mut out = Vec::new();
             put_varint(&mut out, value);
             assert_eq!(out.len(), varint_len(value));
             assert_eq!(varint(&out, 0, out.len()), Ok((value, out.len())));
-            for cut in 0..out.len() {
+            let len = out.len();
+            for cut in 0..len {
                 assert!(varint(&out, 0, cut).is_err());
             }
+            out.resize(len + 8, 0xff);
+            assert_eq!(varint(&out, 0, out.len()), Ok((value, len)));
+            assert!(varint(&out, 0, len - 1).is_err());
         }
     }
 
