@@ -347,13 +347,19 @@ class _Bytes:
         self._stream = stream
         self._buffer = b""
         self._at = 0
+        self._fault: PayloadError | None = None
         self.offset = 0
 
     def read(self, size: int, /) -> bytes:
         """Up to `size` bytes, empty at the end."""
         if self._at == len(self._buffer):
-            self._buffer, self._at = self._stream.read(_CHUNK), 0
+            self._buffer, self._at = self._pull(), 0
         return self._advance(min(len(self._buffer), self._at + size))
+
+    def _pull(self) -> bytes:
+        if self._fault is not None:
+            raise self._fault
+        return self._stream.read(_CHUNK)
 
     def _advance(self, end: int) -> bytes:
         piece = self._buffer[self._at : end]
@@ -362,9 +368,19 @@ class _Bytes:
         return piece
 
     def peek(self, size: int) -> bytes:
-        """The next bytes, left where they are; fewer at the end."""
+        """The next bytes, left where they are; fewer at the end.
+
+        Raises:
+            PayloadError: the stream is broken right here; a break further on is met when it is reached.
+        """
         while len(self._buffer) - self._at < size:
-            chunk = self._stream.read(_CHUNK)
+            try:
+                chunk = self._pull()
+            except PayloadError as fault:
+                self._fault = fault
+                if self._at == len(self._buffer):
+                    raise
+                break
             if not chunk:
                 break
             self._buffer, self._at = self._buffer[self._at :] + chunk, 0
@@ -405,7 +421,7 @@ class _Bytes:
         self._newline_passed = False
         while size <= limit:
             if self._at == len(self._buffer):
-                self._buffer, self._at = self._stream.read(_CHUNK), 0
+                self._buffer, self._at = self._pull(), 0
                 if not self._buffer:
                     break
             end = self._buffer.find(b"\n", self._at)

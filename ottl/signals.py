@@ -40,6 +40,7 @@ _EMPTY = re.compile(rb"[ \t\r\n]*\{[ \t\r\n]*\}[ \t\r\n]*")
 
 _LEAVES = 6  # how many spans, metrics or records are looked at
 _LEAF_DEPTH = 2  # root, resource entry, scope entry, then the leaves
+_DEEPEST = 8  # attribute values may nest; what lies deeper is not looked at
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _ID_LENGTHS: Mapping[str, int] = MappingProxyType({"trace_id": 16, "span_id": 8, "parent_span_id": 8})
 
@@ -134,6 +135,8 @@ def _fits(body: memoryview, name: str, depth: int, leaves: list[int], unknown_al
             if not leaves[0]:
                 return True
             leaves[0] -= 1
+        if depth == _DEEPEST:
+            continue
         if not _fits(body[start:end], child, depth + 1, leaves, unknown_allowed):
             return False
     return True
@@ -141,14 +144,10 @@ def _fits(body: memoryview, name: str, depth: int, leaves: list[int], unknown_al
 
 @functools.cache
 def _wire_types(name: str) -> Mapping[int, tuple[int, int, str | None]]:
-    """By field number of a message: wire type, length of an id or 0, and the message type of a nested message.
-
-    Values, attributes and the like end the walk (`child` None): they are alike in all signals.
-    """
+    """By field number of a message: wire type, length of an id or 0, and the message type of a nested message."""
     found: dict[int, tuple[int, int, str | None]] = {}
     for field in schema.message(name).fields:
-        child = field.message if field.message is not None and ".common." not in field.message else None
-        found[field.number] = (_wire_type(field), _ID_LENGTHS.get(field.name, 0), child)
+        found[field.number] = (_wire_type(field), _ID_LENGTHS.get(field.name, 0), field.message)
     return MappingProxyType(found)
 
 

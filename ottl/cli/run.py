@@ -66,7 +66,12 @@ class _Run:
 
     def run_input(self, name: str, output: _Target, progress: _Progress) -> None:
         """All messages of one input."""
-        with Input(name, max_message=self.limits.max_message, format=self.source, signal=self.signal) as source:
+        try:
+            source = Input(name, max_message=self.limits.max_message, format=self.source, signal=self.signal)
+        except PayloadError as error:
+            self._count(name, f"{name}: {error}", stop=self.on_bad_input != "skip")
+            return
+        with source:
             if self.on_bad_input == "copy" and self.to is not None and self.to != source.layout.format:
                 raise click.UsageError(f"--on-bad-input copy cannot turn {source.layout.format} into {self.to}")
             target = output.open(source.layout, self.outputs)
@@ -83,7 +88,7 @@ class _Run:
             return next(messages, None)
         except PayloadError as error:
             # A broken compressed stream has no next message, and its rest cannot be copied.
-            self._count(source, f"{source.name}: {error}", stop=self.on_bad_input != "skip")
+            self._count(source.name, f"{source.name}: {error}", stop=self.on_bad_input != "skip")
             return None
 
     def _run_message(self, message: Message, source: Input, target: Output) -> None:
@@ -97,17 +102,17 @@ class _Run:
             else:
                 target.write(payload, packed=message.packed, encoding=encoding)
                 return
-        self._count(source, _describe(fault, message, source), stop=self.on_bad_input == "stop")
+        self._count(source.name, _describe(fault, message, source), stop=self.on_bad_input == "stop")
         if self.on_bad_input == "copy":
             if message.fault is not None:
                 target.copy(message)
             else:
                 target.write(message.payload, packed=message.packed, encoding=message.encoding)
 
-    def _count(self, source: Input, description: str, *, stop: bool) -> None:
+    def _count(self, name: str, description: str, *, stop: bool) -> None:
         if stop:
             raise _BadInputError(description)
-        bad = self.bad.setdefault(source.name, _Bad())
+        bad = self.bad.setdefault(name, _Bad())
         bad.count += 1
         bad.first = bad.first or description
 
