@@ -41,6 +41,7 @@ _EMPTY = re.compile(rb"[ \t\r\n]*\{[ \t\r\n]*\}[ \t\r\n]*")
 _LEAVES = 6  # how many spans, metrics or records are looked at
 _LEAF_DEPTH = 2  # root, resource entry, scope entry, then the leaves
 _DEEPEST = 8  # attribute values may nest; what lies deeper is not looked at
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # in a text: rather the tags and lengths of a nested message
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _ID_LENGTHS: Mapping[str, int] = MappingProxyType({"trace_id": 16, "span_id": 8, "parent_span_id": 8})
 
@@ -114,7 +115,7 @@ def _fits_signal(payload: bytes, signal: str, unknown_allowed: bool) -> bool:
 
 
 def _fits(body: memoryview, name: str, depth: int, leaves: list[int], unknown_allowed: bool) -> bool:
-    """Whether bytes can be a message of a type, judged by field numbers, wire types, id lengths and nested messages."""
+    """Whether bytes can be a message of a type, by field numbers, wire types, texts, id lengths and nested messages."""
     known = _wire_types(name)
     for number, wire_type, start, end in _fields(body):
         if wire_type < 0:
@@ -124,10 +125,12 @@ def _fits(body: memoryview, name: str, depth: int, leaves: list[int], unknown_al
             if unknown_allowed:
                 continue
             return False
-        expected, id_length, child = field
+        expected, id_length, text, child = field
         if wire_type != expected:
             return False
         if id_length and end - start not in {0, id_length}:
+            return False
+        if text and _CONTROL.search(body[start:end]):
             return False
         if child is None:
             continue
@@ -143,11 +146,12 @@ def _fits(body: memoryview, name: str, depth: int, leaves: list[int], unknown_al
 
 
 @functools.cache
-def _wire_types(name: str) -> Mapping[int, tuple[int, int, str | None]]:
-    """By field number of a message: wire type, length of an id or 0, and the message type of a nested message."""
-    found: dict[int, tuple[int, int, str | None]] = {}
+def _wire_types(name: str) -> Mapping[int, tuple[int, int, bool, str | None]]:
+    """By field number of a message: wire type, length of an id or 0, whether it is text, the type of a message."""
+    found: dict[int, tuple[int, int, bool, str | None]] = {}
     for field in schema.message(name).fields:
-        found[field.number] = (_wire_type(field), _ID_LENGTHS.get(field.name, 0), field.message)
+        text = field.type == schema.TYPE_STRING
+        found[field.number] = (_wire_type(field), _ID_LENGTHS.get(field.name, 0), text, field.message)
     return MappingProxyType(found)
 
 
