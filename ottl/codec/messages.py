@@ -102,13 +102,15 @@ def _decode_protobuf(payload: bytes, signal: str, limits: Limits) -> Any:
 
 
 def encode(message: Any, signal: str, encoding: str = "protobuf") -> bytes:
-    """The bytes of a root message.
+    """The bytes of a root message, which the caller gives up: profiles are changed for it (see `make_references`).
 
     Raises:
         PayloadError: rules nested values deeper than a parser would follow.
     """
     from google.protobuf.message import EncodeError
 
+    if signal == "profiles":
+        make_references(message)
     if encoding == "json":
         from ottl.codec.json import message_to_json
 
@@ -284,3 +286,58 @@ def _resolve_value(table: Any, value: Any) -> None:
     elif kind == "array_value":
         for element in value.array_value.values:
             _resolve_value(table, element)
+
+
+def make_references(message: Any) -> None:
+    """The reverse of `resolve_references`, as the reference encodes: strings of those attributes go into the dictionary.
+
+    Args:
+        message: a `ProfilesData`, changed in place.
+    """
+    strings = _Strings(message)
+    for resource in message.resource_profiles:
+        strings.take_entries(resource.resource.attributes)
+        for scope in resource.scope_profiles:
+            strings.take_entries(scope.scope.attributes)
+
+
+class _Strings:
+    """The string table of a message, with an index that is made when it is first needed."""
+
+    __slots__ = ("_indices", "_message")
+
+    def __init__(self, message: Any) -> None:
+        self._message = message
+        self._indices: dict[bytes, int] | None = None
+
+    def index(self, text: bytes) -> int:
+        table = self._message.dictionary.string_table
+        if self._indices is None:
+            if not table:
+                # Index 0 means no string, so nothing else may stand there.
+                table.append(b"")
+            self._indices = {string: index for index, string in enumerate(table)}
+        index = self._indices.get(text)
+        if index is None:
+            index = self._indices[text] = len(table)
+            table.append(text)
+        return index
+
+    def take_entries(self, entries: Any) -> None:
+        for entry in entries:
+            if entry.key:
+                entry.key_strindex = self.index(entry.key)
+                entry.key = b""
+            if entry.HasField("value"):
+                self.take_value(entry.value)
+
+    def take_value(self, value: Any) -> None:
+        kind = value.WhichOneof("value")
+        if kind == "string_value":
+            if value.string_value:
+                value.string_value_strindex = self.index(value.string_value)
+        elif kind == "kvlist_value":
+            self.take_entries(value.kvlist_value.values)
+        elif kind == "array_value":
+            for element in value.array_value.values:
+                self.take_value(element)

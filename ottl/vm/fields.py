@@ -88,6 +88,12 @@ def part_of(spec: PathSpec, names: tuple[str, ...]) -> Part:
     return attrgetter(".".join((spec.level, *names)))
 
 
+def classes_with_presence(spec: PathSpec) -> frozenset[Any]:
+    """The classes of data points in which the field can be there and be zero."""
+    found = ((name, resolve(name, spec.field)) for name in point_messages())
+    return frozenset(message_class(name) for name, field in found if field is not None and field.has_presence)
+
+
 def lacking(spec: PathSpec) -> ValueError:
     """The error of a write to a field that this type of data point lacks."""
     return ValueError(f"the data point has no {spec.name}")

@@ -1,4 +1,7 @@
-"""Request metadata as `otelcol.*` paths read it: plain Python mappings in, values out."""
+"""Request metadata as `otelcol.*` paths read it: plain Python mappings in, values out.
+
+Whole maps are sorted by key: in the reference their order changes from run to run.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ def _address(request: Request) -> Value:
 
 def _auth(request: Request) -> Map:
     attributes: Mapping[str, Any] = _client(request).get("auth") or {}
-    return Map([(key.encode(), _from_python(value)) for key, value in attributes.items()])
+    return Map(sorted((key.encode(), _from_python(value)) for key, value in attributes.items()))
 
 
 def _auth_at(request: Request, keys: tuple[Value, ...]) -> Value:
@@ -68,7 +71,7 @@ def _at(lists: Callable[[Request], dict[bytes, Slice]]) -> Callable[[Request, tu
 
 
 def _all(lists: Callable[[Request], dict[bytes, Slice]]) -> Callable[[Request], Value]:
-    return lambda request: Map(list(lists(request).items()))
+    return lambda request: Map(sorted(lists(request).items()))
 
 
 READERS: Final[dict[View, Callable[[Request], Value]]] = {

@@ -19,6 +19,7 @@ from ottl.vm.entries import (
 from ottl.vm.fields import (
     KeysSet,
     Set,
+    classes_with_presence,
     data_fields,
     field_of,
     part_of,
@@ -79,6 +80,19 @@ def _scalar(convert: Callable[[PathSpec], Callable[[Value], Any]]) -> Callable[[
         return where_possible(spec, convert(spec), write)
 
     return make
+
+
+def _set_double(spec: PathSpec) -> Set:
+    holder = part_of(spec, spec.field[:-1])
+    name = spec.field[-1]
+    present = classes_with_presence(spec)
+
+    def write(row: Row, value: float) -> None:
+        message = holder(row)
+        # The reference does not encode a negative zero where zero means absent.
+        setattr(message, name, value if value or type(message) in present else 0.0)
+
+    return where_possible(spec, strictly(float, "float64"), write)
 
 
 def _set_map(spec: PathSpec) -> Set:
@@ -220,7 +234,7 @@ _SETTERS: Final[dict[View, Callable[[PathSpec], Set]]] = {
     View.TRACE_STATE: _scalar(lambda _: to_string),
     View.BYTES: _scalar(lambda _: strictly(Bytes, "[]uint8")),
     View.BOOL: _scalar(lambda _: strictly(bool, "bool")),
-    View.DOUBLE: _scalar(lambda _: strictly(float, "float64")),
+    View.DOUBLE: _set_double,
     View.INT: _scalar(to_integer),
     View.FLAGS32: _scalar(to_flags),
     View.NON_NEGATIVE: _scalar(to_non_negative),

@@ -190,6 +190,34 @@ def test_references_of_profiles_are_resolved() -> None:
     assert decoded[2].value.string_value_strindex == 9
 
 
+def test_references_of_profiles_are_made() -> None:
+    """Strings of resources and scopes go into the dictionary once, the last of equal ones counts; the rest stays."""
+    data = ProfilesData()
+    data.dictionary.string_table.extend(["", "key", "key"])
+    scope = data.resource_profiles.add().scope_profiles.add().scope
+    scope.name = "name"
+    scope.attributes.add(key="key").value.string_value = "text"
+    scope.attributes.add(key="map").value.kvlist_value.values.add(key="key").value.string_value = ""
+    encoded = ProfilesData.FromString(encode(decode(data.SerializeToString(), "profiles"), "profiles"))
+    assert list(encoded.dictionary.string_table) == ["", "key", "key", "text", "map"]
+    first, second = encoded.resource_profiles[0].scope_profiles[0].scope.attributes
+    assert (first.key, first.key_strindex, first.value.string_value_strindex) == ("", 2, 3)
+    inner = second.value.kvlist_value.values[0]
+    assert (second.key_strindex, inner.key_strindex, inner.value.WhichOneof("value")) == (4, 2, "string_value")
+
+
+def test_an_empty_string_table_keeps_its_first_place_empty() -> None:
+    """Index 0 means no string; a payload without strings gets no table."""
+    data = ProfilesData()
+    scope = data.resource_profiles.add().scope_profiles.add().scope
+    assert not ProfilesData.FromString(encode(decode(data.SerializeToString(), "profiles"), "profiles")).HasField(
+        "dictionary"
+    )
+    scope.attributes.add(key="k")
+    encoded = ProfilesData.FromString(encode(decode(data.SerializeToString(), "profiles"), "profiles"))
+    assert list(encoded.dictionary.string_table) == ["", "k"]
+
+
 def test_json_and_protobuf_meet() -> None:
     """The same message, whichever way it is spelt."""
     payload = b'{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"m","gauge":{}}]}]}]}'

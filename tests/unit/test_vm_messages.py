@@ -607,6 +607,14 @@ def test_fields_by_point_type(path: str, value: Value, kinds: str) -> None:
             assert not row.changed
 
 
+@pytest.mark.parametrize(("kind", "text"), [("histogram", "-0.0"), ("summary", "0.0")])
+def test_negative_zero(kind: str, text: str) -> None:
+    """Where zero means absent there is but one zero."""
+    row = point_row(kind)
+    write(row, "datapoint", "datapoint.sum", -0.0)
+    assert str(row.datapoint.sum) == text
+
+
 def test_lists_of_numbers() -> None:
     """Counts take integers and wrap, bounds take doubles only; nil clears."""
     row = point_row("histogram")
