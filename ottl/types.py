@@ -1266,7 +1266,7 @@ def convert_elements(
     """The converter from a list that is known only at run time to the Python list of its converted elements.
 
     Elements of a `Slice` are payload values to the reference: as strings they read by `as_string`, and an empty one is
-    not nil. Nil is an empty list.
+    not nil. Nil is an empty list, and bytes are a list of numbers.
     """
     convert = convert_argument(kind, like, raw, nil)
     convert_stored = convert
@@ -1274,6 +1274,7 @@ def convert_elements(
         convert_stored = as_string if raw else _decoded(as_string)
     elif kind is not Kind.ANY:
         convert_stored = _stored_element(convert)
+    convert_byte = convert if like and kind is Kind.STRING else _refuse_byte
 
     def elements(value: Value) -> list[Any]:
         if type(value) is Slice:
@@ -1283,10 +1284,14 @@ def convert_elements(
         if value is None:
             return []
         if type(value) is Bytes:
-            raise ValueError(f"expected a list but got {kind_name(value)}")
+            return [convert_byte(byte) for byte in value]
         raise ValueError(f"expected a slice, got {kind_name(value)}")
 
     return elements
+
+
+def _refuse_byte(value: Value) -> Any:
+    raise ValueError(f"expected an element of a list but got the byte {value!r}")
 
 
 def _stored_element(convert: Callable[[Value], Any]) -> Callable[[Value], Any]:

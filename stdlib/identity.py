@@ -1,0 +1,37 @@
+"""Identifiers: new ones, and what a span's say about it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from ottl.functions import Environment, Example, PathArgument, converter
+from ottl.types import Value
+
+
+@converter(
+    "UUID",
+    Example("Len(UUID())", 36),
+    Example('Index(UUID(), "-")', 8),
+    pure=False,
+)
+def uuid(environment: Environment) -> str:
+    """A new random identifier (version 4), lower case.
+
+    Args:
+        environment: where identifiers come from.
+
+    Source: OTTL reference, converter `UUID`.
+    """
+    return environment.uuid()
+
+
+@converter("IsRootSpan", contexts=("span",))
+def is_root_span(parent: Annotated[Value, PathArgument("span.parent_span_id")]) -> bool:
+    """Whether the span has no parent: its parent's identifier is empty or all zeros.
+
+    Args:
+        parent: the identifier of the parent span.
+
+    Source: OTTL reference, converter `IsRootSpan`.
+    """
+    return not (isinstance(parent, bytes) and any(parent))
