@@ -289,7 +289,7 @@ def _resolve_value(table: Any, value: Any) -> None:
 
 
 def make_references(message: Any) -> None:
-    """The reverse of `resolve_references`, as the reference encodes: strings of those attributes go into the dictionary.
+    """The reverse of `resolve_references`, as the reference encodes: those strings go into the dictionary.
 
     Args:
         message: a `ProfilesData`, changed in place.
