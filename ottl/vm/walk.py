@@ -254,7 +254,7 @@ def prune(
         removed: told the level and how many rows of it went, emptied parents included.
 
     Returns:
-        Whether nothing is left.
+        Whether nothing is left; the message is then empty, a dictionary of profiles gone too.
     """
     return _Pruning(root, signal, conditions, request, removed).run()
 
@@ -281,7 +281,10 @@ class _Pruning:
     def run(self) -> bool:
         resources = getattr(self._root, self._fields[0])
         self._keep("resource", resources, [not self._drops_resource(resource) for resource in resources])
-        return not resources
+        if resources:
+            return False
+        self._root.Clear()
+        return True
 
     def _keep(self, level: str, container: Any, keep: list[bool]) -> None:
         if retain(container, keep) and self._removed is not None:

@@ -1043,7 +1043,9 @@ def test_prune_of_logs_and_profiles() -> None:
     profiles = root_class("profiles")()
     profiles.resource_profiles.add().scope_profiles.add().profiles.add(period=1)
     dictionary = profiles.dictionary
+    dictionary.string_table.append(b"")
     assert prune(profiles, "profiles", {"profile": lambda row: row.dictionary is dictionary}) is True
+    assert profiles.SerializeToString() == b""
 
 
 def test_prune_that_removes_nothing() -> None:
