@@ -174,7 +174,7 @@ func canonicalJSON(text []byte, o options) (any, error) {
 
 // sameAnswer tells whether two answers say the same; error texts are information and never compared.
 func sameAnswer(a, b Answer, o options) bool {
-	if a.Error != b.Error || a.ConfigError != b.ConfigError || a.Panic != b.Panic || a.Hang != b.Hang {
+	if a.Error != b.Error || a.ConfigError != b.ConfigError || a.Panic != b.Panic || a.Hang != b.Hang || a.BadInput != b.BadInput {
 		return false
 	}
 	if (a.Output == nil) != (b.Output == nil) || (a.OutputHex == nil) != (b.OutputHex == nil) {

@@ -22,12 +22,19 @@ func checkSample(path string) (failures int, err error) {
 	for scanner.Scan() {
 		var task Task
 		var recorded Answer
+		var message struct {
+			Input json.RawMessage `json:"input"`
+		}
 		if err := json.Unmarshal(scanner.Bytes(), &task); err != nil {
 			return failures, err
 		}
 		if err := json.Unmarshal(scanner.Bytes(), &recorded); err != nil {
 			return failures, err
 		}
+		if err := json.Unmarshal(scanner.Bytes(), &message); err != nil {
+			return failures, err
+		}
+		task.InputText = string(message.Input)
 		answer, err := child.ask(&task)
 		if err != nil {
 			return failures, err

@@ -53,9 +53,10 @@ type Task struct {
 	Config    json.RawMessage `json:"config"`
 	Gates     []string        `json:"gates,omitempty"`
 	Metadata  *Metadata       `json:"metadata,omitempty"`
-	Input     json.RawMessage `json:"input,omitempty"`
-	InputHex  string          `json:"input_protobuf_hex,omitempty"`
+	InputText string          `json:"input_text,omitempty"`
+	InputHex  *string         `json:"input_protobuf_hex,omitempty"`
 	Ordered   bool            `json:"-"`
+	Raw       bool            `json:"-"`
 }
 
 // Answer is what the reference did with a task. Exactly one of the outcomes is set.
@@ -320,10 +321,10 @@ func ask(task *Task) (answer Answer) {
 		}
 		return Answer{BadInput: true, ErrorText: err.Error()}
 	}
-	asJSON := task.InputHex == ""
-	payload := []byte(task.Input)
+	asJSON := task.InputHex == nil
+	payload := []byte(task.InputText)
 	if !asJSON {
-		if payload, err = hex.DecodeString(task.InputHex); err != nil {
+		if payload, err = hex.DecodeString(*task.InputHex); err != nil {
 			return Answer{BadInput: true, ErrorText: err.Error()}
 		}
 	}
