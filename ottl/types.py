@@ -27,7 +27,6 @@ import functools
 import math
 import re
 import struct
-import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -975,6 +974,8 @@ def zone_offset(zone: str, seconds: int) -> tuple[int, str]:
 
 @functools.lru_cache(maxsize=256)
 def _zone(zone: str) -> dt.tzinfo:
+    import zoneinfo
+
     return zoneinfo.ZoneInfo(zone)
 
 
