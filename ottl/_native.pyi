@@ -1,3 +1,4 @@
+# ruff: noqa: PYI021 - this stub is the contract: the docstrings belong here
 """Contract of the native codec: OTLP protobuf payloads as tables of columns.
 
 **Cells**, the one value format: a tag, 64 bits and a length; a column of cells is three arrays `tags uint8 (n,)`,
@@ -35,15 +36,15 @@ Int64s: TypeAlias = NDArray[np.int64]
 Cells: TypeAlias = tuple[UInt8s, Int64s, UInt32s]
 
 FieldTuple: TypeAlias = tuple[int, int, bool, int, int, str, str, list[tuple[str, int]] | None]
-"""number, type (`FieldDescriptorProto.Type`), repeated, message index or -1, oneof index or -1, name, JSON name, enum
-values."""
+"""number, `FieldDescriptorProto.Type`, repeated, message index or -1, oneof index or -1, name, JSON name, enum values."""
 ActionTuple: TypeAlias = tuple[int, str, int, int]
-"""field number, kind, a, b: ("column", column, 0), ("inline", node, presence column or -1), ("rows", table, node),
-("entries", map, 0)."""
+"""field number, kind, a, b.
+
+The kinds: ("column", column, 0), ("inline", node, presence column or -1), ("rows", table, node), ("entries", map, 0).
+"""
 
 class ScanError(ValueError):
-    """Malformed payload: what protobuf's own parser refuses, or more messages or deeper nesting than the limits
-    allow."""
+    """Malformed payload: what protobuf's own parser refuses, or more messages or nesting than the limits allow."""
 
     offset: int
 
@@ -120,6 +121,7 @@ class Batch:
         """Removes the marked rows, with all below them, from the patched payload.
 
         Args:
+            table: any but the root's.
             mask: bool (n,); adds to the rows dropped before.
         """
 
@@ -142,7 +144,7 @@ class Batch:
         """Codes of views: equal byte strings have equal codes, numbered in order of first appearance.
 
         Returns:
-            codes int32 (n,), -1 for cells without a view when tags are given; first int32 (m,), the position of each
+            Codes int32 (n,), -1 for cells without a view when tags are given; first int32 (m,), the position of each
             code's first view.
         """
 
@@ -159,15 +161,13 @@ class Batch:
         """Whether each view contains a byte string, bool (n,)."""
 
     def compare(self, bits_a: Int64s, lens_a: UInt32s, bits_b: Int64s, lens_b: UInt32s) -> Int8s:
-        """Order of the bytes of two columns of views: -1, 0 or 1, int8 (n,); a column of length 1 stands for every
-        row."""
+        """Order of the bytes of two columns of views: -1, 0 or 1, int8 (n,); one view stands for every row."""
 
     def map_lengths(self, table: int, map: int, rows: Int32s | None) -> Int64s:
         """Number of entries of each row, int64 (k,)."""
 
     def map_get(self, table: int, map: int, key: bytes, rows: Int32s | None) -> tuple[UInt8s, Int64s, UInt32s, Bools]:
-        """Cell of the first entry with a key for each row, (k,), empty where there is none, and whether there is one,
-        bool (k,)."""
+        """Cell of the first entry with a key for each row, and whether there is one, bool; (k,) each."""
 
     def map_set(
         self, table: int, map: int, key: bytes, rows: Int32s | None, tags: UInt8s, bits: Int64s, lens: UInt32s
@@ -175,8 +175,10 @@ class Batch:
         """Overwrites the first entry with a key, or appends one, and marks the rows dirty."""
 
     def map_delete(self, table: int, map: int, key: bytes, rows: Int32s | None) -> None:
-        """Removes the first entry with a key; the row's last entry moves into its place. Rows without the key stay
-        clean."""
+        """Removes the first entry with a key; the row's last entry moves into its place.
+
+        Rows without the key stay clean.
+        """
 
     def map_keys(self, table: int, map: int) -> list[bytes]:
         """Keys of all rows, also those no longer in use, by code."""
@@ -184,8 +186,7 @@ class Batch:
     def map_retain(self, table: int, map: int, rows: Int32s | None, keep: Bools) -> None:
         """Keeps the entries whose key is marked, in their order; rows that lose nothing stay clean.
 
-        Args:
-            keep: bool (number of `map_keys`,).
+        `keep` is bool (number of `map_keys`,).
         """
 
     def map_entries(
@@ -194,8 +195,8 @@ class Batch:
         """All entries of rows, in order, (m,) each.
 
         Returns:
-            position in `rows` int32, key code uint32, slot int32 (for `map_put_slots`, until entries are added or
-                removed), and the cells.
+            Position in `rows` int32, key code uint32, slot int32 (for `map_put_slots`, until entries are added or
+            removed), and the cells.
         """
 
     def map_put_slots(self, table: int, map: int, slots: Int32s, tags: UInt8s, bits: Int64s, lens: UInt32s) -> None:
@@ -215,15 +216,15 @@ class Batch:
     ) -> None:
         """Replaces all entries of rows.
 
-        Args:
-            counts: number of entries of each row, int32 (k,).
-            key_bits, key_lens: keys of all entries as views, (m,), m the sum of the counts.
-            tags, bits, lens: their values, (m,) or (1,).
+        `counts` is the number of entries of each row, int32 (k,); the keys of all entries are views, (m,), m the sum of
+        the counts; their values are cells, (m,) or (1,).
         """
 
     def map_encode(self, table: int, map: int, rows: Int32s | None) -> tuple[Int64s, UInt32s]:
-        """The maps of rows as map cells (their bits and lens, (k,)), encoded into the arena. Later edits do not show
-        in them."""
+        """The maps of rows as map cells (their bits and lens, (k,)), encoded into the arena.
+
+        Later edits of the rows do not show in them.
+        """
 
     def map_assign(self, table: int, map: int, rows: Int32s | None, bits: Int64s, lens: UInt32s) -> None:
         """Replaces all entries of rows by those of map cells, (k,) or (1,)."""
@@ -235,8 +236,7 @@ class Batch:
 
         Returns:
             Cells (n,) and errors uint8 (n,): 0 found, or a map without the key (empty); 1 the cell is not indexable by
-            this kind of key;
-            2 the index is negative or past the end.
+            this kind of key; 2 the index is negative or past the end.
         """
 
     def child_counts(self, tags: UInt8s, bits: Int64s, lens: UInt32s) -> Int64s:
@@ -280,4 +280,18 @@ def protobuf_to_json(schema: Schema, root: int, payload: Buffer, max_depth: int 
 
     Raises:
         ScanError: malformed, or messages nested deeper than `max_depth` below the root.
+    """
+
+def json_to_protobuf(schema: Schema, root: int, payload: Buffer, max_messages: int, max_depth: int) -> bytes:
+    """The protobuf encoding of the message (of index `root` in the schema) that an OTLP JSON text spells.
+
+    Raises:
+        ScanError: not JSON, not UTF-8, a value that does not fit its field, or beyond a limit.
+    """
+
+def protobuf_to_json(schema: Schema, root: int, payload: Buffer, max_depth: int = 100) -> bytes:
+    """The OTLP JSON of a protobuf message (of index `root` in the schema).
+
+    Raises:
+        ScanError: malformed payload.
     """

@@ -33,10 +33,10 @@ fn bad(message: String) -> PyErr {
     PyValueError::new_err(message)
 }
 
-type Array<'py, T> = Bound<'py, PyArray1<T>>;
+pub type Array<'py, T> = Bound<'py, PyArray1<T>>;
 type CellArrays<'py> = (Array<'py, u8>, Array<'py, i64>, Array<'py, u32>);
 
-fn frozen<T: Element>(py: Python<'_>, values: Vec<T>) -> Array<'_, T> {
+pub fn frozen<T: Element>(py: Python<'_>, values: Vec<T>) -> Array<'_, T> {
     let array = PyArray1::from_vec(py, values);
     array.readwrite().make_nonwriteable();
     array
@@ -53,7 +53,7 @@ fn cell_arrays(py: Python<'_>, cells: CellVec) -> CellArrays<'_> {
 }
 
 /// The values of an array argument; an array that is not contiguous is copied.
-struct Input<'py, T: Element + Copy> {
+pub struct Input<'py, T: Element + Copy> {
     array: PyReadonlyArray1<'py, T>,
     packed: Option<Vec<T>>,
 }
@@ -67,7 +67,7 @@ impl<'py, T: Element + Copy> Input<'py, T> {
         Input { array, packed }
     }
 
-    fn get(&self) -> &[T] {
+    pub fn get(&self) -> &[T] {
         match &self.packed {
             Some(packed) => packed,
             None => self.array.as_slice().unwrap_or_default(),
@@ -190,7 +190,7 @@ fn scan(
 /// The tables of one payload.
 #[pyclass(module = "ottl._native")]
 pub struct Batch {
-    core: Core<PyBackedBytes>,
+    pub core: Core<PyBackedBytes>,
 }
 
 type RowsArg<'py> = Option<Input<'py, i32>>;
