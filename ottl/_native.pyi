@@ -36,7 +36,7 @@ Int64s: TypeAlias = NDArray[np.int64]
 Cells: TypeAlias = tuple[UInt8s, Int64s, UInt32s]
 
 FieldTuple: TypeAlias = tuple[int, int, bool, int, int, str, str, list[tuple[str, int]] | None]
-"""number, `FieldDescriptorProto.Type`, repeated, message index or -1, oneof index or -1, name, JSON name, enum values."""
+"""number, `FieldDescriptorProto.Type`, repeated, message index or -1, oneof or -1, name, JSON name, enum values."""
 ActionTuple: TypeAlias = tuple[int, str, int, int]
 """field number, kind, a, b.
 
@@ -280,18 +280,4 @@ def protobuf_to_json(schema: Schema, root: int, payload: Buffer, max_depth: int 
 
     Raises:
         ScanError: malformed, or messages nested deeper than `max_depth` below the root.
-    """
-
-def json_to_protobuf(schema: Schema, root: int, payload: Buffer, max_messages: int, max_depth: int) -> bytes:
-    """The protobuf encoding of the message (of index `root` in the schema) that an OTLP JSON text spells.
-
-    Raises:
-        ScanError: not JSON, not UTF-8, a value that does not fit its field, or beyond a limit.
-    """
-
-def protobuf_to_json(schema: Schema, root: int, payload: Buffer, max_depth: int = 100) -> bytes:
-    """The OTLP JSON of a protobuf message (of index `root` in the schema).
-
-    Raises:
-        ScanError: malformed payload.
     """
