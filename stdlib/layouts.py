@@ -22,7 +22,7 @@ from ottl.types import Civil, Time, civil, zone_offset
 
 _NANOS = 1_000_000_000
 _MAX_DIRECTIVES = 100
-_MAX_ATTEMPTS = 1000
+_MAX_ATTEMPTS = 200
 
 _WRITTEN = {
     "%Y": "2006",
