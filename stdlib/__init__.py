@@ -17,6 +17,7 @@ from ottl.stdlib import formatting as _formatting
 from ottl.stdlib import hashing as _hashing
 from ottl.stdlib import identity as _identity
 from ottl.stdlib import matching as _matching
+from ottl.stdlib import parsing as _parsing
 from ottl.stdlib import replacing as _replacing
 from ottl.stdlib import strings as _strings
 from ottl.stdlib import times as _times
@@ -30,6 +31,7 @@ FUNCTIONS: FunctionSet = FunctionSet.of(
     _hashing,
     _identity,
     _matching,
+    _parsing,
     _replacing,
     _strings,
     _times,
