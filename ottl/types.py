@@ -800,15 +800,6 @@ def strict_slice(value: Any) -> Slice:
 # Text forms
 
 
-def replace_invalid(text: bytes) -> bytes:
-    """The text with each byte that is not part of valid UTF-8 replaced by U+FFFD."""
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return text.decode(errors=_REPLACE).encode()
-    return text
-
-
 def _replace_each(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeDecodeError)
     return "\ufffd" * (error.end - error.start), error.end

@@ -70,7 +70,10 @@ def format_values(format: Const[str], vals: tuple[Value, ...]) -> Utf8:
 
     Source: OTTL reference, converter `Format`.
     """
-    return format_text(format, vals).encode(errors="surrogateescape")
+    text = format_text(format, vals).encode(errors="surrogateescape")
+    if len(text) > MAX_STRING_BYTES:
+        raise ValueError(f"format: the result is longer than {MAX_STRING_BYTES} bytes")
+    return text
 
 
 @dataclass(slots=True)
