@@ -135,9 +135,7 @@ class Binder:
         try:
             function = self._function(tree.editor, editor=True)
             arguments = self._attempt(lambda: self._arguments(function, tree.editor))
-            condition = (
-                self._attempt(lambda: self._condition(tree.condition)) if tree.condition is not None else None
-            )
+            condition = self._attempt(lambda: self._condition(tree.condition)) if tree.condition is not None else None
         except _Failure:
             if tree.condition is not None:
                 self._attempt(lambda: self._condition(tree.condition))

@@ -180,9 +180,7 @@ def shown_constant(value: Any) -> str:
 
 def shown_path(spec: PathSpec, keys: tuple[int, ...], constants: tuple[Any, ...] | None) -> str:
     """A path as the disassembly shows it."""
-    shown = (
-        [shown_constant(c) for c in constants] if constants is not None else [f"r{key}" for key in keys]
-    )
+    shown = [shown_constant(c) for c in constants] if constants is not None else [f"r{key}" for key in keys]
     return f"{spec.level}.{spec.name}" + "".join(f"[{s}]" for s in shown)
 
 

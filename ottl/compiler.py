@@ -52,9 +52,7 @@ class _Emitter:
                 return self.emit(Instruction(Op.CONSTANT, self.fresh(), data=value, kind=kind, range=where))
             case typed.Load(spec=spec, keys=keys):
                 registers, constants = self.keys(keys)
-                return self.emit(
-                    Instruction(Op.LOAD, self.fresh(), registers, spec, (), kind, constants, where)
-                )
+                return self.emit(Instruction(Op.LOAD, self.fresh(), registers, spec, (), kind, constants, where))
             case typed.Invoke(function=function, arguments=arguments):
                 operands = self.arguments(function.parameters, arguments)
                 return self.emit(

@@ -52,7 +52,10 @@ def type_name(value: Any) -> str:
         list: "a list",
         type(None): "nothing",
     }
-    return next((name for kind, name in names.items() if type(value) is kind), "a string" if isinstance(value, str) else type(value).__name__)
+    return next(
+        (name for kind, name in names.items() if type(value) is kind),
+        "a string" if isinstance(value, str) else type(value).__name__,
+    )
 
 
 def check_stack(code: GroupCode, stack: Stack) -> list[Diagnostic]:

@@ -33,6 +33,9 @@ Encoding = Literal["protobuf", "json"]
 SIGNALS = ("traces", "metrics", "logs", "profiles")
 ERROR_MODES = ("ignore", "silent", "propagate")
 
+SMALL_PAYLOAD = 8192
+"""Bytes below which messages and rows are faster than tables and columns (measured, see docs/performance.md)."""
+
 SAMPLED_ROWS = 64
 """One row in so many has its statements timed one by one in the rows executor."""
 
@@ -304,6 +307,10 @@ class Report:
         if self.mode == "propagate":
             raise StatementError(str(error), self.texts[statement], self.row) from error
 
+    def propagate(self, statement: int, row: int, message: str) -> None:
+        """The failure that ends the payload: of a statement, or of a group condition where the number is negative."""
+        raise StatementError(message, self.texts[statement] if statement >= 0 else None, row)
+
     def condition_failed(self, condition: int, row: Any, error: ValueError) -> None:
         """A group condition failed on the current row; raises under `propagate`."""
         self.condition_errors[condition] += 1
@@ -345,6 +352,11 @@ class Payload:
             self._bytes = messages.encode(self._message, self.signal, "protobuf")
         return self._bytes
 
+    @property
+    def data(self) -> bytes:
+        """The payload as protobuf."""
+        return self.bytes()
+
     def set_bytes(self, data: bytes) -> None:
         """Takes over new bytes."""
         if data is not self._bytes:
@@ -383,11 +395,21 @@ class Pass(Protocol):
     def describe(self) -> Iterator[str]:
         """The pass as `explain` shows it."""
 
+    @property
+    def in_columns(self) -> bool:
+        """Whether the columns executor may run it."""
+
+    def table_code(self) -> Any:
+        """Its bytecode, for the columns executor's projection."""
+
     def report(self) -> Report:
         """A new sink for one payload."""
 
     def run_rows(self, payload: Payload, report: Report, session: Session) -> None:
         """The pass in the rows executor."""
+
+    def run_columns(self, program: Any, number: int, batch: Any, report: Report, session: Session) -> None:
+        """The pass over tables."""
 
 
 class GroupPass:
@@ -432,6 +454,19 @@ class GroupPass:
             yield statement.text
             yield from bytecode.disassemble(statement)
 
+    @property
+    def in_columns(self) -> bool:
+        """Whether the columns executor may run it."""
+        return self.code.choice.columns
+
+    def table_code(self) -> bytecode.GroupCode:
+        """Its bytecode, for the columns executor's projection."""
+        return self.code
+
+    def run_columns(self, program: Any, number: int, batch: Any, report: Report, session: Session) -> None:
+        """The pass over tables."""
+        program.run_group(number, batch, report, session.request)
+
     def run_rows(self, payload: Payload, report: Report, session: Session) -> None:
         """The pass in the rows executor."""
         plain, timed = self.functions()
@@ -442,7 +477,9 @@ class GroupPass:
         tick = self._tick
         touched = False
         try:
-            for row in message_rows.walk(message, payload.signal, self.code.context, request=session.request, cache=cache):
+            for row in message_rows.walk(
+                message, payload.signal, self.code.context, request=session.request, cache=cache
+            ):
                 report.row += 1
                 tick += 1
                 if tick % SAMPLED_ROWS:
@@ -468,11 +505,14 @@ class Processor:
     Safe to share between threads: the passes hold no state of a payload, and counting is under a lock.
     """
 
-    def __init__(self, passes: Mapping[str, Sequence[Pass]], options: Options, diagnostics: Iterable[Diagnostic]) -> None:
+    def __init__(
+        self, passes: Mapping[str, Sequence[Pass]], options: Options, diagnostics: Iterable[Diagnostic]
+    ) -> None:
         self._passes = {signal: tuple(p) for signal, p in passes.items() if p}
         self._options = options
         self.diagnostics = tuple(diagnostics)
         self._lock = threading.Lock()
+        self._tables: dict[tuple[str, int], Any] = {}
         self.recipe: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] = (type(self), (), {})
         self._counters = {
             (signal, number): [
@@ -597,5 +637,38 @@ class Processor:
 
     def _run_native(self, payload: Payload, signal: str, passes: tuple[Pass, ...], session: Session) -> None:
         """Runs of passes that columns can take go over one set of tables; the others, and odd payloads, over messages."""
-        for number, one in enumerate(passes):
-            self._run_rows(payload, signal, number, one, session)
+        number = 0
+        while number < len(passes):
+            end = number
+            while end < len(passes) and passes[end].in_columns:
+                end += 1
+            if end == number or not self._run_columns(payload, signal, number, end, passes, session):
+                end = max(end, number + 1)
+                for index in range(number, end):
+                    self._run_rows(payload, signal, index, passes[index], session)
+            number = end
+
+    def _run_columns(
+        self, payload: Payload, signal: str, start: int, end: int, passes: tuple[Pass, ...], session: Session
+    ) -> bool:
+        """Passes over tables; False, with nothing done, for a payload that only messages can hold."""
+        from ottl.vm.tables import Program as TableProgram
+
+        program = self._tables.get((signal, start))
+        if program is None:
+            codes = [p.table_code() for p in passes[start:end]]
+            program = self._tables.setdefault((signal, start), TableProgram(signal, codes, environment(self._options)))
+        data = payload.bytes()
+        if self._options.stack == "auto" and len(data) < SMALL_PAYLOAD:
+            return False
+        batch = program.scan(data, self._options.limits)
+        if batch is None:
+            return False
+        for index in range(start, end):
+            report = passes[index].report()
+            try:
+                passes[index].run_columns(program, index - start, batch, report, session)
+            finally:
+                self._count(signal, index, report)
+        payload.set_bytes(batch.patch())
+        return True

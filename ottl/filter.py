@@ -77,6 +77,7 @@ class FilterPass:
         self.texts = [code.text for _, code in item.conditions]
         self.sources = [code.source for _, code in item.conditions]
         self.contexts = [level for level, _ in item.conditions]
+        self._columns = False
         self._built: dict[str, list[tuple[int, rows.ValueFunction]]] | None = None
 
     @property
@@ -94,6 +95,21 @@ class FilterPass:
     def report(self) -> Report:
         """A new sink for one payload."""
         return Report(self.texts, len(self.texts), self.item.error_mode)
+
+    @property
+    def in_columns(self) -> bool:
+        """Whether the columns executor may run it."""
+        return self._columns
+
+    def table_code(self) -> FilterItem:
+        """Its bytecode, for the columns executor's projection."""
+        return self.item
+
+    def run_columns(self, program: Any, number: int, batch: Any, report: Report, session: Session) -> None:
+        """The pass over tables."""
+        errors = program.run_filter(number, batch, report, session.request)
+        session.errors += errors.errors
+        session.emptied = session.emptied or errors.emptied
 
     def functions(self) -> dict[str, list[tuple[int, rows.ValueFunction]]]:
         """The conditions of each level for the rows executor, with their numbers; made when first needed."""
@@ -202,9 +218,7 @@ class Filter(Processor):
         return self._process(payload, signal, encoding, metadata)
 
 
-def read_items(
-    config: Mapping[str, Any], options: Options
-) -> tuple[dict[str, list[FilterItem]], list[Diagnostic]]:
+def read_items(config: Mapping[str, Any], options: Options) -> tuple[dict[str, list[FilterItem]], list[Diagnostic]]:
     """The items of a configuration by signal, and all its diagnostics."""
     reader = Reader()
     root = reader.mapping(config, "", ("error_mode", "spans", *_OLD, *_LISTS))
@@ -246,9 +260,7 @@ def _old_levels(reader: Reader, root: Mapping[str, Any], signal: str) -> list[_L
             if levels:
                 reader.report("E408", f"{path} cannot be combined with conditions of {signal}", key, path)
             else:
-                reader.report(
-                    "E408", f"{path} is no OTTL", key, path, f"write the match as a condition of {signal}"
-                )
+                reader.report("E408", f"{path} is no OTTL", key, path, f"write the match as a condition of {signal}")
     return levels or None
 
 

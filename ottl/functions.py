@@ -305,7 +305,9 @@ class Function:
 def _restore(module: str, qualified_name: str, name: str) -> Function:
     found = getattr(importlib.import_module(module), qualified_name, None)
     if not isinstance(found, Function):
-        raise TypeError(f"function {name} can be pickled only where {qualified_name} is a module-level name of {module}")
+        raise TypeError(
+            f"function {name} can be pickled only where {qualified_name} is a module-level name of {module}"
+        )
     return found
 
 
@@ -365,7 +367,17 @@ def _parameter(parameter: inspect.Parameter, hint: Any) -> Parameter:
         kind, like, raw = kind or inner.kind, like or inner.like, raw or inner.raw
         compile_text = compile_text or inner.compile
         return Parameter(
-            parameter.name, form, kind, like, raw, nil, required, default, compile_text, path, inner.constant_list,
+            parameter.name,
+            form,
+            kind,
+            like,
+            raw,
+            nil,
+            required,
+            default,
+            compile_text,
+            path,
+            inner.constant_list,
             inner.nil_elements,
         )
     constant_list = nil_elements = False
@@ -442,9 +454,7 @@ def converter(
     """
 
     def declare(kernel: Callable[..., Any]) -> Function:
-        return Function(
-            name, kernel, examples=examples, editor=False, pure=pure, contexts=contexts, lowering=lowering
-        )
+        return Function(name, kernel, examples=examples, editor=False, pure=pure, contexts=contexts, lowering=lowering)
 
     return declare
 

@@ -166,9 +166,7 @@ def _candidates(signals: Sequence[str]) -> dict[str, Context]:
     }
 
 
-def _bind(
-    text: GroupText, signals: Sequence[str], options: Options
-) -> tuple[typed.Group | None, list[Diagnostic]]:
+def _bind(text: GroupText, signals: Sequence[str], options: Options) -> tuple[typed.Group | None, list[Diagnostic]]:
     """The group bound for the signals that have its context."""
     if text.context is not None and not any(s in CONTEXTS[text.context].signals for s in signals):
         message = f"context {text.context} does not occur in {', '.join(signals)}"
@@ -307,9 +305,7 @@ def compile_condition(
     return ConditionProgram(*_compile_text("condition", text, context, signal, keywords))
 
 
-def compile_value(
-    text: str, *, context: str | None = None, signal: str | None = None, **keywords: Any
-) -> ValueProgram:
+def compile_value(text: str, *, context: str | None = None, signal: str | None = None, **keywords: Any) -> ValueProgram:
     """A value expression to a program that evaluates it for every element of its context; arguments as above."""
     return ValueProgram(*_compile_text("value", text, context, signal, keywords))
 

@@ -25,9 +25,7 @@ def plan(group: typed.Group, rules: tuple[rewrite.Rewrite, ...] = RULES) -> type
     return replace(group, statements=statements, conditions=conditions)
 
 
-def plan_condition(
-    condition: typed.ConditionText, rules: tuple[rewrite.Rewrite, ...] = RULES
-) -> typed.ConditionText:
+def plan_condition(condition: typed.ConditionText, rules: tuple[rewrite.Rewrite, ...] = RULES) -> typed.ConditionText:
     """A condition or value with every rule applied."""
     for rule in rules:
         condition = replace(condition, expression=rewrite.rewrite(condition.expression, rule))

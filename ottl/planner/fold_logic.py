@@ -1,9 +1,9 @@
 """Folds conditions exactly as the reference does when it loads a rule.
 
-    1/0 == 1 or true        ->  true        a literal true decides wherever it stands, and hides errors to its left
-    a == 1 and true         ->  a == 1      neutral literals go
-    not (1 == 1)            ->  false
-    "a" < "b"               ->  true        two literals compare when the rule is loaded
+1/0 == 1 or true        ->  true        a literal true decides wherever it stands, and hides errors to its left
+a == 1 and true         ->  a == 1      neutral literals go
+not (1 == 1)            ->  false
+"a" < "b"               ->  true        two literals compare when the rule is loaded
 """
 
 from __future__ import annotations

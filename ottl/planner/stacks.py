@@ -113,12 +113,49 @@ def choose(group: typed.Group) -> StackChoice:
     for spec in _specs(group):
         if spec.view in _UNTABLED:
             return StackChoice(False, f"{spec.level}.{spec.name} is not held in tables")
+    for statement in group.statements:
+        problem = _untabled_use(statement)
+        if problem is not None:
+            return StackChoice(False, problem)
+    for condition in group.conditions:
+        if not all(_plain_cache(n) for n in typed.walk(condition.expression)):
+            return StackChoice(False, "the cache is used as a whole")
     if any(_overlapping(s) for s in group.statements):
         return StackChoice(False, "a statement stores a map inside itself")
     problem = _shared_write(group)
     if problem is not None:
         return StackChoice(False, problem)
     return StackChoice(True, "no row sees what another row writes")
+
+
+def _untabled_use(statement: typed.Statement) -> str | None:
+    """The reason why columns cannot do what a statement does with a cache or a body."""
+    nodes = [n for n in (statement.condition, *statement.arguments) if n is not None]
+    for node in nodes:
+        for part in typed.walk(node):
+            if not _plain_cache(part):
+                return "the cache is used as a whole"
+    for parameter, operand in zip(statement.editor.parameters, statement.arguments, strict=True):
+        if not isinstance(operand, typed.Place):
+            continue
+        shown = f"{operand.spec.level}.{operand.spec.name}"
+        if operand.spec.view is View.CACHE and parameter.form is not Form.TARGET:
+            return "the cache is edited as a whole"
+        if operand.spec.view is View.VALUE and (operand.keys or parameter.form is Form.MAP_TARGET):
+            return f"a part of {shown} is written"
+        if operand.spec.view not in (View.MAP, View.CACHE, View.VALUE) and parameter.form is Form.MAP_TARGET:
+            return f"{shown} is edited as a map"
+    return None
+
+
+def _plain_cache(node: typed.Operand) -> bool:
+    """Whether a node does no more with a cache than read or write one constant key."""
+    if not isinstance(node, (typed.Load, typed.Place)) or node.spec.view is not View.CACHE:
+        return True
+    if len(node.keys) != 1:
+        return False
+    key = node.keys[0]
+    return isinstance(key, typed.Constant) and type(key.value) is bytes
 
 
 def _overlapping(statement: typed.Statement) -> bool:
@@ -155,9 +192,7 @@ def _shared_write(group: typed.Group) -> str | None:
             if place.key is None and statement.editor.lowering != "store":
                 if not _parent_only(statement, place.level, group.context):
                     return f"{shown} is shared by rows and its new value depends on the row"
-            others = [
-                (r, w) for i, (r, w) in enumerate(everything) if i != number
-            ]
+            others = [(r, w) for i, (r, w) in enumerate(everything) if i != number]
             touched = any(place.overlaps(o) for r, w in others for o in r | w) or any(
                 place.overlaps(o) for o in condition_reads
             )
@@ -183,9 +218,7 @@ def _shared_write(group: typed.Group) -> str | None:
     return None
 
 
-def _same_map(
-    place: Location, everything: list[tuple[set[Location], set[Location]]], number: int
-) -> bool:
+def _same_map(place: Location, everything: list[tuple[set[Location], set[Location]]], number: int) -> bool:
     return any(
         other.level == place.level and other.name == place.name
         for i, (_, w) in enumerate(everything)

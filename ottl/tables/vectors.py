@@ -68,6 +68,11 @@ class Vector:
     level: str = ""
 
     @property
+    def tag(self) -> int:
+        """The one tag of all values, -1 where they differ."""
+        return self.tags if isinstance(self.tags, int) else -1
+
+    @property
     def constant(self) -> bool:
         """One value for all rows."""
         return self.level == ""
@@ -146,7 +151,7 @@ def merge(outer: Vector, index: NDArray[Any], inner: Vector, count: int) -> Vect
         count: length of the result.
     """
     level = outer.level or inner.level
-    if outer.tags is BOOL and inner.tags is BOOL:
+    if outer.tag == BOOL and inner.tag == BOOL:
         values = np.broadcast_to(outer.bits, (count,)).copy()
         values[index] = inner.bits
         return bools(values, level)

@@ -1,0 +1,223 @@
+"""Between vectors and Python values: how scalar kernels get at columns.
+
+Lists and maps are decoded from and encoded to the bytes that an attribute holds; everything else is a direct translation of a cell.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ottl import types
+from ottl.tables.vectors import (
+    BOOL,
+    BYTES,
+    DOUBLE,
+    DURATION,
+    EMPTY,
+    INT,
+    LIST,
+    MAP,
+    NO_LENS,
+    OBJECT,
+    PROFILE_ID,
+    SPAN_ID,
+    STRING,
+    TIME,
+    TRACE_ID,
+    Arena,
+    Vector,
+    uniform,
+)
+from ottl.types import Bytes, Duration, Map, ProfileID, Slice, SpanID, Time, TraceID, Value
+
+Decode = Callable[[bytes], Any]
+
+_VIEW_FORMS: dict[int, Callable[[bytes], Any]] = {
+    BYTES: Bytes,
+    TRACE_ID: TraceID,
+    SPAN_ID: SpanID,
+    PROFILE_ID: ProfileID,
+}
+_TAGS: dict[type, int] = {
+    type(None): EMPTY,
+    bytes: STRING,
+    bool: BOOL,
+    int: INT,
+    float: DOUBLE,
+    Bytes: BYTES,
+    Duration: DURATION,
+    TraceID: TRACE_ID,
+    SpanID: SPAN_ID,
+    ProfileID: PROFILE_ID,
+}
+
+
+class Containers:
+    """How lists and maps are decoded and encoded; given by the codec's layer above this one.
+
+    Args:
+        decode_list: an encoded ArrayValue to a `Slice`.
+        decode_map: an encoded KeyValueList to a `Map`.
+        encode: a storable list or map to its encoded form.
+    """
+
+    __slots__ = ("decode_list", "decode_map", "encode")
+
+    def __init__(self, decode_list: Decode, decode_map: Decode, encode: Callable[[Slice | Map], bytes]) -> None:
+        self.decode_list = decode_list
+        self.decode_map = decode_map
+        self.encode = encode
+
+
+def to_objects(vector: Vector, arena: Arena, containers: Containers, count: int) -> list[Any]:
+    """The values of a vector as Python values.
+
+    Args:
+        count: how many rows a constant stands for.
+    """
+    found = _objects(vector, arena, containers)
+    return found * count if vector.constant and len(found) == 1 != count else found
+
+
+def _objects(vector: Vector, arena: Arena, containers: Containers) -> list[Any]:
+    if vector.objects is not None:
+        return vector.objects
+    if isinstance(vector.tags, int):
+        return _one_tag(vector.tags, vector.bits, vector.lens, arena, containers)
+    values: list[Any] = [None] * len(vector.bits)
+    tags = vector.tags
+    for tag in np.unique(tags).tolist():
+        if tag == EMPTY:
+            continue
+        index = np.flatnonzero(tags == tag)
+        lens = None if vector.lens is None else vector.lens[index]
+        bits = vector.bits[index]
+        if tag == DOUBLE:
+            bits = bits.view(np.float64)
+        for position, value in zip(index.tolist(), _one_tag(tag, bits, lens, arena, containers), strict=True):
+            values[position] = value
+    return values
+
+
+def _one_tag(tag: int, bits: Any, lens: Any, arena: Arena, containers: Containers) -> list[Any]:
+    if tag == EMPTY:
+        return [None] * len(bits)
+    if tag == BOOL:
+        return (bits != 0).tolist()  # type: ignore[no-any-return]
+    if tag in (INT, DOUBLE):
+        return bits.tolist()  # type: ignore[no-any-return]
+    if tag == TIME:
+        return [Time(ns) for ns in bits.tolist()]
+    if tag == DURATION:
+        return [Duration(ns) for ns in bits.tolist()]
+    raw = arena.take(bits, lens)
+    if tag == STRING:
+        return raw
+    if tag == LIST:
+        return [containers.decode_list(body) for body in raw]
+    if tag == MAP:
+        return [containers.decode_map(body) for body in raw]
+    form = _VIEW_FORMS[tag]
+    return [form(body) for body in raw]
+
+
+def from_objects(values: list[Any], arena: Arena, level: str) -> Vector:
+    """A vector of Python values: cells where cells can hold them all, else objects."""
+    kinds = set(map(type, values))
+    if len(kinds) == 1:
+        (kind,) = kinds
+        if kind is bytes or kind in (Bytes, TraceID, SpanID, ProfileID):
+            bits, lens = arena.put(values)
+            return Vector(_TAGS[kind], bits, lens, None, level)
+        if kind is bool:
+            return Vector(BOOL, np.array(values, np.bool_), None, None, level)
+        if kind is int or kind is Duration:
+            return Vector(_TAGS[kind], np.array(values, np.int64), None, None, level)
+        if kind is float:
+            return Vector(DOUBLE, np.array(values, np.float64), None, None, level)
+        if kind is type(None):
+            return Vector(EMPTY, np.zeros(len(values), np.int64), None, None, level)
+        if kind is Time and all(not v.zone and types.INT64_MIN <= v.ns <= types.INT64_MAX for v in values):
+            return Vector(TIME, np.array([v.ns for v in values], np.int64), None, None, level)
+        return Vector(OBJECT, np.zeros(0, np.int64), None, values, level)
+    if not kinds <= _TAGS.keys():
+        return Vector(OBJECT, np.zeros(0, np.int64), None, values, level)
+    return _mixed(values, arena, level)
+
+
+def _mixed(values: list[Any], arena: Arena, level: str) -> Vector:
+    count = len(values)
+    tags = np.fromiter((_TAGS[type(v)] for v in values), np.uint8, count)
+    bits = np.zeros(count, np.int64)
+    lens = np.zeros(count, np.uint32)
+    for tag in np.unique(tags).tolist():
+        index = np.flatnonzero(tags == tag)
+        chosen = [values[i] for i in index.tolist()]
+        if tag in (INT, DURATION, BOOL):
+            bits[index] = chosen
+        elif tag == DOUBLE:
+            bits[index] = np.array(chosen, np.float64).view(np.int64)
+        elif tag != EMPTY:
+            bits[index], lens[index] = arena.put(chosen)
+    return uniform(tags, bits, lens, level)
+
+
+def constant(value: Value, arena: Arena) -> Vector:
+    """A vector for a constant, n = 1."""
+    return from_objects([value], arena, "")
+
+
+def storable_cells(
+    vector: Vector, arena: Arena, containers: Containers
+) -> tuple[Vector, dict[int, types.NotStorableError]]:
+    """The vector as cells that an attribute can hold, and the failures by position.
+
+    A failed position holds what the reference leaves behind: the partial list or map, or nothing.
+    """
+    if vector.objects is None and (
+        (isinstance(vector.tags, int) and vector.tags <= MAP)
+        or (not isinstance(vector.tags, int) and not (vector.tags > MAP).any())
+    ):
+        return vector, {}
+    values = _objects(vector, arena, containers)
+    count = len(values)
+    tags = np.zeros(count, np.uint8)
+    bits = np.zeros(count, np.int64)
+    lens = np.zeros(count, np.uint32)
+    failures: dict[int, types.NotStorableError] = {}
+    texts: list[bytes] = []
+    at: list[int] = []
+    for position, value in enumerate(values):
+        try:
+            stored = types.storable(value)
+        except types.NotStorableError as error:
+            failures[position] = error
+            stored = None if error.partial is types.MISSING else error.partial
+        kind = type(stored)
+        if kind is Map or kind is Slice:
+            tags[position] = MAP if kind is Map else LIST
+            texts.append(containers.encode(stored))
+            at.append(position)
+        elif kind is bytes or kind is Bytes:
+            tags[position] = _TAGS[kind]
+            texts.append(stored)
+            at.append(position)
+        elif kind is float:
+            tags[position] = DOUBLE
+            bits[position] = np.float64(stored).view(np.int64)
+        elif stored is not None:
+            tags[position] = _TAGS[kind]
+            bits[position] = stored
+    if texts:
+        bits[at], lens[at] = arena.put(texts)
+    return uniform(tags, bits, lens, vector.level), failures
+
+
+@functools.cache
+def nothing() -> Vector:
+    """The constant nil."""
+    return Vector(EMPTY, np.zeros(1, np.int64), NO_LENS)

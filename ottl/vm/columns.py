@@ -1,0 +1,475 @@
+"""The columns executor: each instruction over all selected rows of the tables of a payload.
+
+A register holds a `Vector` and the selection at which it was computed; constants and vectors of outer levels belong to no selection. Where all operands
+of an instruction lie at one outer level, it is computed there, once a row of that level. Blocks narrow the selection, `WHERE` narrows it to the rows that the
+editor gets.
+
+A row that fails is remembered in `_Errors`, with the message of its first failure, and leaves the statement: nothing later in it counts for that row.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ottl import types
+from ottl.bytecode import GroupCode, Instruction, Op, StatementCode
+from ottl.tables.compare import compare, is_nothing
+from ottl.tables.vectors import (
+    BOOL,
+    DOUBLE,
+    INT,
+    OBJECT,
+    Selection,
+    Vector,
+    bools,
+    merge,
+)
+from ottl.vm import edits, lift, stores
+from ottl.vm.frame import CONTAINERS, Frame
+from ottl.vm.rows import truth
+
+_SCALAR_ARITHMETIC: dict[Op, Callable[[Any, Any], Any]] = {
+    Op.ADD: types.add,
+    Op.SUBTRACT: types.subtract,
+    Op.MULTIPLY: types.multiply,
+    Op.DIVIDE: types.divide,
+}
+_BLOCKS = (Op.AND, Op.OR, Op.UNLESS_NIL)
+
+
+class Errors:
+    """The rows that failed in one statement, with the message of each row's first failure."""
+
+    __slots__ = ("frame", "mask", "messages")
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self.mask: NDArray[np.bool_] | None = None
+        self.messages: list[tuple[NDArray[Any], list[str] | str]] = []
+
+    def add(self, rows: NDArray[Any], message: str | list[str]) -> None:
+        """Rows of the context that failed.
+
+        Args:
+            rows: row numbers (m,), ascending.
+            message: one for all, or one each.
+        """
+        if self.mask is None:
+            self.mask = np.zeros(self.frame.count, np.bool_)
+        fresh = ~self.mask[rows]
+        if not fresh.all():
+            if isinstance(message, list):
+                message = [m for m, new in zip(message, fresh.tolist(), strict=True) if new]
+            rows = rows[fresh]
+        if len(rows):
+            self.mask[rows] = True
+            self.messages.append((rows, message))
+
+    def at(self, selection: Selection, mask: NDArray[np.bool_], level: str, message: str | list[str]) -> None:
+        """Failures found on a vector: of the selected rows, or of an outer level's rows or a constant."""
+        if level == self.frame.context:
+            self.add(selection.numbers()[mask], message)
+        elif level == "":
+            if mask.any():
+                self.add(selection.numbers(), message if isinstance(message, str) else message[0])
+        else:
+            outer = self.frame.outer_rows(selection, level)
+            hit = mask[outer]
+            if isinstance(message, list):
+                by_row = dict(zip(np.flatnonzero(mask).tolist(), message, strict=True))
+                message = [by_row[r] for r in outer[hit].tolist()]
+            self.add(selection.numbers()[hit], message)
+
+    def alive(self, selection: Selection) -> Selection:
+        """The selected rows that have not failed."""
+        if self.mask is None:
+            return selection
+        dead = self.mask if selection.rows is None else self.mask[selection.rows]
+        return selection.narrow(~dead) if dead.any() else selection
+
+    def first(self) -> tuple[int, str]:
+        """The first failed row and its message."""
+        best: tuple[int, str] | None = None
+        for rows, message in self.messages:
+            position = int(rows.argmin())
+            row = int(rows[position])
+            if best is None or row < best[0]:
+                best = (row, message if isinstance(message, str) else message[position])
+        assert best is not None
+        return best
+
+    def count(self) -> int:
+        """How many rows failed."""
+        return 0 if self.mask is None else int(self.mask.sum())
+
+
+class Evaluation:
+    """One run through the instructions of a statement or condition."""
+
+    def __init__(self, frame: Frame, code: StatementCode, selection: Selection, errors: Errors, around: Any) -> None:
+        self.frame = frame
+        self.code = code
+        self.selection = selection
+        self.errors = errors
+        self.environment = around
+        self.registers: list[tuple[Vector, Selection] | None] = [None] * code.registers
+        self.blocks: list[tuple[Op, Selection, Vector]] = []
+        self.matched = -1
+        self.changed = 0
+
+    # -- registers ----------------------------------------------------------------------------------------------------
+
+    def raw(self, register: int) -> tuple[Vector, Selection]:
+        """A register's vector and the selection it was computed at."""
+        found = self.registers[register]
+        assert found is not None
+        return found
+
+    def get(self, register: int) -> Vector:
+        """A register for the selected rows, or a constant."""
+        vector, at = self.raw(register)
+        return self.frame.align(vector, at, self.selection)
+
+    def put(self, register: int, vector: Vector) -> None:
+        """Writes a register."""
+        self.registers[register] = (vector, self.selection)
+
+    def common(self, *numbers: int) -> tuple[list[Vector], str]:
+        """Registers at the level where they meet: an outer one if all lie there, else the selected rows."""
+        found = [self.raw(n) for n in numbers]
+        levels = {vector.level for vector, _ in found} - {""}
+        if len(levels) == 1 and self.frame.context not in levels:
+            return [vector for vector, _ in found], levels.pop()
+        if not levels:
+            return [vector for vector, _ in found], ""
+        return [self.frame.align(vector, at, self.selection) for vector, at in found], self.frame.context
+
+    def size(self, level: str) -> int:
+        """Length of vectors of a level."""
+        return self.selection.count if level == self.frame.context else self.frame.size(level)
+
+    def fail(self, mask: NDArray[np.bool_], level: str, message: str | list[str]) -> None:
+        """Failures on a vector of a level."""
+        self.errors.at(self.selection, mask, level, message)
+
+    # -- running ------------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """All instructions."""
+        instructions = self.code.instructions
+        number, end = 0, len(instructions)
+        while number < end:
+            instruction = instructions[number]
+            op = instruction.op
+            if op in _BLOCKS:
+                number = self._open(instruction, number)
+            elif op is Op.END:
+                self._close(instruction)
+                number += 1
+            elif op is Op.WHERE:
+                if not self._where(instruction):
+                    return
+                number += 1
+            else:
+                _STEPS[op](self, instruction)
+                number += 1
+
+    def _open(self, i: Instruction, number: int) -> int:
+        """Enters a block, or skips it when no row needs it; the number of the next instruction."""
+        vector = self.get(i.registers[0])
+        count = self.selection.count
+        if i.op is Op.UNLESS_NIL:
+            inside = is_nothing(vector, 1 if vector.constant else count)
+        else:
+            inside = vector.bits if i.op is Op.AND else ~vector.bits
+        inside = np.broadcast_to(inside, (count,))
+        outer = self.selection
+        inner = self.errors.alive(outer.narrow(inside))
+        if inner.count == 0:
+            self.put(i.result, vector)
+            return self._end_of(number) + 1
+        self.blocks.append((i.op, outer, vector))
+        self.selection = inner
+        return number + 1
+
+    def _end_of(self, number: int) -> int:
+        depth = 0
+        instructions = self.code.instructions
+        while True:
+            number += 1
+            op = instructions[number].op
+            if op in _BLOCKS:
+                depth += 1
+            elif op is Op.END:
+                if depth == 0:
+                    return number
+                depth -= 1
+
+    def _close(self, i: Instruction) -> None:
+        op, outer, before = self.blocks.pop()
+        inner = self.get(i.registers[0])
+        index = self.selection.positions(outer)
+        frame, count = self.frame, outer.count
+        inner_count = self.selection.count
+        self.selection = outer
+        if index is None:
+            self.put(i.result, inner)
+        elif op is not Op.UNLESS_NIL:
+            values = np.broadcast_to(before.bits, (count,)).copy()
+            values[index] = inner.bits
+            self.put(i.result, bools(values, frame.context))
+        elif before.tag == OBJECT or inner.tag == OBJECT:
+            objects = list(frame.objects(before, count))
+            for position, value in zip(index.tolist(), frame.objects(inner, inner_count), strict=True):
+                objects[position] = value
+            self.put(i.result, frame.vector(objects, frame.context))
+        else:
+            merged = merge(before, index, inner, count)
+            self.put(i.result, merged.at(frame.context))
+
+    def _where(self, i: Instruction) -> bool:
+        vector = self.get(i.registers[0])
+        if vector.constant:
+            kept = self.selection if vector.bits[0] else Selection(np.zeros(0, np.int32), 0)
+        else:
+            kept = self.selection.narrow(vector.bits)
+        self.selection = self.errors.alive(kept)
+        self.matched = self.selection.count
+        return self.matched > 0
+
+    # -- instructions -------------------------------------------------------------------------------------------------
+
+    def constant(self, i: Instruction) -> None:
+        """CONSTANT"""
+        self.put(i.result, self.frame.constant(i.data))
+
+    def load(self, i: Instruction) -> None:
+        """LOAD"""
+        if i.constant_keys is not None:
+            self.put(i.result, self.frame.load(i.data, i.constant_keys, self.selection, self.fail))
+        else:
+            self.put(i.result, lift.load_by_keys(self, i))
+
+    def call(self, i: Instruction) -> None:
+        """CALL"""
+        self.put(i.result, lift.call(self, i))
+
+    def index(self, i: Instruction) -> None:
+        """INDEX"""
+        (value, key), level = self.common(*i.registers)
+        self.put(i.result, lift.rowwise(self, lambda v, k: types.index_keys(v, (k,)), [value, key], level))
+
+    def list(self, i: Instruction) -> None:
+        """LIST"""
+        vectors, level = self.common(*i.registers)
+        self.put(i.result, lift.rowwise(self, lambda *items: [*items], vectors, level))
+
+    def map(self, i: Instruction) -> None:
+        """MAP"""
+        vectors, level = self.common(*i.registers)
+        names = i.data
+        self.put(
+            i.result,
+            lift.rowwise(self, lambda *items: types.make_map(zip(names, items, strict=True)), vectors, level),
+        )
+
+    def arithmetic(self, i: Instruction) -> None:
+        """ADD, SUBTRACT, MULTIPLY, DIVIDE"""
+        (left, right), level = self.common(*i.registers)
+        result = self._numbers(i.op, left, right, level)
+        if result is None:
+            result = lift.rowwise(self, _SCALAR_ARITHMETIC[i.op], [left, right], level)
+        self.put(i.result, result)
+
+    def _numbers(self, op: Op, left: Vector, right: Vector, level: str) -> Vector | None:
+        a, b = left.tags, right.tags
+        if not (isinstance(a, int) and isinstance(b, int)):
+            return None
+        if a == INT and b == INT:
+            if op is Op.DIVIDE:
+                return self._integer_quotient(left, right, level)
+            return Vector(INT, _COMPUTE[op](left.bits, right.bits), None, None, level)
+        if {a, b} <= {INT, DOUBLE}:
+            x = left.bits if a == DOUBLE else left.bits.astype(np.float64)
+            y = right.bits if b == DOUBLE else right.bits.astype(np.float64)
+            if op is Op.DIVIDE:
+                self._refuse_zero(y, level)
+            with np.errstate(all="ignore"):
+                return Vector(DOUBLE, _COMPUTE[op](x, y), None, None, level)
+        return None
+
+    def _refuse_zero(self, divisor: NDArray[Any], level: str) -> None:
+        zero = divisor == 0
+        if zero.any():
+            self.fail(np.broadcast_to(zero, (self.size(level),)), level, "divide by zero")
+
+    def _integer_quotient(self, left: Vector, right: Vector, level: str) -> Vector:
+        self._refuse_zero(right.bits, level)
+        divisor = np.where(right.bits == 0, 1, right.bits)
+        with np.errstate(all="ignore"):
+            quotient = left.bits // divisor
+            rest = left.bits - quotient * divisor
+            quotient = quotient + ((rest != 0) & ((left.bits < 0) != (divisor < 0)))
+        return Vector(INT, quotient, None, None, level)
+
+    def negate(self, i: Instruction) -> None:
+        """NEGATE"""
+        (value,), level = self.common(*i.registers)
+        if value.tag in (INT, DOUBLE):
+            self.put(i.result, Vector(value.tag, -value.bits, None, None, level))
+        else:
+            self.put(i.result, lift.rowwise(self, types.negate, [value], level))
+
+    def compare(self, i: Instruction) -> None:
+        """COMPARE"""
+        (left, right), level = self.common(*i.registers)
+        count = self.size(level)
+        self.put(i.result, bools(compare(i.data, left, right, self.frame.batch, CONTAINERS, count), level))
+
+    def truth(self, i: Instruction) -> None:
+        """TRUTH"""
+        (value,), level = self.common(*i.registers)
+        if value.tag == BOOL:
+            self.put(i.result, value)
+            return
+        found = lift.rowwise(self, truth, [value], level)
+        if found.tag != BOOL:
+            # Some rows failed, and count no more; for the others it is a bool.
+            size = 1 if found.constant else self.size(level)
+            flags = np.array([v is True for v in self.frame.objects(found, size)], np.bool_)
+            found = bools(flags, level)
+        self.put(i.result, found)
+
+    def negation(self, i: Instruction) -> None:
+        """NOT"""
+        (value,), level = self.common(*i.registers)
+        self.put(i.result, bools(~value.bits, level))
+
+    def store(self, i: Instruction) -> None:
+        """STORE"""
+        self._begin_edit()
+        if self.selection.count:
+            self.changed += stores.store(self, i)
+
+    def edit(self, i: Instruction) -> None:
+        """EDIT"""
+        self._begin_edit()
+        if self.selection.count:
+            self.changed += edits.edit(self, i)
+
+    def _begin_edit(self) -> None:
+        if self.matched < 0:
+            self.matched = self.selection.count
+        self.selection = self.errors.alive(self.selection)
+
+
+_COMPUTE: dict[Op, Callable[[Any, Any], Any]] = {
+    Op.ADD: np.add,
+    Op.SUBTRACT: np.subtract,
+    Op.MULTIPLY: np.multiply,
+    Op.DIVIDE: np.divide,
+}
+
+_STEPS: dict[Op, Callable[[Evaluation, Instruction], None]] = {
+    Op.CONSTANT: Evaluation.constant,
+    Op.LOAD: Evaluation.load,
+    Op.CALL: Evaluation.call,
+    Op.INDEX: Evaluation.index,
+    Op.LIST: Evaluation.list,
+    Op.MAP: Evaluation.map,
+    Op.ADD: Evaluation.arithmetic,
+    Op.SUBTRACT: Evaluation.arithmetic,
+    Op.MULTIPLY: Evaluation.arithmetic,
+    Op.DIVIDE: Evaluation.arithmetic,
+    Op.NEGATE: Evaluation.negate,
+    Op.COMPARE: Evaluation.compare,
+    Op.TRUTH: Evaluation.truth,
+    Op.NOT: Evaluation.negation,
+    Op.STORE: Evaluation.store,
+    Op.EDIT: Evaluation.edit,
+}
+
+
+def evaluate_condition(
+    frame: Frame, code: StatementCode, selection: Selection, around: Any
+) -> tuple[NDArray[np.bool_], Errors]:
+    """A condition on the selected rows.
+
+    Returns:
+        Where it holds, bool (selection.count,), false where it failed; and the failures.
+    """
+    errors = Errors(frame)
+    run = Evaluation(frame, code, selection, errors, around)
+    run.run()
+    holds = np.broadcast_to(run.get(code.result).bits, (selection.count,)).copy()
+    if errors.mask is not None:
+        holds &= ~(errors.mask if selection.rows is None else errors.mask[selection.rows])
+    return holds, errors
+
+
+def run_group(frame: Frame, group: GroupCode, around: Any, report: Any) -> None:
+    """A group over a payload's tables.
+
+    Args:
+        frame: the tables.
+        group: its bytecode.
+        around: clock and identifiers.
+        report: the sink (see `vm.rows.Sink`), whose arrays are added to.
+    """
+    selection = frame.all
+    propagate = group.error_mode == "propagate"
+    failures: list[tuple[int, int, str]] = []
+    if group.conditions:
+        selection = _run_conditions(frame, group, around, report, failures)
+    for number, code in enumerate(group.statements):
+        if selection.count == 0:
+            break
+        begun = time.perf_counter_ns()
+        errors = Errors(frame)
+        run = Evaluation(frame, code, selection, errors, around)
+        run.run()
+        failed = errors.count()
+        report.matched[number] += max(run.matched, 0)
+        report.changed[number] += run.changed
+        if failed:
+            row, message = errors.first()
+            report.errors[number] += failed
+            report.first.setdefault(number, message)
+            if propagate:
+                failures.append((row, number, message))
+                selection = errors.alive(selection)
+        report.ns[number] += time.perf_counter_ns() - begun
+    if failures:
+        row, number, message = min(failures, key=lambda f: f[:2])
+        report.propagate(number, row, message)
+
+
+def _run_conditions(
+    frame: Frame, group: GroupCode, around: Any, report: Any, failures: list[tuple[int, int, str]]
+) -> Selection:
+    """The rows on which a condition of the group holds."""
+    holds = np.zeros(frame.count, np.bool_)
+    pending = frame.all
+    for number, condition in enumerate(group.conditions):
+        if pending.count == 0:
+            break
+        found, errors = evaluate_condition(frame, condition, pending, around)
+        rows = pending.numbers()
+        holds[rows[found]] = True
+        open_rows = ~found
+        if errors.mask is not None:
+            report.condition_errors[number] += errors.count()
+            if group.error_mode == "propagate":
+                row, message = errors.first()
+                failures.append((row, -len(group.conditions) + number, message))
+                open_rows &= ~errors.mask[rows]
+        pending = pending.narrow(open_rows)
+    return frame.all.narrow(holds)
+
+
+__all__ = ["Errors", "Evaluation", "evaluate_condition", "run_group"]

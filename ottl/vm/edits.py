@@ -1,0 +1,466 @@
+"""EDIT: editors over the tables.
+
+An editor runs on a target: the selected rows, or for a path that rows share, each of the outer rows once. In order of preference: its vector kernel; for a
+plain target whose other arguments are constants, its scalar kernel once a distinct value; its scalar kernel row by row, on detached values or maps that are
+stored afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ottl import types
+from ottl.bytecode import Instruction, Place
+from ottl.contexts.paths import PathSpec, View
+from ottl.functions import MISSING, Form, Function, Missing
+from ottl.tables.maps import MapColumn
+from ottl.tables.objects import storable_cells, to_objects
+from ottl.tables.vectors import NO_LENS, OBJECT, Int32s, Selection, Vector
+from ottl.types import Value
+from ottl.vm import lift, stores
+from ottl.vm.frame import CONTAINERS, level_of
+
+if TYPE_CHECKING:
+    from ottl.vm.columns import Evaluation
+
+
+class Goal:
+    """The rows that an editor changes.
+
+    Args:
+        level: their level.
+        rows: row numbers of the level (count,); None for all.
+        count: how many.
+        fail: reports failed positions.
+    """
+
+    __slots__ = ("count", "fail", "level", "rows", "run", "selection")
+
+    def __init__(self, run: Evaluation, spec: PathSpec) -> None:
+        self.run = run
+        self.selection: Selection = run.selection
+        self.level = level_of(spec)
+        if self.level == run.frame.context:
+            self.rows: Int32s | None = run.selection.rows
+            self.count = run.selection.count
+            self.fail = stores.failing(run)
+        else:
+            outer = run.frame.outer_rows(run.selection, self.level)
+            unique, inverse = np.unique(outer, return_inverse=True)
+            self.rows = unique
+            self.count = len(unique)
+            self.fail = _spread(run, inverse)
+
+    def operand(self, register: int) -> Vector:
+        """A register for the rows of the goal."""
+        vector, at = self.run.raw(register)
+        return self.run.frame.align_rows(vector, at, self.selection, self.level, self.rows)
+
+
+def _spread(run: Evaluation, inverse: NDArray[Any]) -> stores.Fail:
+    """Failures of outer rows, told of all selected rows that they stand for."""
+
+    def fail(positions: NDArray[Any], message: str | list[str]) -> None:
+        texts = dict(
+            zip(positions.tolist(), [message] * len(positions) if isinstance(message, str) else message, strict=True)
+        )
+        hit = np.isin(inverse, positions)
+        run.errors.add(run.selection.numbers()[hit], [texts[p] for p in inverse[hit].tolist()])
+
+    return fail
+
+
+def edit(run: Evaluation, i: Instruction) -> int:
+    """EDIT for the selected rows; on how many it changed something."""
+    function: Function = i.data
+    frame = run.frame
+    prepared = frame.prepared(i, lambda: lift.Call(function, i.operands, run.environment))
+    place = next(o for o in i.operands if isinstance(o, Place))
+    form = next(p.form for p, o in zip(function.parameters, i.operands, strict=True) if isinstance(o, Place))
+    goal = Goal(run, place.spec)
+    vectors = [goal.operand(n) for n in prepared.registers]
+    whole_map = place.spec.view is View.MAP and place.constant_keys == ()
+    if form is Form.MAP_TARGET:
+        if whole_map:
+            changed = _edit_maps(goal, function, place.spec, prepared, vectors)
+            frame.written(goal.level)
+            return changed
+        return _edit_inner_maps(goal, place, prepared, vectors)
+    if form is Form.LIST_TARGET:
+        return _edit_values(goal, place, prepared, vectors, ListCapture)
+    return _edit_values(goal, place, prepared, vectors, Capture)
+
+
+# -- plain targets --------------------------------------------------------------------------------------------------
+
+
+class Capture:
+    """A `Target` over a detached value; remembers what was written."""
+
+    __slots__ = ("value", "written")
+
+    def __init__(self, value: Value) -> None:
+        self.value = value
+        self.written = False
+
+    def get(self) -> Value:
+        """The current value."""
+        return self.value
+
+    def set(self, value: Value) -> None:
+        """Remembers the value."""
+        self.value = value
+        self.written = True
+
+
+class ListCapture(Capture):
+    """A `ListTarget` over a detached list."""
+
+    __slots__ = ()
+
+    def __init__(self, value: Value) -> None:
+        super().__init__(types.strict_slice(value))
+
+    def items(self) -> list[Value]:
+        """The elements."""
+        assert isinstance(self.value, list)
+        return list(self.value)
+
+    def replace(self, items: Iterable[Value]) -> None:
+        """New contents."""
+        self.set(types.Slice(items))
+
+
+def _edit_values(
+    goal: Goal,
+    place: Place,
+    prepared: lift.Call,
+    vectors: list[Vector],
+    capture: Callable[[Value], Capture],
+) -> int:
+    """An editor of a value: the new values are computed, then stored where the editor wrote."""
+    run, frame, count = goal.run, goal.run.frame, goal.count
+    keys = place.constant_keys
+    if keys is None or len(keys) > 1 or (keys and type(keys[0]) is not bytes):
+        return _edit_deep(goal, place, prepared, vectors, capture)
+    key: bytes | None = keys[0] if keys else None  # type: ignore[assignment]
+    before = run.errors.count()
+    current = _current(goal, place.spec, keys)
+    if current is None:
+        return 0
+    kernel = prepared.function.kernel
+
+    def apply(value: Value, *others: Value) -> tuple[bool, Value]:
+        target = capture(value)
+        changed = kernel(*prepared.arguments(others, target)) is not False
+        return changed and target.written, target.value
+
+    codes = None
+    if all(v.constant for v in vectors) and not current.constant and current.tag != OBJECT and _pure(prepared):
+        codes, distinct = lift._distinct(run, current)
+    if codes is None:
+        distinct, size = current, count
+    else:
+        size = len(distinct)
+    values = [frame.objects(distinct, size), *(frame.objects(v, size) for v in vectors)]
+    written = np.zeros(size, np.bool_)
+    results: list[Any] = [None] * size
+    failures: dict[int, str] = {}
+    for position, row in enumerate(zip(*values, strict=True)):
+        try:
+            written[position], results[position] = apply(*row)
+        except ValueError as error:
+            failures[position] = str(error)
+    vector = frame.vector(results, goal.level)
+    if codes is not None:
+        if failures:
+            bad = np.isin(codes, list(failures))
+            goal.fail(np.flatnonzero(bad), [failures[c] for c in codes[bad].tolist()])
+        written = written[codes]
+        vector = vector.take(codes, goal.level)
+    elif failures:
+        goal.fail(np.array(list(failures)), list(failures.values()))
+    index = np.flatnonzero(written)
+    if len(index):
+        rows = goal.rows
+        if len(index) < count:
+            rows = index.astype(np.int32) if rows is None else rows[index]
+            vector = vector.take(index, goal.level)
+
+        def fail(positions: NDArray[Any], message: str | list[str]) -> None:
+            goal.fail(index[positions], message)
+
+        stores.write(frame, place.spec, goal.level, key, rows, vector, len(index), fail)
+    return len(index) - (run.errors.count() - before - len(failures) if codes is None else 0)
+
+
+def _pure(prepared: lift.Call) -> bool:
+    return not any(form == "constant" and what is prepared_environment(prepared) for form, what, _ in prepared.slots)
+
+
+def prepared_environment(prepared: lift.Call) -> Any:
+    """The environment among a call's constants, if its function takes one."""
+    for p, (_, what, _) in zip(prepared.function.parameters, prepared.slots, strict=True):
+        if p.form is Form.ENVIRONMENT:
+            return what
+    return MISSING
+
+
+def _current(goal: Goal, spec: PathSpec, keys: tuple[Value, ...]) -> Vector | None:
+    """The values that the target path has now, for the rows of the goal."""
+    frame, run = goal.run.frame, goal.run
+    if goal.level == frame.context:
+        vector = frame.load(spec, keys, run.selection, run.fail)
+        return vector
+    vector = frame.load(spec, keys, run.selection, run.fail)
+    if vector.constant or goal.rows is None:
+        return vector
+    return vector.take(goal.rows, goal.level)
+
+
+def _edit_deep(
+    goal: Goal,
+    place: Place,
+    prepared: lift.Call,
+    vectors: list[Vector],
+    capture: Callable[[Value], Capture],
+) -> int:
+    """An editor of a value below further keys of a map, row by row on the decoded map."""
+    run, frame, count = goal.run, goal.run.frame, goal.count
+    keys = _key_rows(goal, place, count)
+    read, write = stores.messages.keys_getter(stores.CACHE), stores.messages.keys_setter(stores.CACHE)
+    columns = [frame.objects(v, count) for v in vectors]
+    kernel = prepared.function.kernel
+    changed = 0
+
+    def change(row: Any, position: int) -> None:
+        nonlocal changed
+        target = capture(read(row, keys[position]))
+        arguments = prepared.arguments([c[position] for c in columns], target)
+        if kernel(*arguments) is not False and target.written:
+            write(row, keys[position], target.value)
+            changed += 1
+
+    stores.rewrite_maps(frame, place.spec, goal.level, _rows(goal), count, change, goal.fail)
+    del run
+    return changed
+
+
+def _rows(goal: Goal) -> Int32s:
+    return np.arange(goal.count, dtype=np.int32) if goal.rows is None else goal.rows
+
+
+def _key_rows(goal: Goal, place: Place, count: int) -> list[tuple[Value, ...]]:
+    if place.constant_keys is not None:
+        return [place.constant_keys] * count
+    columns = [goal.run.frame.objects(goal.operand(n), count) for n in place.keys]
+    return list(zip(*columns, strict=True))
+
+
+def _edit_inner_maps(goal: Goal, place: Place, prepared: lift.Call, vectors: list[Vector]) -> int:
+    """An editor of a map that lies inside another, row by row on the decoded outer one."""
+    frame, count = goal.run.frame, goal.count
+    keys = _key_rows(goal, place, count)
+    open_map = stores.messages.map_target(stores.CACHE, True)
+    columns = [frame.objects(v, count) for v in vectors]
+    kernel = prepared.function.kernel
+    changed = 0
+
+    def change(row: Any, position: int) -> None:
+        nonlocal changed
+        target = open_map(row, keys[position])
+        done = kernel(*prepared.arguments([c[position] for c in columns], target)) is not False
+        target.finish()
+        changed += done
+
+    stores.rewrite_maps(frame, place.spec, goal.level, _rows(goal), count, change, goal.fail)
+    return changed
+
+
+# -- maps -----------------------------------------------------------------------------------------------------------
+
+
+class DetachedMap:
+    """A `MapTarget` over the decoded entries of one row. Entries remember the slot they came from while unchanged."""
+
+    __slots__ = ("changed", "entries")
+
+    def __init__(self, entries: list[tuple[bytes, Value, int]]) -> None:
+        self.entries = entries
+        self.changed = False
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def items(self) -> list[tuple[bytes, Value]]:
+        """All entries, in order."""
+        return [(key, value) for key, value, _ in self.entries]
+
+    def keys(self) -> list[bytes]:
+        """All keys, in order."""
+        return [key for key, _, _ in self.entries]
+
+    def _find(self, key: bytes) -> int:
+        for index, entry in enumerate(self.entries):
+            if entry[0] == key:
+                return index
+        return -1
+
+    def get(self, key: bytes) -> Value | Missing:
+        """The value of the first entry with the key."""
+        index = self._find(key)
+        return MISSING if index < 0 else self.entries[index][1]
+
+    def put(self, key: bytes, value: Value) -> None:
+        """Overwrites the first entry with the key, or appends one."""
+        index = self._find(key)
+        if index < 0:
+            index = len(self.entries)
+            self.changed = True
+            self.entries.append((key, None, -1))
+        self.put_at(index, value)
+
+    def put_at(self, index: int, value: Value) -> None:
+        """Overwrites the value of the entry at a position."""
+        key = self.entries[index][0]
+        self.changed = True
+        try:
+            stored = types.storable(value)
+        except types.NotStorableError as error:
+            if error.partial is not types.MISSING:
+                self.entries[index] = (key, error.partial, -1)
+            raise
+        self.entries[index] = (key, stored, -1)
+
+    def remove(self, key: bytes) -> bool:
+        """Removes the first entry with the key; the last entry moves into the hole."""
+        index = self._find(key)
+        if index < 0:
+            return False
+        last = self.entries.pop()
+        if index < len(self.entries):
+            self.entries[index] = last
+        self.changed = True
+        return True
+
+    def retain(self, keep: list[bool]) -> None:
+        """Keeps the entries whose position is marked, in order."""
+        kept = [entry for entry, wanted in zip(self.entries, keep, strict=True) if wanted]
+        self.changed = self.changed or len(kept) != len(self.entries)
+        self.entries = kept
+
+    def replace(self, entries: Iterable[tuple[bytes, Value]]) -> None:
+        """Gives the map new contents."""
+        slots = {id(value): slot for _, value, slot in self.entries if slot >= 0 and value is not None}
+        self.entries = [
+            (key, types.storable(value), slots.get(id(value), -1) if _boxed(value) else -1) for key, value in entries
+        ]
+        self.changed = True
+
+
+def _boxed(value: Value) -> bool:
+    """Whether the identity of a value tells where it came from: small numbers and the like are shared objects."""
+    return isinstance(value, (types.Map, list))
+
+
+def _edit_maps(goal: Goal, function: Function, spec: PathSpec, prepared: lift.Call, vectors: list[Vector]) -> int:
+    frame = goal.run.frame
+    number = frame.layout.maps[goal.level, spec.field]
+    column = MapColumn(frame.batch, frame.layout.tables[goal.level], number, goal.rows, goal.count, goal.level)
+    if function.vector_kernel is not None:
+        arguments: list[Any] = []
+        for form, what, _ in prepared.slots:
+            if form == "target":
+                arguments.append(column)
+            elif form == "constant":
+                arguments.append(what)
+            elif form == "value":
+                arguments.append(_known(vectors[what], frame, prepared))
+            else:
+                arguments.append([_known(vectors[n], frame, prepared) for n in what])
+        changed = function.vector_kernel(*arguments)
+        if changed is not None:
+            return int(changed)
+    return _edit_detached(goal, column, prepared, vectors)
+
+
+def _known(vector: Vector, frame: Any, prepared: lift.Call) -> Any:
+    """A vector argument of an editor's vector kernel: the value itself where it is a constant."""
+    return frame.objects(vector, 1)[0] if vector.constant else vector
+
+
+def _edit_detached(goal: Goal, column: MapColumn, prepared: lift.Call, vectors: list[Vector]) -> int:
+    """The scalar kernel on each row's decoded entries; rows that changed are written back."""
+    frame, count = goal.run.frame, goal.count
+    owners, codes, _, tags, bits, lens = column.entries()
+    names = column.keys()
+    values = to_objects(Vector(tags, bits, lens, None, goal.level), frame.batch, CONTAINERS, len(tags))
+    maps: list[list[tuple[bytes, Value, int]]] = [[] for _ in range(count)]
+    for slot, (owner, code, value) in enumerate(zip(owners.tolist(), codes.tolist(), values, strict=True)):
+        maps[owner].append((names[code], value, slot))
+    columns = [frame.objects(v, count) for v in vectors]
+    kernel = prepared.function.kernel
+    failures: dict[int, str] = {}
+    changed = 0
+    dirty: list[int] = []
+    kept: list[DetachedMap] = []
+    for position in range(count):
+        target = DetachedMap(maps[position])
+        try:
+            if kernel(*prepared.arguments([c[position] for c in columns], target)) is not False:
+                changed += 1
+        except ValueError as error:
+            failures[position] = str(error)
+        if target.changed:
+            dirty.append(position)
+            kept.append(target)
+    if dirty:
+        _write_back(goal, column, dirty, kept, (tags, bits, lens))
+    if failures:
+        goal.fail(np.array(list(failures)), list(failures.values()))
+    return changed
+
+
+def _write_back(
+    goal: Goal,
+    column: MapColumn,
+    dirty: list[int],
+    maps: list[DetachedMap],
+    cells: tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint32]],
+) -> None:
+    arena = goal.run.frame.batch
+    slots: list[int] = []
+    names: list[bytes] = []
+    fresh: list[Value] = []
+    counts = np.array([len(m) for m in maps], np.int32)
+    for one in maps:
+        for key, value, slot in one.entries:
+            names.append(key)
+            slots.append(slot)
+            if slot < 0:
+                fresh.append(value)
+    where = np.array(slots, np.int64)
+    total = len(slots)
+    tags, bits, lens = np.zeros(total, np.uint8), np.zeros(total, np.int64), np.zeros(total, np.uint32)
+    old = where >= 0
+    for target, source in zip((tags, bits, lens), cells, strict=True):
+        target[old] = source[where[old]]
+    if fresh:
+        made, _ = storable_cells(goal.run.frame.vector(fresh, goal.level), arena, CONTAINERS)
+        tags[~old] = made.tag_array(len(fresh))
+        bits[~old] = made.raw()
+        lens[~old] = NO_LENS if made.lens is None else made.lens
+    key_bits, key_lens = _interned(arena, names)
+    column.replace(np.array(dirty), counts, key_bits, key_lens, tags, bits, lens)
+
+
+def _interned(arena: Any, names: list[bytes]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+    distinct = list(dict.fromkeys(names))
+    bits, lens = arena.put(distinct)
+    position = {name: n for n, name in enumerate(distinct)}
+    index = np.array([position[name] for name in names], np.intp)
+    return bits[index], lens[index]

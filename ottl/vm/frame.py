@@ -1,0 +1,436 @@
+"""A `Frame`: the tables of one payload as one group of statements sees them, with what has been loaded so far.
+
+Loads give vectors at the level that holds the field: for an outer level one value for each of *its* rows, so that an expression over a resource is computed
+once a resource. `align` brings a vector to the selected rows of the context. A load is kept until a statement writes to its level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ottl import types
+from ottl.bytecode import Instruction
+from ottl.codec import native
+from ottl.codec.messages import message_class
+from ottl.contexts.paths import PathSpec, View
+from ottl.tables.objects import Containers, constant, from_objects, nothing, to_objects
+from ottl.tables.vectors import (
+    BOOL,
+    BYTES,
+    DOUBLE,
+    EMPTY,
+    INT,
+    LIST,
+    MAP,
+    NO_LENS,
+    OBJECT,
+    PROFILE_ID,
+    SPAN_ID,
+    STRING,
+    TIME,
+    TRACE_ID,
+    Int32s,
+    Selection,
+    Vector,
+    typed,
+    uniform,
+)
+from ottl.types import Kind, Map, Slice, Value
+from ottl.vm import entries, metadata
+from ottl.vm.fields import IDS, data_fields, id_kind, resolve
+
+LEVELS = {"instrumentation_scope": "scope"}
+_ID_TAGS = {Kind.TRACE_ID: TRACE_ID, Kind.SPAN_ID: SPAN_ID, Kind.PROFILE_ID: PROFILE_ID}
+_COMMON = "opentelemetry.proto.common.v1."
+
+
+class RowError(ValueError):
+    """Marks a value that a load cannot give: the message belongs to the row."""
+
+
+def _decode_list(body: bytes) -> Slice:
+    message = message_class(_COMMON + "ArrayValue").FromString(body)
+    return Slice([entries.value_from_message(item) for item in message.values])
+
+
+def _decode_map(body: bytes) -> Map:
+    return entries.read_entries(message_class(_COMMON + "KeyValueList").FromString(body).values)
+
+
+def _encode(value: Slice | Map) -> bytes:
+    message = message_class(_COMMON + "AnyValue")()
+    entries.value_into_message(message, value)
+    part = message.kvlist_value if isinstance(value, Map) else message.array_value
+    return part.SerializeToString()  # type: ignore[no-any-return]
+
+
+CONTAINERS = Containers(_decode_list, _decode_map, _encode)
+
+
+def level_of(spec: PathSpec) -> str:
+    """The level whose rows hold a path."""
+    return LEVELS.get(spec.level, spec.level)
+
+
+def needs(spec: PathSpec) -> list[native.Need]:
+    """The fields that a layout must have for a path."""
+    level = level_of(spec)
+    if spec.view in (View.CACHE, View.METRIC_TYPE) or not spec.field:
+        return []
+    if spec.view is View.METRIC_DATA:
+        return [("metric", (name, field.name)) for name, field in data_fields(spec).items() if name is not None]
+    if spec.view is View.NUMBER:
+        return [(level, ("as_double",)), (level, ("as_int",))]
+    return [(level, spec.field)]
+
+
+Failure = Callable[[NDArray[np.bool_], str, str], None]
+"""Reports failed rows of a level: mask, level, message."""
+
+
+class Frame:
+    """The tables of a payload, in one context.
+
+    Args:
+        batch: the tables.
+        layout: which of them are there.
+        context: name of the context.
+        request: metadata of the request.
+        preparations: see `prepared`.
+    """
+
+    def __init__(
+        self,
+        batch: Any,
+        layout: native.Layout,
+        context: str,
+        request: Mapping[str, Any] | None,
+        preparations: dict[int, Any],
+    ) -> None:
+        self.batch = batch
+        self.layout = layout
+        self.context = context
+        self.request = request
+        self.preparations = preparations
+        self.count: int = batch.rows(layout.tables[context])
+        self.all = Selection(None, self.count)
+        self.cache: dict[bytes, Vector] = {}
+        self._parents: dict[str, Int32s] = {}
+        self._loads: dict[tuple[PathSpec, Any], Vector] = {}
+        self._constants: dict[int, Vector] = {}
+        self._kept: list[Any] = []
+
+    # -- rows ---------------------------------------------------------------------------------------------------------
+
+    def parents(self, level: str) -> Int32s:
+        """For each row of the context, the row of an outer level, int32 (count,)."""
+        found = self._parents.get(level)
+        if found is None:
+            found = native.parent_rows(self.batch, self.layout, self.context, level)
+            self._parents[level] = found
+        return found
+
+    def outer_rows(self, selection: Selection, level: str) -> Int32s:
+        """For each selected row, the row of an outer level."""
+        parents = self.parents(level)
+        return parents if selection.rows is None else parents[selection.rows]
+
+    def size(self, level: str) -> int:
+        """Number of rows of a level."""
+        if level == self.context:
+            return self.count
+        return self.batch.rows(self.layout.tables[level]) if level else 1
+
+    def align(self, vector: Vector, at: Selection, selection: Selection) -> Vector:
+        """The vector for the selected rows.
+
+        Args:
+            vector: a constant, a vector of an outer level, or one for the rows of `at`.
+            at: the selection at which it was computed.
+            selection: the rows wanted; inside `at`.
+        """
+        if vector.level == "" or (vector.level == self.context and at is selection):
+            return vector
+        if vector.level != self.context:
+            return vector.take(self.outer_rows(selection, vector.level), self.context)
+        index = selection.positions(at)
+        return vector if index is None else vector.take(index, self.context)
+
+    def constant(self, value: Value) -> Vector:
+        """The vector of a constant; the same for the same object."""
+        found = self._constants.get(id(value))
+        if found is None:
+            found = nothing() if value is None else constant(value, self.batch)
+            self._constants[id(value)] = found
+            self._kept.append(value)
+        return found
+
+    def prepared(self, i: Instruction, prepare: Callable[[], Any]) -> Any:
+        """What is prepared once an instruction: kept by whoever made the frame, from payload to payload."""
+        found = self.preparations.get(id(i))
+        if found is None:
+            found = self.preparations[id(i)] = prepare()
+        return found
+
+    def align_rows(
+        self, vector: Vector, at: Selection, selection: Selection, level: str, rows: Int32s | None
+    ) -> Vector:
+        """A constant or a vector of an outer level, for rows of a level.
+
+        Args:
+            vector: of `level` or of one outside it; of the context only if that is `level`.
+            at: the selection at which it was computed.
+            selection: the rows of the context wanted, if `level` is the context.
+            level: the level.
+            rows: its rows; None for all.
+        """
+        if vector.level == "" or level == self.context:
+            return self.align(vector, at, selection)
+        if vector.level != level:
+            index = native.parent_rows(self.batch, self.layout, level, vector.level)
+            return vector.take(index if rows is None else index[rows], level)
+        return vector if rows is None else vector.take(rows, level)
+
+    def objects(self, vector: Vector, count: int) -> list[Any]:
+        """The values as Python values, `count` of them."""
+        return to_objects(vector, self.batch, CONTAINERS, count)
+
+    def vector(self, values: list[Any], level: str) -> Vector:
+        """A vector of Python values."""
+        return from_objects(values, self.batch, level)
+
+    def written(self, level: str) -> None:
+        """Forgets what was loaded from a level."""
+        stale = [key for key in self._loads if level_of(key[0]) == level]
+        for key in stale:
+            del self._loads[key]
+
+    # -- loads --------------------------------------------------------------------------------------------------------
+
+    def load(self, spec: PathSpec, keys: tuple[Value, ...], selection: Selection, fail: Failure) -> Vector:
+        """A path with constant keys.
+
+        Returns:
+            A vector of the level that holds it: for the context, of the selected rows; for an outer level, of all its rows.
+        """
+        level = level_of(spec)
+        if level == "otelcol":
+            return self._metadata(spec, keys, fail)
+        own = level == self.context
+        whole = selection.rows is None or not own
+        known = (spec, tuple((type(key), key) for key in keys))
+        if whole:
+            found = self._loads.get(known)
+            if found is not None:
+                return found
+        rows = None if whole else selection.rows
+        failed = False
+
+        def note(mask: NDArray[np.bool_], where: str, message: str) -> None:
+            nonlocal failed
+            failed = True
+            fail(mask, where, message)
+
+        found = self._load(spec, keys, level, rows, note)
+        if whole and not failed and spec.view is not View.CACHE:
+            self._loads[known] = found
+        return found
+
+    def _load(self, spec: PathSpec, keys: tuple[Value, ...], level: str, rows: Int32s | None, fail: Failure) -> Vector:
+        match spec.view:
+            case View.MAP:
+                return self._load_map(spec, keys, level, rows, fail)
+            case View.CACHE:
+                return self._load_cache(keys, rows)
+            case View.VALUE:
+                vector = uniform(*self.column(level, spec.field, rows), level)
+                return self.children(vector, keys, fail) if keys else vector
+            case View.VALUE_TEXT:
+                return self._load_text(spec, level, rows)
+            case View.METRIC_TYPE:
+                return Vector(INT, self._metric_types(rows), None, None, level)
+            case View.METRIC_DATA:
+                return self._load_metric_data(spec, rows)
+            case View.NUMBER:
+                return self._load_number(spec, level, rows)
+            case View.ID | View.ID_HEX:
+                return self._load_id(spec, level, rows)
+            case View.ENUM_TEXT:
+                return self._load_enum_text(spec, level, rows)
+        return self._load_field(spec, level, rows)
+
+    def column(self, level: str, field: tuple[str, ...], rows: Int32s | None) -> tuple[Any, Any, Any]:
+        """Cells of a column for some rows, or all."""
+        tags, bits, lens = self.batch.column(self.layout.tables[level], self.layout.columns[level, field])
+        return (tags, bits, lens) if rows is None else (tags[rows], bits[rows], lens[rows])
+
+    def _load_field(self, spec: PathSpec, level: str, rows: Int32s | None) -> Vector:
+        if (level, spec.field) not in self.layout.columns:
+            return nothing()
+        tags, bits, lens = self.column(level, spec.field, rows)
+        tag = {
+            View.STRING: STRING,
+            View.TRACE_STATE: STRING,
+            View.BYTES: BYTES,
+            View.BOOL: BOOL,
+            View.DOUBLE: DOUBLE,
+            View.TIME: TIME,
+        }.get(spec.view, INT)
+        vector = typed(tag, bits, lens, level)
+        return self._where_present(spec, vector, level, rows)
+
+    def _where_present(self, spec: PathSpec, vector: Vector, level: str, rows: Int32s | None) -> Vector:
+        """Nil for data points of a kind that lacks the field."""
+        if level != "datapoint" or not spec.nullable:
+            return vector
+        present = self.points_with(spec.field, rows)
+        if present.all():
+            return vector
+        tags = np.where(present, np.uint8(vector.tags), np.uint8(EMPTY)).astype(np.uint8)
+        lens = NO_LENS if vector.lens is None else vector.lens
+        return uniform(tags, vector.raw(), np.broadcast_to(lens, (len(tags),)), level)
+
+    def points_with(self, field: tuple[str, ...], rows: Int32s | None) -> NDArray[np.bool_]:
+        """Which data points are of a kind that has a field."""
+        variants = self.batch.variants(self.layout.tables["datapoint"])
+        having = [v for v, name in self.layout.points.items() if resolve(name, field) is not None]
+        present = np.isin(variants, having)
+        return present if rows is None else present[rows]
+
+    def _load_map(
+        self, spec: PathSpec, keys: tuple[Value, ...], level: str, rows: Int32s | None, fail: Failure
+    ) -> Vector:
+        table, number = self.layout.tables[level], self.layout.maps[level, spec.field]
+        if not keys:
+            bits, lens = self.batch.map_encode(table, number, rows)
+            return Vector(MAP, bits, lens, None, level)
+        key = keys[0]
+        if type(key) is not bytes:
+            count = self.batch.rows(table) if rows is None else len(rows)
+            fail(np.ones(count, np.bool_), level, f"expected a string key for a map but got {types.kind_name(key)}")
+            return nothing()
+        tags, bits, lens, found = self.batch.map_get(table, number, key, rows)
+        vector = uniform(tags, bits, lens, level)
+        return self.children(vector, keys[1:], fail, ~found) if len(keys) > 1 else vector
+
+    def children(
+        self, vector: Vector, keys: tuple[Value, ...], fail: Failure, missing: NDArray[np.bool_] | None = None
+    ) -> Vector:
+        """Parts of payload values, as paths read them: behind a missing key everything is nil."""
+        count = len(vector)
+        gone = np.zeros(count, np.bool_) if missing is None else missing
+        tags, bits, lens = vector.tag_array(count), vector.raw(), vector.lens
+        lens = np.zeros(count, np.uint32) if lens is None else lens
+        for key in keys:
+            if type(key) is not bytes and type(key) is not int:
+                fail(~gone, vector.level, f"expected a string or an integer as key but got {types.kind_name(key)}")
+                return nothing()
+            was_map = tags == MAP
+            tags, bits, lens, errors = self.batch.child(np.ascontiguousarray(tags), bits, lens, key)
+            wrong = (errors == 1) & ~gone
+            if wrong.any():
+                fail(wrong, vector.level, "the value does not support indexing by this key")
+            beyond = (errors == 2) & ~gone
+            if beyond.any():
+                fail(beyond, vector.level, f"index {key!r} out of bounds")
+            gone |= was_map & (tags == EMPTY)
+        return uniform(np.ascontiguousarray(tags), bits, lens, vector.level)
+
+    def _load_cache(self, keys: tuple[Value, ...], rows: Int32s | None) -> Vector:
+        key = keys[0]
+        assert type(key) is bytes
+        vector = self.cache.get(key)
+        if vector is None:
+            return nothing()
+        return vector if rows is None else vector.take(rows, self.context)
+
+    def _load_text(self, spec: PathSpec, level: str, rows: Int32s | None) -> Vector:
+        vector = uniform(*self.column(level, spec.field, rows), level)
+        if vector.tag == STRING:
+            return vector
+        if vector.tag == EMPTY:
+            return self.constant(b"").at("")
+        texts = [types.as_string(v) for v in self.objects(vector, len(vector))]
+        return self.vector(texts, level)
+
+    def metric_data(self, rows: Int32s | None) -> NDArray[np.int64]:
+        """Which data message each metric holds: its number in `native.metric_data`, from 1; 0 for none."""
+        return self._metric_types(rows)
+
+    def _metric_types(self, rows: Int32s | None) -> NDArray[np.int64]:
+        table = self.layout.tables["metric"]
+        found = np.zeros(self.batch.rows(table), np.int64)
+        for number, column in enumerate(self.layout.presence, 1):
+            tags, bits, _ = self.batch.column(table, column)
+            found[(tags == BOOL) & (bits != 0)] = number
+        return found if rows is None else found[rows]
+
+    def _load_metric_data(self, spec: PathSpec, rows: Int32s | None) -> Vector:
+        kinds = self._metric_types(rows)
+        tag = BOOL if spec.kind is Kind.BOOL else INT
+        tags = np.zeros(len(kinds), np.uint8)
+        bits = np.zeros(len(kinds), np.int64)
+        names = native.metric_data()
+        for name, field in data_fields(spec).items():
+            if name is None:
+                continue
+            index = np.flatnonzero(kinds == names.index(name) + 1)
+            _, values, _ = self.column("metric", (name, field.name), rows)
+            tags[index] = tag
+            bits[index] = values[index]
+        return uniform(tags, bits, np.zeros(len(kinds), np.uint32), "metric")
+
+    def _load_number(self, spec: PathSpec, level: str, rows: Int32s | None) -> Vector:
+        tags, bits, _ = self.column(level, spec.field, rows)
+        present = tags != EMPTY
+        tag = DOUBLE if spec.kind is Kind.DOUBLE else INT
+        bits = np.where(present, bits, 0)
+        return self._where_present(spec, typed(tag, bits, None, level), level, rows)
+
+    def _load_id(self, spec: PathSpec, level: str, rows: Int32s | None) -> Vector:
+        _, bits, lens = self.column(level, spec.field, rows)
+        kind = id_kind(spec)
+        size = IDS[kind][1]
+        if not (lens == size).all():
+            zero, _ = self.batch.const(bytes(size))
+            odd = np.flatnonzero((lens != size) & (lens != 0))
+            bits = np.where(lens == size, bits, zero)
+            if len(odd):
+                _, raw_bits, raw_lens = self.column(level, spec.field, rows)
+                fixed = [b[:size].ljust(size, b"\0") for b in self.batch.take(raw_bits[odd], raw_lens[odd])]
+                bits[odd], _ = self.batch.put(fixed)
+            lens = np.full(len(bits), size, np.uint32)
+        if spec.view is View.ID:
+            return Vector(_ID_TAGS[kind], bits, lens, None, level)
+        data, _ = self.batch.arena_view(bits, lens)
+        texts = np.full(len(bits), 2 * size, np.uint32)
+        return Vector(STRING, self.batch.put_joined(data.hex().encode(), texts), texts, None, level)
+
+    def _load_enum_text(self, spec: PathSpec, level: str, rows: Int32s | None) -> Vector:
+        _, bits, _ = self.column(level, spec.field, rows)
+        names = [name.encode() for name in spec.names]
+        known = (bits >= 0) & (bits < len(names))
+        codes = np.where(known, bits, len(names))
+        texts, lens = self.batch.put([*names, b""])
+        return Vector(STRING, texts[codes], lens[codes], None, level)
+
+    def _metadata(self, spec: PathSpec, keys: tuple[Value, ...], fail: Failure) -> Vector:
+        try:
+            read = metadata.KEY_READERS.get(spec.view) if keys else None
+            value = metadata.READERS[spec.view](self.request) if read is None else read(self.request, keys)
+        except ValueError as error:
+            fail(np.ones(1, np.bool_), "", str(error))
+            return nothing()
+        return self.vector([value], "")
+
+
+def is_object(vector: Vector) -> bool:
+    """Whether the values are Python objects rather than cells."""
+    return vector.tag == OBJECT
+
+
+__all__ = ["CONTAINERS", "LIST", "Frame", "level_of", "needs"]

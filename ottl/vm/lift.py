@@ -1,0 +1,279 @@
+"""Scalar kernels over vectors.
+
+A call is computed, in this order of preference: by the function's vector kernel; if it is pure, once for every distinct value of the one argument that varies;
+else row by row. What the kernel sees and what it may return are the same in all three, and the same as in the rows executor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ottl import types
+from ottl.bytecode import Elements, Instruction, Literal, Operand, Reference
+from ottl.functions import Form, Function, Parameter
+from ottl.tables.objects import nothing
+from ottl.tables.vectors import BOOL, DOUBLE, OBJECT, VIEWS, Selection, Vector
+from ottl.types import Kind
+from ottl.vm.frame import level_of
+from ottl.vm.rows import argument_converter, element_converter, function_argument
+
+if TYPE_CHECKING:
+    from ottl.vm.columns import Evaluation
+
+Scalar = Callable[..., Any]
+FEW_KEYS = 64
+"""Up to so many distinct keys are looked up one after another over their rows; beyond, maps are decoded row by row."""
+
+
+class Columns:
+    """What a vector kernel may use besides its arguments.
+
+    Args:
+        arena: the batch: texts, distinct values, comparisons.
+        level: the level of the vectors; the result's too.
+        count: number of rows.
+    """
+
+    __slots__ = ("arena", "count", "level")
+
+    def __init__(self, arena: Any, level: str, count: int) -> None:
+        self.arena = arena
+        self.level = level
+        self.count = count
+
+
+def constant_operand(p: Parameter, value: Any) -> Any:
+    """A literal as the kernel gets it."""
+    if p.compile is None or value is None or not isinstance(value, (str, list)):
+        return value
+    return [p.compile(v) for v in value] if isinstance(value, list) else p.compile(value)
+
+
+class Call:
+    """A call with its arguments sorted into constants and registers.
+
+    Args:
+        function: the function.
+        operands: as in the instruction, one a parameter.
+        environment: clock and identifiers.
+    """
+
+    def __init__(self, function: Function, operands: Sequence[Operand], environment: Any) -> None:
+        self.function = function
+        self.registers: list[int] = []
+        self.slots: list[tuple[str, Any, Any]] = []
+        for p, operand in zip(function.parameters, operands, strict=True):
+            match operand:
+                case None:
+                    self.slots.append(("constant", environment, None))
+                case Literal(value=value):
+                    self.slots.append(("constant", constant_operand(p, value), None))
+                case Reference():
+                    self.slots.append(("constant", function_argument(operand), None))
+                case Elements(registers=registers):
+                    first = len(self.registers)
+                    self.registers += registers
+                    places = tuple(range(first, len(self.registers)))
+                    form = "tuple" if p.form is Form.TUPLE else "list"
+                    self.slots.append((form, places, element_converter(p)))
+                case int():
+                    self.slots.append(("value", len(self.registers), argument_converter(p)))
+                    self.registers.append(operand)
+                case _:
+                    self.slots.append(("target", None, None))
+        self.give = types.convert_result(function.result, function.result_raw)
+
+    def arguments(self, values: Sequence[Any], target: Any = None) -> list[Any]:
+        """The kernel's arguments for the values of the registers on one row."""
+        found: list[Any] = []
+        for form, what, convert in self.slots:
+            if form == "constant":
+                found.append(what)
+            elif form == "value":
+                found.append(convert(values[what]))
+            elif form == "list":
+                found.append([convert(values[n]) for n in what])
+            elif form == "tuple":
+                found.append(tuple(convert(values[n]) for n in what))
+            else:
+                found.append(target)
+        return found
+
+    def scalar(self) -> Scalar:
+        """The call as a function of the registers' values."""
+        kernel, give = self.function.kernel, self.give
+        if len(self.slots) == 1 and self.slots[0][0] == "value":
+            convert = self.slots[0][2]
+            return lambda value: give(kernel(convert(value)))
+        return lambda *values: give(kernel(*self.arguments(values)))
+
+
+def call(run: Evaluation, i: Instruction) -> Vector:
+    """CALL for the selected rows, or for the rows of the outer level where all arguments lie."""
+    function: Function = i.data
+    prepared = run.frame.prepared(i, lambda: Call(function, i.operands, run.environment))
+    if function.pure:
+        vectors, level = run.common(*prepared.registers)
+    else:
+        vectors, level = [run.get(n) for n in prepared.registers], run.frame.context
+    if function.vector_kernel is not None:
+        found = _by_kernel(run, prepared, vectors, level)
+        if found is not None:
+            return found
+    if not function.pure:
+        return _every_row(run, prepared.scalar(), vectors, level, run.size(level))
+    return rowwise(run, prepared.scalar(), vectors, level)
+
+
+def _by_kernel(run: Evaluation, prepared: Call, vectors: list[Vector], level: str) -> Vector | None:
+    """The vector kernel's answer; None where it declines, or where a value is not of the type it wants."""
+    function = prepared.function
+    size = run.size(level)
+    arguments: list[Any] = []
+    for p, (form, what, _) in zip(function.parameters, prepared.slots, strict=True):
+        if form == "constant":
+            arguments.append(what)
+        elif form == "value":
+            vector = vectors[what]
+            if p.kind is not Kind.ANY and not p.like and vector.tag != _TAG_OF.get(p.kind):
+                return None
+            arguments.append(vector)
+        else:
+            arguments.append([vectors[n] for n in what])
+    found: Vector | None = function.vector_kernel(Columns(run.frame.batch, level, size), *arguments)  # type: ignore[misc]
+    return found
+
+
+_TAG_OF = {
+    Kind.BOOL: types.Tag.BOOL,
+    Kind.INT: types.Tag.INT,
+    Kind.DOUBLE: types.Tag.DOUBLE,
+    Kind.STRING: types.Tag.STRING,
+    Kind.TIME: types.Tag.TIME,
+    Kind.DURATION: types.Tag.DURATION,
+}
+
+
+def rowwise(run: Evaluation, scalar: Scalar, vectors: list[Vector], level: str) -> Vector:
+    """A pure scalar function over vectors of one level: once a distinct value where one argument varies."""
+    varying = [v for v in vectors if not v.constant]
+    if not varying:
+        return _every_row(run, scalar, vectors, "", 1)
+    size = run.size(level)
+    if len(varying) == 1 and varying[0].tag != OBJECT:
+        codes, distinct = _distinct(run, varying[0])
+        if codes is not None:
+            count = len(distinct)
+            values = [run.frame.objects(distinct if v is varying[0] else v, count) for v in vectors]
+            results, failures = _apply(scalar, values, count)
+            if failures:
+                bad = np.zeros(count, np.bool_)
+                bad[list(failures)] = True
+                mask = bad[codes]
+                run.fail(mask, level, [failures[c] for c in codes[mask].tolist()])
+            return run.frame.vector(results, level).take(codes, level)
+    return _every_row(run, scalar, vectors, level, size)
+
+
+def _distinct(run: Evaluation, vector: Vector) -> tuple[NDArray[Any] | None, Vector]:
+    """Codes of the values, and the distinct values; no codes where telling values apart costs more than it saves."""
+    tags = vector.tags
+    if isinstance(tags, int):
+        if tags in VIEWS:
+            assert vector.lens is not None
+            codes, first = run.frame.batch.intern(None, vector.bits, vector.lens)
+            if 2 * len(first) > len(codes):
+                return None, vector
+            return codes, vector.take(first, vector.level)
+        if tags == BOOL:
+            return vector.bits.astype(np.intp), Vector(BOOL, np.array([False, True]), None, None, vector.level)
+        if tags == DOUBLE:
+            return None, vector
+        values, inverse = np.unique(vector.bits, return_inverse=True)
+        if 2 * len(values) > len(inverse):
+            return None, vector
+        return inverse, Vector(tags, values, None, None, vector.level)
+    if vector.lens is None:
+        return None, vector
+    codes, first = run.frame.batch.intern(tags, vector.bits, vector.lens)
+    if (codes >= 0).all() or 2 * len(first) > len(codes):
+        return None, vector
+    # Cells of several kinds: views by their bytes and tag, the others by their bits.
+    words = np.where(codes >= 0, codes.astype(np.int64), vector.bits)
+    keys = np.empty(len(words), dtype=[("tag", np.uint8), ("word", np.int64)])
+    keys["tag"], keys["word"] = tags, words
+    _, position, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    return inverse, vector.take(position, vector.level)
+
+
+def _apply(scalar: Scalar, values: list[list[Any]], count: int) -> tuple[list[Any], dict[int, str]]:
+    """Results for each row, nil where it failed, and the failures' messages by position."""
+    failures: dict[int, str] = {}
+    try:
+        return list(map(scalar, *values)) if values else [scalar() for _ in range(count)], failures
+    except ValueError:
+        pass
+    results: list[Any] = []
+    for position, row in enumerate(zip(*values, strict=True)):
+        try:
+            results.append(scalar(*row))
+        except ValueError as error:
+            failures[position] = str(error)
+            results.append(None)
+    return results, failures
+
+
+def _every_row(run: Evaluation, scalar: Scalar, vectors: list[Vector], level: str, size: int) -> Vector:
+    frame = run.frame
+    if not vectors:
+        results = []
+        for position in range(size):
+            try:
+                results.append(scalar())
+            except ValueError as error:
+                mask = np.zeros(size, np.bool_)
+                mask[position:] = True
+                run.fail(mask, level, str(error))
+                return nothing()
+        return frame.vector(results, level)
+    results, failures = _apply(scalar, [frame.objects(v, size) for v in vectors], size)
+    if failures:
+        mask = np.zeros(size, np.bool_)
+        mask[list(failures)] = True
+        run.fail(mask, level, list(failures.values()))
+    return frame.vector(results, level)
+
+
+def load_by_keys(run: Evaluation, i: Instruction) -> Vector:
+    """LOAD with keys that rows decide: each distinct combination is loaded for its rows."""
+    frame, selection, spec = run.frame, run.selection, i.data
+    count = selection.count
+    keys = [frame.objects(run.get(n), count) for n in i.registers]
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for position, key in enumerate(zip(*keys, strict=True)):
+        groups.setdefault(tuple((type(k), k if _hashable(k) else None) for k in key), []).append(position)
+    level = level_of(spec)
+    results: list[Any] = [None] * count
+    every = selection.numbers()
+    for group in groups.values():
+        index = np.array(group, np.intp)
+        key = tuple(column[group[0]] for column in keys)
+        part = Selection(every[index], len(index))
+
+        def fail(mask: NDArray[np.bool_], where: str, message: str, part: Selection = part) -> None:
+            run.errors.at(part, mask, where, message)
+
+        vector = frame.load(spec, key, part, fail)
+        if level != frame.context and not vector.constant:
+            vector = frame.align(vector, part, part)
+        for position, value in zip(group, frame.objects(vector, len(group)), strict=True):
+            results[position] = value
+    return frame.vector(results, frame.context)
+
+
+def _hashable(value: Any) -> bool:
+    return not isinstance(value, (list, types.Map))

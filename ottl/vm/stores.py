@@ -1,0 +1,473 @@
+"""STORE: writing vectors to paths of the tables.
+
+A target is a set of rows of one level. For the context itself these are the selected rows; for an outer level the rows around them, in the order of the
+selected rows, so that the last one wins as it does row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ottl import types
+from ottl.bytecode import Instruction
+from ottl.codec import native
+from ottl.codec.messages import message_class
+from ottl.contexts.paths import Access, PathSpec, View
+from ottl.tables.objects import storable_cells
+from ottl.tables.vectors import (
+    BOOL,
+    DOUBLE,
+    EMPTY,
+    INT,
+    MAP,
+    NO_LENS,
+    OBJECT,
+    PROFILE_ID,
+    SPAN_ID,
+    STRING,
+    TIME,
+    TRACE_ID,
+    Int32s,
+    Selection,
+    Vector,
+    merge,
+    uniform,
+)
+from ottl.types import Kind, Value
+from ottl.vm import fields, messages
+from ottl.vm.frame import CONTAINERS, Frame, level_of
+
+if TYPE_CHECKING:
+    from ottl.vm.columns import Evaluation
+
+CACHE = PathSpec("log", "cache", (), View.CACHE, Kind.MAP, keyed=True)
+"""Any detached map, for the accessors over messages."""
+
+_ID_TAGS = {Kind.TRACE_ID: TRACE_ID, Kind.SPAN_ID: SPAN_ID, Kind.PROFILE_ID: PROFILE_ID}
+_FITTING: dict[View, int] = {
+    View.STRING: STRING,
+    View.TRACE_STATE: STRING,
+    View.VALUE_TEXT: STRING,
+    View.BOOL: BOOL,
+    View.INT: INT,
+    View.DOUBLE: DOUBLE,
+    View.TIME: TIME,
+}
+_STRICT: dict[Kind, tuple[type, str]] = {
+    Kind.BOOL: (bool, "bool"),
+    Kind.INT: (int, "int64"),
+    Kind.DOUBLE: (float, "float64"),
+}
+_KIND_TAGS = {Kind.BOOL: BOOL, Kind.INT: INT, Kind.DOUBLE: DOUBLE}
+
+Fail = Callable[[NDArray[Any], str | list[str]], None]
+"""Reports failed positions of the target (m,), with one message or one each."""
+
+
+def outer_target(run: Evaluation, spec: PathSpec) -> tuple[str, Int32s | None]:
+    """Level and rows that a path stands for, one for each selected row; None for all rows of the level."""
+    level = level_of(spec)
+    if level == run.frame.context:
+        return level, run.selection.rows
+    return level, run.frame.outer_rows(run.selection, level)
+
+
+def failing(run: Evaluation) -> Fail:
+    """Reports positions among the selected rows."""
+
+    def fail(positions: NDArray[Any], message: str | list[str]) -> None:
+        run.errors.add(run.selection.numbers()[positions], message)
+
+    return fail
+
+
+def store(run: Evaluation, i: Instruction) -> int:
+    """STORE for the selected rows; how many were written."""
+    spec: PathSpec = i.data
+    level, rows = outer_target(run, spec)
+    vector = run.get(i.registers[0])
+    count = run.selection.count
+    failed_before = run.errors.count()
+    if i.constant_keys is not None and len(i.constant_keys) <= 1:
+        key = i.constant_keys[0] if i.constant_keys else None
+        keyed = bool(i.constant_keys)
+        if not keyed or type(key) is bytes:
+            write(run.frame, spec, level, key if type(key) is bytes else None, rows, vector, count, failing(run))
+            return count - (run.errors.count() - failed_before)
+    if i.constant_keys is not None:
+        keys = [i.constant_keys] * count
+    else:
+        keys = list(zip(*(run.frame.objects(run.get(n), count) for n in i.registers[1:]), strict=True))
+    write_inside(run.frame, spec, level, keys, rows, run.frame.objects(vector, count), failing(run))
+    return count - (run.errors.count() - failed_before)
+
+
+def write(
+    frame: Frame,
+    spec: PathSpec,
+    level: str,
+    key: bytes | None,
+    rows: Int32s | None,
+    vector: Vector,
+    count: int,
+    fail: Fail,
+) -> None:
+    """Writes a vector to a path with at most one constant key.
+
+    Args:
+        spec: the path.
+        level: its level.
+        key: the key; None without one.
+        rows: rows of the level (count,), None for all; of rows that come twice the last value stays.
+        vector: (count,) values or a constant.
+        count: number of rows.
+        fail: told which positions failed.
+    """
+    everywhere = np.arange(count)
+    if spec.access is Access.READ_ONLY:
+        fail(everywhere, str(_read_only(spec)))
+        return
+    if spec.access is Access.IGNORED:
+        return
+    if spec.view is View.CACHE and key is not None:
+        _write_cache(frame, key, rows, vector, count, fail)
+        return
+    if spec.view is View.MAP:
+        if key is not None:
+            _write_entry(frame, level, frame.layout.maps[level, spec.field], key, rows, vector, count, fail)
+        else:
+            _write_map(frame, level, frame.layout.maps[level, spec.field], rows, vector, count, fail)
+    elif spec.view is View.VALUE:
+        _write_value(frame, spec, level, rows, vector, count, fail)
+    elif spec.view is View.METRIC_DATA:
+        _write_metric_data(frame, spec, rows, vector, count, fail)
+    else:
+        _write_field(frame, spec, level, rows, vector, count, fail)
+    frame.written(level)
+
+
+def _read_only(spec: PathSpec) -> ValueError:
+    return ValueError(f"{spec.level}.{spec.name} cannot be set")
+
+
+def _subset(rows: Int32s | None, keep: NDArray[Any]) -> Int32s:
+    return keep.astype(np.int32) if rows is None else rows[keep]
+
+
+def _write_entry(
+    frame: Frame,
+    level: str,
+    number: int,
+    key: bytes,
+    rows: Int32s | None,
+    vector: Vector,
+    count: int,
+    fail: Fail,
+) -> None:
+    batch, table = frame.batch, frame.layout.tables[level]
+    cells, failures = storable_cells(vector, batch, CONTAINERS)
+    if not failures:
+        batch.map_set(table, number, key, rows, *cells.cells())
+        return
+    if cells.constant:
+        failures = dict.fromkeys(range(count), failures[0])
+        cells = Vector(
+            np.repeat(cells.tag_array(1), count),
+            np.repeat(cells.raw(), count),
+            np.repeat(NO_LENS if cells.lens is None else cells.lens, count),
+            None,
+            level,
+        )
+    _, _, _, found = batch.map_get(table, number, key, rows)
+    keep = np.ones(count, np.bool_)
+    for position, error in failures.items():
+        # What cannot be stored leaves a new key behind, empty, and an old one as it was.
+        keep[position] = error.partial is not types.MISSING or not found[position]
+    index = np.flatnonzero(keep)
+    if len(index):
+        batch.map_set(table, number, key, _subset(rows, index), *cells.take(index, level).cells())
+    positions = sorted(failures)
+    fail(np.array(positions), [str(failures[p]) for p in positions])
+
+
+def _write_map(
+    frame: Frame, level: str, number: int, rows: Int32s | None, vector: Vector, count: int, fail: Fail
+) -> None:
+    """A whole map: a map copies, nil clears, anything else is an error."""
+    batch, table = frame.batch, frame.layout.tables[level]
+    if vector.tag == MAP:
+        batch.map_assign(table, number, rows, vector.bits, vector.lens)
+        return
+    values = frame.objects(vector, count)
+    good: list[int] = []
+    bodies: list[bytes] = []
+    bad: list[int] = []
+    errors: list[str] = []
+    for position, value in enumerate(values):
+        message = message_class("opentelemetry.proto.common.v1.KeyValueList")()
+        try:
+            messages.replace_entries(message.values, value)
+        except ValueError as error:
+            bad.append(position)
+            errors.append(str(error))
+            if not isinstance(value, types.Map):
+                continue
+        good.append(position)
+        bodies.append(message.SerializeToString())
+    if good:
+        bits, lens = batch.put(bodies)
+        batch.map_assign(table, number, _subset(rows, np.array(good)), bits, lens)
+    if bad:
+        fail(np.array(bad), errors)
+
+
+def _write_cache(frame: Frame, key: bytes, rows: Int32s | None, vector: Vector, count: int, fail: Fail) -> None:
+    cells, failures = storable_cells(vector, frame.batch, CONTAINERS)
+    if failures:
+        positions = sorted(failures) if not cells.constant else list(range(count))
+        errors = [str(failures[0 if cells.constant else p]) for p in positions]
+        fail(np.array(positions), errors)
+        keep = np.array([p for p in range(count) if p not in failures and not (cells.constant and failures)], np.intp)
+        if not len(keep):
+            return
+        cells = cells.take(keep, frame.context)
+        rows, count = _subset(rows, keep), len(keep)
+    before = frame.cache.get(key)
+    if rows is None and not cells.constant:
+        frame.cache[key] = cells
+        return
+    total = frame.count
+    if before is None:
+        before = Vector(EMPTY, np.zeros(total, np.int64), None, None, frame.context)
+    index = np.arange(total) if rows is None else rows
+    frame.cache[key] = merge(before, index, cells, total).at(frame.context)
+
+
+def _write_value(
+    frame: Frame, spec: PathSpec, level: str, rows: Int32s | None, vector: Vector, count: int, fail: Fail
+) -> None:
+    cells, failures = storable_cells(vector, frame.batch, CONTAINERS)
+    table, column = frame.layout.tables[level], frame.layout.columns[level, spec.field]
+    if not failures:
+        frame.batch.store(table, column, rows, *cells.cells())
+        return
+    if cells.constant:
+        fail(np.arange(count), str(failures[0]))
+        if failures[0].partial is not types.MISSING:
+            frame.batch.store(table, column, rows, *cells.cells())
+        return
+    keep = np.array([p for p in range(count) if p not in failures or failures[p].partial is not types.MISSING], np.intp)
+    if len(keep):
+        frame.batch.store(table, column, _subset(rows, keep), *cells.take(keep, level).cells())
+    positions = sorted(failures)
+    fail(np.array(positions), [str(failures[p]) for p in positions])
+
+
+def _converter(spec: PathSpec) -> Callable[[Value], Any]:
+    """The scalar conversion of a value to what the field holds."""
+    match spec.view:
+        case View.INT:
+            return fields.to_integer(spec)
+        case View.FLAGS32:
+            return fields.to_flags(spec)
+        case View.NON_NEGATIVE:
+            return fields.to_non_negative(spec)
+        case View.TIME:
+            return fields.to_nanoseconds
+        case View.ID | View.ID_HEX:
+            return fields.to_id(spec)
+        case View.ENUM_TEXT:
+            return fields.to_enum_number(spec)
+        case View.NUMBER | View.METRIC_DATA | View.BOOL | View.DOUBLE:
+            return fields.strictly(*_STRICT[spec.kind])
+    return fields.to_string
+
+
+def _field_cells(
+    frame: Frame, spec: PathSpec, vector: Vector, count: int, fail: Fail
+) -> tuple[Vector, NDArray[Any] | None]:
+    """The cells that a scalar field holds, and the positions that have one; None for all."""
+    tag = _FITTING.get(spec.view, -1)
+    if spec.view is View.NUMBER or spec.view is View.METRIC_DATA:
+        tag = _KIND_TAGS[spec.kind]
+    if vector.tag == tag:
+        if spec.view is View.INT:
+            return Vector(INT, narrow_integers(spec, vector.bits), None, None, vector.level), None
+        if spec.view is View.METRIC_DATA and tag == INT:
+            return Vector(INT, vector.bits.astype(np.int32).astype(np.int64), None, None, vector.level), None
+        if spec.view is View.TIME:
+            return Vector(INT, vector.bits, None, None, vector.level), None
+        return vector, None
+    convert = _converter(spec)
+    if vector.constant:
+        try:
+            value = convert(frame.objects(vector, 1)[0])
+        except ValueError as error:
+            fail(np.arange(count), str(error))
+            return vector, np.zeros(0, np.intp)
+        return _raw_vector(frame, spec, [value], ""), None
+    good: list[int] = []
+    raw: list[Any] = []
+    bad: list[int] = []
+    errors: list[str] = []
+    for position, value in enumerate(frame.objects(vector, count)):
+        try:
+            raw.append(convert(value))
+            good.append(position)
+        except ValueError as error:
+            bad.append(position)
+            errors.append(str(error))
+    if bad:
+        fail(np.array(bad), errors)
+    return _raw_vector(frame, spec, raw, vector.level or "x"), np.array(good, np.intp) if bad else None
+
+
+def _raw_vector(frame: Frame, spec: PathSpec, raw: list[Any], level: str) -> Vector:
+    if spec.view in (View.ID, View.ID_HEX, View.BYTES):
+        raw = [types.Bytes(r) for r in raw]
+    elif spec.view is View.METRIC_DATA and spec.kind is Kind.INT:
+        return Vector(INT, np.array(raw, np.int64).astype(np.int32).astype(np.int64), None, None, level)
+    elif raw and type(raw[0]) is int:
+        return Vector(INT, np.array([types.wrap_int64(r) for r in raw], np.int64), None, None, level)
+    return frame.vector(raw, level)
+
+
+def narrow_integers(spec: PathSpec, bits: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Integers as a field of 32 bits keeps them."""
+    found = fields.field_of(spec)
+    if found.type in _UNSIGNED_32:
+        return bits & 0xFFFFFFFF
+    if found.type in _SIGNED_32:
+        return bits.astype(np.int32).astype(np.int64)
+    return bits
+
+
+_UNSIGNED_32 = frozenset({7, 13})
+_SIGNED_32 = frozenset({5, 14, 15, 17})
+
+
+def _write_field(
+    frame: Frame, spec: PathSpec, level: str, rows: Int32s | None, vector: Vector, count: int, fail: Fail
+) -> None:
+    cells, good = _field_cells(frame, spec, vector, count, fail)
+    if good is not None:
+        if not len(good):
+            return
+        rows = _subset(rows, good)
+        if cells.constant:
+            good = None
+    positions = np.arange(count) if good is None else good
+    if level == "datapoint" and spec.nullable:
+        possible = frame.points_with(spec.field, rows)
+        if not possible.all():
+            fail(positions[~possible], f"{spec.level}.{spec.name} does not exist in this kind of data point")
+            keep = np.flatnonzero(possible)
+            if not len(keep):
+                return
+            rows = _subset(rows, keep)
+            cells = cells if cells.constant else cells.take(keep, level)
+    table = frame.layout.tables[level]
+    columns = frame.layout.columns
+    if spec.view is View.NUMBER:
+        other = ("as_int",) if spec.field == ("as_double",) else ("as_double",)
+        empty = Vector(EMPTY, np.zeros(1, np.int64))
+        frame.batch.store(table, columns[level, other], rows, *empty.cells())
+    elif spec.view is View.VALUE_TEXT:
+        cells = Vector(STRING, cells.bits, cells.lens, None, cells.level)
+    frame.batch.store(table, columns[level, spec.field], rows, *cells.cells())
+
+
+def _write_metric_data(
+    frame: Frame, spec: PathSpec, rows: Int32s | None, vector: Vector, count: int, fail: Fail
+) -> None:
+    """Goes to whichever data message the metric holds; ignored where that lacks the field, after the type is checked."""
+    cells, good = _field_cells(frame, spec, vector, count, fail)
+    if good is not None:
+        rows = _subset(rows, good)
+    kinds = frame.metric_data(rows)
+    names = native.metric_data()
+    for name, field in fields.data_fields(spec).items():
+        if name is None:
+            continue
+        index = np.flatnonzero(kinds == names.index(name) + 1)
+        if len(index):
+            part = cells if cells.constant else cells.take(index, "metric")
+            column = frame.layout.columns["metric", (name, field.name)]
+            frame.batch.store(frame.layout.tables["metric"], column, _subset(rows, index), *part.cells())
+
+
+def write_inside(
+    frame: Frame,
+    spec: PathSpec,
+    level: str,
+    keys: list[tuple[Value, ...]],
+    rows: Int32s | None,
+    values: list[Any],
+    fail: Fail,
+) -> None:
+    """Writes below the first key of a map, row by row: the row's map is decoded, changed and encoded again."""
+    if spec.access is Access.READ_ONLY:
+        fail(np.arange(len(values)), str(_read_only(spec)))
+        return
+    write_keys = messages.keys_setter(CACHE)
+
+    def change(row: messages.Row, position: int) -> None:
+        write_keys(row, keys[position], values[position])
+
+    rewrite_maps(frame, spec, level, rows, len(values), change, fail)
+
+
+def rewrite_maps(
+    frame: Frame,
+    spec: PathSpec,
+    level: str,
+    rows: Int32s | None,
+    count: int,
+    change: Callable[[messages.Row, int], None],
+    fail: Fail,
+) -> None:
+    """Hands each row's map, as the cache of a detached row, to a scalar change, and stores what it became.
+
+    A row that comes twice (an outer one, seen from several rows) keeps its map from one change to the next.
+    """
+    batch, table, number = frame.batch, frame.layout.tables[level], frame.layout.maps[level, spec.field]
+    targets = np.arange(count, dtype=np.int32) if rows is None else rows
+    unique = np.unique(targets) if rows is not None else targets
+    kind = message_class("opentelemetry.proto.common.v1.KeyValueList")
+    before = batch.take(*batch.map_encode(table, number, unique))
+    detached: dict[int, messages.Row] = {}
+    for row, body in zip(unique.tolist(), before, strict=True):
+        detached[row] = messages.Row(cache=kind.FromString(body))
+    bad: list[int] = []
+    errors: list[str] = []
+    for position, row in enumerate(targets.tolist()):
+        try:
+            change(detached[row], position)
+        except ValueError as error:
+            bad.append(position)
+            errors.append(str(error))
+    after = [detached[row].cache.SerializeToString() for row in unique.tolist()]
+    changed = [n for n, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
+    if changed:
+        bits, lens = batch.put([after[n] for n in changed])
+        batch.map_assign(table, number, unique[changed], bits, lens)
+        frame.written(level)
+    if bad:
+        fail(np.array(bad), errors)
+
+
+__all__ = [
+    "OBJECT",
+    "Selection",
+    "failing",
+    "outer_target",
+    "rewrite_maps",
+    "store",
+    "uniform",
+    "write",
+    "write_inside",
+]
