@@ -281,3 +281,77 @@ def protobuf_to_json(schema: Schema, root: int, payload: Buffer, max_depth: int 
     Raises:
         ScanError: malformed, or messages nested deeper than `max_depth` below the root.
     """
+
+def md5_hex(batch: Batch, bits: Int64s, lens: UInt32s) -> tuple[Int64s, UInt32s]:
+    """The MD5 digests of strings in lower-case hexadecimal, as views."""
+
+def sha1_hex(batch: Batch, bits: Int64s, lens: UInt32s) -> tuple[Int64s, UInt32s]:
+    """The SHA-1 digests of strings in lower-case hexadecimal, as views."""
+
+def sha256_hex(batch: Batch, bits: Int64s, lens: UInt32s) -> tuple[Int64s, UInt32s]:
+    """The SHA-256 digests of strings in lower-case hexadecimal, as views."""
+
+def sha512_hex(batch: Batch, bits: Int64s, lens: UInt32s) -> tuple[Int64s, UInt32s]:
+    """The SHA-512 digests of strings in lower-case hexadecimal, as views."""
+
+def xxh3_hex(batch: Batch, bits: Int64s, lens: UInt32s) -> tuple[Int64s, UInt32s]:
+    """The 64-bit XXH3 hashes of strings in lower-case hexadecimal (most significant byte first), as views."""
+
+def fnv1a64(batch: Batch, bits: Int64s, lens: UInt32s) -> Int64s:
+    """The 64-bit FNV-1a hashes of strings, wrapped to int64, (n,)."""
+
+def is_utf8(batch: Batch, bits: Int64s, lens: UInt32s) -> Bools:
+    """Whether each string is valid UTF-8, bool (n,)."""
+
+def is_ascii(batch: Batch, bits: Int64s, lens: UInt32s) -> Bools:
+    """Whether each string is ASCII, bool (n,)."""
+
+@final
+class Regex:
+    """A regular expression that means what it means in Go; immutable and safe to share.
+
+    Its methods decline rows that they cannot answer for as Go would: a string that is not UTF-8, a replacement that
+    makes a string of more than 16 MiB. `declined` is bool (n,), or None when there is no such row.
+    """
+
+    def __new__(cls, pattern: str) -> Regex:
+        """Compiles.
+
+        Raises:
+            ValueError: this engine might understand the expression otherwise than Go, or Go refuses it.
+        """
+
+    @property
+    def groups(self) -> int:
+        """Number of groups, the whole match counted."""
+
+    def is_match(self, batch: Batch, bits: Int64s, lens: UInt32s) -> tuple[Bools, Bools | None]:
+        """Whether the expression matches anywhere in each string.
+
+        Returns:
+            `(matched, declined)`.
+        """
+
+    def replace_all(
+        self, batch: Batch, bits: Int64s, lens: UInt32s, template: Sequence[bytes | int]
+    ) -> tuple[Int64s, UInt32s, Bools, Bools | None]:
+        """Strings with all matches replaced.
+
+        Args:
+            batch: owner of the strings.
+            bits: offsets.
+            lens: lengths.
+            template: literals, and numbers of groups (one that took no part, or that there is not, is empty).
+
+        Returns:
+            `(bits, lens, changed, declined)`; rows that did not change keep their views.
+        """
+
+    def captures(
+        self, batch: Batch, bits: Int64s, lens: UInt32s, groups: Sequence[int]
+    ) -> tuple[Bools, list[tuple[Int64s, UInt32s, Bools]], Bools | None]:
+        """The first match of each string.
+
+        Returns:
+            `(matched, [(bits, lens, took_part)] for each of the groups, declined)`; the views lie in the strings.
+        """

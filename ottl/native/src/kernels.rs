@@ -1,10 +1,329 @@
-//! Kernels over distinct values.
+//! Kernels over columns of string views: hashes, regular expressions, and what a string is made of.
+//!
+//! Each takes a batch and views `bits int64 (n,)`, `lens uint32 (n,)`; results that are strings are views again, on bytes added
+//! to the batch's arena. A kernel that cannot answer for a row as the reference would (a text that is not UTF-8, a result that
+//! is too long) says so in a mask and leaves the row to the caller's scalar way.
+
+use md5::Md5;
+use regex::{CaptureLocations, Regex};
+use sha1::Sha1;
+use sha2::{Digest, Sha256, Sha512};
+
+use crate::arena::{Arena, OUTSIDE};
+
+mod pattern;
+#[cfg(feature = "python")]
+mod py;
 
 #[cfg(feature = "python")]
-use pyo3::prelude::*;
+pub use py::register;
 
-/// Adds this file's functions to the module.
-#[cfg(feature = "python")]
-pub fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+/// No replacement makes a string longer than this; the caller reports it.
+pub const MAX_RESULT: usize = 16 << 20;
+
+/// Views on bytes: offsets and lengths.
+pub type Views = (Vec<i64>, Vec<u32>);
+
+/// One piece of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    Literal(Vec<u8>),
+    Group(usize),
+}
+
+/// The digests that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    Md5,
+    Sha1,
+    Sha256,
+    Sha512,
+    Xxh3,
+}
+
+fn each<'a, P: AsRef<[u8]>>(
+    arena: &'a Arena<P>,
+    bits: &'a [i64],
+    lens: &'a [u32],
+) -> Result<impl Iterator<Item = Result<&'a [u8], String>> + 'a, String> {
+    if bits.len() != lens.len() {
+        return Err("bits and lens differ in length".into());
+    }
+    Ok(bits.iter().zip(lens).map(|(&begin, &len)| arena.get(begin, len).ok_or_else(|| OUTSIDE.into())))
+}
+
+/// The digests of the views in lower-case hexadecimal, one after the other, and the length of one.
+pub fn hex_digests<P: AsRef<[u8]>>(
+    arena: &Arena<P>,
+    algorithm: Algorithm,
+    bits: &[i64],
+    lens: &[u32],
+) -> Result<(Vec<u8>, usize), String> {
+    let texts = each(arena, bits, lens)?;
+    match algorithm {
+        Algorithm::Md5 => hex(texts, bits.len(), |text| Md5::digest(text).into()),
+        Algorithm::Sha1 => hex(texts, bits.len(), |text| Sha1::digest(text).into()),
+        Algorithm::Sha256 => hex(texts, bits.len(), |text| Sha256::digest(text).into()),
+        Algorithm::Sha512 => hex(texts, bits.len(), |text| Sha512::digest(text).into()),
+        Algorithm::Xxh3 => hex(texts, bits.len(), |text| xxhash_rust::xxh3::xxh3_64(text).to_be_bytes()),
+    }
+}
+
+fn hex<'a, const N: usize>(
+    texts: impl Iterator<Item = Result<&'a [u8], String>>,
+    rows: usize,
+    digest: impl Fn(&[u8]) -> [u8; N],
+) -> Result<(Vec<u8>, usize), String> {
+    const PAIRS: [[u8; 2]; 256] = {
+        let mut pairs = [[0; 2]; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            pairs[byte] = [b"0123456789abcdef"[byte >> 4], b"0123456789abcdef"[byte & 15]];
+            byte += 1;
+        }
+        pairs
+    };
+    let mut out = Vec::with_capacity(rows * N * 2);
+    let mut last: Option<&[u8]> = None;
+    for text in texts {
+        let text = text?;
+        // Values of the parent come in runs of the same view.
+        if last.is_some_and(|last| std::ptr::eq(last, text)) {
+            out.extend_from_within(out.len() - 2 * N..);
+            continue;
+        }
+        last = Some(text);
+        let pairs = digest(text).map(|byte| PAIRS[usize::from(byte)]);
+        out.extend_from_slice(pairs.as_flattened());
+    }
+    Ok((out, 2 * N))
+}
+
+/// The 64-bit FNV-1a hash of each view.
+pub fn fnv1a64<P: AsRef<[u8]>>(arena: &Arena<P>, bits: &[i64], lens: &[u32]) -> Result<Vec<i64>, String> {
+    let step = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    let hash = |text: &[u8]| text.iter().fold(0xcbf2_9ce4_8422_2325, step) as i64;
+    each(arena, bits, lens)?.map(|text| Ok(hash(text?))).collect()
+}
+
+/// Whether each view is ASCII.
+pub fn is_ascii<P: AsRef<[u8]>>(arena: &Arena<P>, bits: &[i64], lens: &[u32]) -> Result<Vec<bool>, String> {
+    each(arena, bits, lens)?.map(|text| Ok(text?.is_ascii())).collect()
+}
+
+/// Whether each view is valid UTF-8.
+pub fn is_utf8<P: AsRef<[u8]>>(arena: &Arena<P>, bits: &[i64], lens: &[u32]) -> Result<Vec<bool>, String> {
+    each(arena, bits, lens)?.map(|text| Ok(std::str::from_utf8(text?).is_ok())).collect()
+}
+
+/// A regular expression with Go's meaning; texts must be UTF-8.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    regex: Regex,
+}
+
+/// What a replacement made: the rows that changed with the ends of their new strings in `bytes`, and the rows declined.
+#[derive(Debug, Default)]
+pub struct Replaced {
+    pub bytes: Vec<u8>,
+    pub rows: Vec<u32>,
+    pub ends: Vec<usize>,
+    pub declined: Vec<u32>,
+}
+
+/// Where the first match and its groups lie, for each row; no match: no views.
+#[derive(Debug, Default)]
+pub struct Captured {
+    pub matched: Vec<bool>,
+    pub declined: Vec<u32>,
+    /// For each group asked for: views, and whether the group took part in the match.
+    pub groups: Vec<(Views, Vec<bool>)>,
+}
+
+impl Pattern {
+    /// Compiles Go's expression.
+    ///
+    /// # Errors
+    /// It is none, or one that this engine might understand otherwise than Go.
+    pub fn new(text: &str) -> Result<Pattern, String> {
+        let regex = Regex::new(&pattern::translate(text)?).map_err(|error| format!("not translated: {error}"))?;
+        Ok(Pattern { regex })
+    }
+
+    /// Number of groups, the whole match counted.
+    pub fn groups(&self) -> usize {
+        self.regex.captures_len()
+    }
+
+    /// Whether the expression matches anywhere in each view, and the rows that are not UTF-8.
+    pub fn is_match<P: AsRef<[u8]>>(
+        &self,
+        arena: &Arena<P>,
+        bits: &[i64],
+        lens: &[u32],
+    ) -> Result<(Vec<bool>, Vec<u32>), String> {
+        let mut declined = Vec::new();
+        let mut matched = Vec::with_capacity(bits.len());
+        for (row, text) in each(arena, bits, lens)?.enumerate() {
+            matched.push(match std::str::from_utf8(text?) {
+                Ok(text) => self.regex.is_match(text),
+                Err(_) => {
+                    declined.push(row as u32);
+                    false
+                }
+            });
+        }
+        Ok((matched, declined))
+    }
+
+    /// All matches in each view replaced by a template.
+    pub fn replace_all<P: AsRef<[u8]>>(
+        &self,
+        arena: &Arena<P>,
+        bits: &[i64],
+        lens: &[u32],
+        template: &[Piece],
+    ) -> Result<Replaced, String> {
+        let literal = template.iter().all(|piece| matches!(piece, Piece::Literal(_)));
+        let mut replaced = Replaced::default();
+        let mut places = self.regex.capture_locations();
+        for (row, text) in each(arena, bits, lens)?.enumerate() {
+            let bytes = text?;
+            let Ok(text) = std::str::from_utf8(bytes) else {
+                replaced.declined.push(row as u32);
+                continue;
+            };
+            let out = &mut replaced.bytes;
+            let start = out.len();
+            let outcome = if literal {
+                self.replace_literally(text, template, out)
+            } else {
+                self.replace_groups(text, template, &mut places, out)
+            };
+            match outcome {
+                Outcome::Replaced if out[start..] != *bytes => {
+                    replaced.rows.push(row as u32);
+                    replaced.ends.push(out.len());
+                }
+                Outcome::TooLong => {
+                    out.truncate(start);
+                    replaced.declined.push(row as u32);
+                }
+                _ => out.truncate(start),
+            }
+        }
+        Ok(replaced)
+    }
+
+    /// Appends the text with its matches replaced, or nothing where there is no match.
+    fn replace_literally(&self, text: &str, template: &[Piece], out: &mut Vec<u8>) -> Outcome {
+        let start = out.len();
+        let mut last = None;
+        for found in self.regex.find_iter(text) {
+            out.extend_from_slice(&text.as_bytes()[last.unwrap_or(0)..found.start()]);
+            expand(template, text, None, out);
+            if out.len() - start > MAX_RESULT {
+                return Outcome::TooLong;
+            }
+            last = Some(found.end());
+        }
+        finish(text, last, start, out)
+    }
+
+    fn replace_groups(
+        &self,
+        text: &str,
+        template: &[Piece],
+        places: &mut CaptureLocations,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        let start = out.len();
+        let mut at = 0;
+        let mut last = None;
+        while at <= text.len() {
+            let Some(found) = self.regex.captures_read_at(places, text, at) else {
+                break;
+            };
+            // No empty match right behind another.
+            if found.is_empty() && last == Some(found.end()) {
+                at = next_char(text, found.end());
+                continue;
+            }
+            out.extend_from_slice(&text.as_bytes()[last.unwrap_or(0)..found.start()]);
+            expand(template, text, Some(places), out);
+            if out.len() - start > MAX_RESULT {
+                return Outcome::TooLong;
+            }
+            last = Some(found.end());
+            at = if found.is_empty() { next_char(text, found.end()) } else { found.end() };
+        }
+        finish(text, last, start, out)
+    }
+
+    /// The first match of each view: `wanted` groups as views on the text itself.
+    pub fn captures<P: AsRef<[u8]>>(
+        &self,
+        arena: &Arena<P>,
+        bits: &[i64],
+        lens: &[u32],
+        wanted: &[usize],
+    ) -> Result<Captured, String> {
+        let mut captured = Captured::default();
+        captured.groups.resize_with(wanted.len(), Default::default);
+        let mut places = self.regex.capture_locations();
+        for (row, text) in each(arena, bits, lens)?.enumerate() {
+            let found = match std::str::from_utf8(text?) {
+                Ok(text) => self.regex.captures_read(&mut places, text).is_some(),
+                Err(_) => {
+                    captured.declined.push(row as u32);
+                    false
+                }
+            };
+            captured.matched.push(found);
+            for (&group, (views, present)) in wanted.iter().zip(&mut captured.groups) {
+                let place = if found { places.get(group) } else { None };
+                let (begin, end) = place.unwrap_or((0, 0));
+                views.0.push(bits[row] + begin as i64);
+                views.1.push((end - begin) as u32);
+                present.push(place.is_some());
+            }
+        }
+        Ok(captured)
+    }
+}
+
+/// What became of one text.
+enum Outcome {
+    NoMatch,
+    Replaced,
+    TooLong,
+}
+
+/// Appends the rest of a text behind its last match.
+fn finish(text: &str, last: Option<usize>, start: usize, out: &mut Vec<u8>) -> Outcome {
+    let Some(last) = last else {
+        return Outcome::NoMatch;
+    };
+    let rest = &text.as_bytes()[last..];
+    if out.len() - start + rest.len() > MAX_RESULT {
+        return Outcome::TooLong;
+    }
+    out.extend_from_slice(rest);
+    Outcome::Replaced
+}
+
+fn expand(template: &[Piece], text: &str, places: Option<&CaptureLocations>, out: &mut Vec<u8>) {
+    for piece in template {
+        match piece {
+            Piece::Literal(bytes) => out.extend_from_slice(bytes),
+            Piece::Group(group) => {
+                let place = places.and_then(|places| places.get(*group));
+                out.extend(place.and_then(|(begin, end)| text.as_bytes().get(begin..end)).unwrap_or_default());
+            }
+        }
+    }
+}
+
+fn next_char(text: &str, at: usize) -> usize {
+    at + text[at..].chars().next().map_or(1, char::len_utf8)
 }

@@ -802,7 +802,7 @@ const BASE64_VALUES: [u8; 256] = {
 };
 
 fn hex_decode(text: &[u8], out: &mut Vec<u8>) -> bool {
-    if !text.len().is_multiple_of(2) {
+    if text.len() % 2 != 0 {
         return false;
     }
     out.reserve(text.len() / 2);
@@ -835,7 +835,7 @@ fn base64_decode(text: &[u8], out: &mut Vec<u8>) -> bool {
         }
         group = group << 6 | u32::from(value);
         digits += 1;
-        if digits.is_multiple_of(4) {
+        if digits % 4 == 0 {
             out.extend_from_slice(&group.to_be_bytes()[1..]);
             group = 0;
         }
