@@ -7,7 +7,10 @@ use crate::maps::{Map, Rows};
 use crate::schema::{Plan, Schema, Values};
 use crate::values::{Cell, Cells};
 
-/// One column of cells.
+/// Rows to make room for when the first one is met: small payloads would spend their time growing.
+const FIRST: usize = 16;
+
+/// One column of cells; rows behind its end are empty.
 #[derive(Debug, Default)]
 pub struct Column {
     pub cells: Vec<Cell>,
@@ -19,7 +22,7 @@ impl Column {
     /// Writes the cell of the newest row, the last one wins.
     #[inline(always)]
     pub fn scanned(&mut self, row: usize, cell: Cell) {
-        if self.cells.len() == row {
+        if self.cells.len() == row && row > 0 {
             self.cells.push(cell);
         } else {
             self.scanned_late(row, cell);
@@ -28,6 +31,9 @@ impl Column {
 
     #[inline(never)]
     fn scanned_late(&mut self, row: usize, cell: Cell) {
+        if self.cells.is_empty() {
+            self.cells.reserve(FIRST.max(row + 1));
+        }
         if self.cells.len() <= row {
             self.cells.resize(row + 1, Cell::EMPTY);
         }
@@ -35,7 +41,7 @@ impl Column {
     }
 
     /// Fills up with empty cells.
-    pub fn pad(&mut self, rows: usize) {
+    fn pad(&mut self, rows: usize) {
         self.cells.resize(rows, Cell::EMPTY);
     }
 
@@ -97,6 +103,11 @@ impl Table {
     #[inline(always)]
     pub fn scanned(&mut self, parent: usize, variant: u32, start: usize, body: usize, end: usize) -> usize {
         let row = self.parents.len();
+        if row == 0 {
+            self.parents.reserve(FIRST);
+            self.variants.reserve(FIRST);
+            self.extents.reserve(FIRST);
+        }
         self.parents.push(parent as i32);
         self.variants.push(variant as u16);
         self.extents.push(Extent { start: start as u32, body: body as u32, end: end as u32 });
@@ -106,7 +117,6 @@ impl Table {
     /// Ends the scan.
     pub fn finish(&mut self) {
         let rows = self.len();
-        self.columns.iter_mut().for_each(|column| column.pad(rows));
         self.maps.iter_mut().for_each(|map| map.finish(rows));
         self.dirty = vec![false; rows];
         self.dropped = vec![false; rows];
@@ -183,6 +193,7 @@ impl<P: AsRef<[u8]>> Batch<P> {
         let Some(target) = found.columns.get_mut(column) else {
             return Ok(());
         };
+        target.pad(count);
         target.dirty.resize(count, false);
         for (at, row) in rows.iter().enumerate() {
             target.set(row, cells.get(at));

@@ -11,6 +11,9 @@ use crate::wire::{self, Stop};
 /// Free slots behind the entries of a scanned row.
 pub const SLACK: u32 = 2;
 
+/// Entries to make room for when the first one is met: small payloads would spend their time growing.
+const FIRST: usize = 64;
+
 /// The keys of a map: code to bytes and back.
 #[derive(Debug, Default)]
 pub struct Keys {
@@ -281,6 +284,11 @@ impl Map {
 
     fn open(&mut self, row: usize) {
         self.close();
+        if self.codes.capacity() == 0 {
+            self.codes.reserve(FIRST);
+            self.entries.reserve(FIRST);
+            self.runs.reserve(FIRST / 4);
+        }
         let run = Run { begin: self.codes.len() as u32, count: 0, room: 0 };
         self.runs.resize(row, run);
         self.runs.push(run);
@@ -611,6 +619,10 @@ pub fn decode_map<'a, P: AsRef<[u8]>>(
     let data = arena.bytes(begin, len)?;
     for item in Items::new(data, values.map_values) {
         let (from, to) = item.map_err(damaged)?;
+        if let Some((key, cell)) = values::plain_pair(values, data, from, to, begin) {
+            each(key, cell);
+            continue;
+        }
         let pair = values::key_value(values, data, from, to).map_err(damaged)?;
         let (cell, _) = values::any_value(values, data, pair.value.0, pair.value.1, begin).map_err(damaged)?;
         each(data.get(pair.key.0..pair.key.1).unwrap_or_default(), cell);

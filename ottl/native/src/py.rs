@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use numpy::{Element, PyArray1, PyArrayMethods, PyReadonlyArray1};
+use numpy::npyffi::NPY_ARRAY_WRITEABLE;
+use numpy::{Element, PyArray1, PyReadonlyArray1, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -36,15 +37,24 @@ fn bad(message: String) -> PyErr {
 pub type Array<'py, T> = Bound<'py, PyArray1<T>>;
 type CellArrays<'py> = (Array<'py, u8>, Array<'py, i64>, Array<'py, u32>);
 
-pub fn frozen<T: Element>(py: Python<'_>, values: Vec<T>) -> Array<'_, T> {
-    let array = PyArray1::from_vec(py, values);
-    array.readwrite().make_nonwriteable();
-    array
+/// Below this many values, a copy is cheaper than an array that owns the vector.
+const SMALL: usize = 512;
+
+pub fn frozen<T: Element + Copy>(py: Python<'_>, values: Vec<T>) -> Array<'_, T> {
+    if values.len() < SMALL {
+        return copied(py, &values);
+    }
+    read_only(PyArray1::from_vec(py, values))
 }
 
 fn copied<'py, T: Element + Copy>(py: Python<'py>, values: &[T]) -> Array<'py, T> {
-    let array = PyArray1::from_slice(py, values);
-    array.readwrite().make_nonwriteable();
+    read_only(PyArray1::from_slice(py, values))
+}
+
+fn read_only<T: Element>(array: Array<'_, T>) -> Array<'_, T> {
+    // SAFETY: the array was made just now, nobody else has seen it. (`readwrite().make_nonwriteable()` does the same with
+    // a search in a table of borrows, which costs as much as the array.)
+    unsafe { (*array.as_array_ptr()).fields.flags &= !NPY_ARRAY_WRITEABLE };
     array
 }
 
@@ -219,9 +229,13 @@ impl Batch {
 
     fn column<'py>(&self, py: Python<'py>, table: usize, column: usize) -> PyResult<CellArrays<'py>> {
         let cells = &self.core.column(table, column).map_err(bad)?.cells;
-        let tags = cells.iter().map(|cell| cell.tag).collect();
-        let bits = cells.iter().map(|cell| cell.bits).collect();
-        let lens = cells.iter().map(|cell| cell.len).collect();
+        let rows = self.core.table(table).map_err(bad)?.len();
+        let mut tags: Vec<u8> = cells.iter().map(|cell| cell.tag).collect();
+        let mut bits: Vec<i64> = cells.iter().map(|cell| cell.bits).collect();
+        let mut lens: Vec<u32> = cells.iter().map(|cell| cell.len).collect();
+        tags.resize(rows, 0);
+        bits.resize(rows, 0);
+        lens.resize(rows, 0);
         Ok(cell_arrays(py, CellVec { tags, bits, lens }))
     }
 

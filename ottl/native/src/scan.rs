@@ -6,7 +6,7 @@ use crate::arena::Arena;
 use crate::batch::{Batch, Column, Table};
 use crate::maps::{flags, Entry, Map};
 use crate::schema::{tags, types, Action, Look, Plan, Schema, Slot, Values};
-use crate::values::{any_value, key_value, Cell};
+use crate::values::{any_value, key_value, plain_pair, Cell};
 use crate::wire::{self, fault, Fault, Stop};
 
 /// Limits of one scan.
@@ -80,7 +80,7 @@ impl<'a> Walk<'a> {
             Look::Message(message) => {
                 let depth = self.enter(depth, at)?;
                 if let Some(values) = self.values.filter(|values| values.key_value == message) {
-                    if depth > 0 && self.left > 0 && self.plain_pair(values, begin, end).is_some() {
+                    if depth > 0 && self.left > 0 && plain_pair(values, self.data, begin, end, 0).is_some() {
                         self.left -= 1;
                         return Ok(());
                     }
@@ -140,47 +140,6 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Reads a KeyValue as encoders write it: key, then a value of one scalar member, lengths below 128.
-    #[inline(always)]
-    fn plain_pair(&self, values: &Values, begin: usize, end: usize) -> Option<(&'a [u8], Cell)> {
-        let body = self.data.get(begin..end)?;
-        if *body.first()? != values.key_tag {
-            return None;
-        }
-        let key_end = 2 + usize::from(*body.get(1)?);
-        let rest = body.get(key_end..)?;
-        let &[value_tag, value_len, member, ref value @ ..] = rest else {
-            return None;
-        };
-        if value_tag != values.value_tag || usize::from(value_len) != value.len() + 1 || value.len() > 126 {
-            return None;
-        }
-        let tag = *values.kinds.get(usize::from(member >> 3))?;
-        let cell = match (tag, member & 7) {
-            (tags::STRING | tags::BYTES, wire::LEN) => {
-                let (&len, text) = value.split_first()?;
-                if usize::from(len) != text.len() {
-                    return None;
-                }
-                Cell::view(tag, (end - text.len()) as i64, text.len())
-            }
-            (tags::INT, wire::VARINT) => {
-                let (value, next) = wire::varint(self.data, end - value.len(), end).ok()?;
-                if next != end {
-                    return None;
-                }
-                Cell::scalar(tag, value as i64)
-            }
-            (tags::BOOL, wire::VARINT) => match value {
-                [bits @ 0..=1] => Cell::scalar(tag, i64::from(*bits)),
-                _ => return None,
-            },
-            (tags::DOUBLE, wire::FIXED64) => Cell::scalar(tag, i64::from_le_bytes(<[u8; 8]>::try_from(value).ok()?)),
-            _ => return None,
-        };
-        Some((body.get(2..key_end)?, cell))
-    }
-
     /// Reads a KeyValue.
     #[inline(always)]
     fn pair(
@@ -191,7 +150,7 @@ impl<'a> Walk<'a> {
         depth: usize,
     ) -> Result<(&'a [u8], Cell, bool), Stop> {
         if depth > 0 && self.left > 0 {
-            if let Some((key, cell)) = self.plain_pair(values, begin, end) {
+            if let Some((key, cell)) = plain_pair(values, self.data, begin, end, 0) {
                 self.left -= 1;
                 return Ok((key, cell, false));
             }

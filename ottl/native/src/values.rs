@@ -183,6 +183,54 @@ pub fn key_value(values: &Values, data: &[u8], mut pos: usize, end: usize) -> Re
     Ok(Pair { key: key.unwrap_or((pos, pos)), value: value.unwrap_or((pos, pos)), has_value: value.is_some(), odd })
 }
 
+/// Reads a KeyValue as encoders write it: key, then a value of one scalar member, lengths below 128. `None` for all
+/// others, good or bad.
+#[inline(always)]
+pub fn plain_pair<'a>(
+    values: &Values,
+    data: &'a [u8],
+    begin: usize,
+    end: usize,
+    base: i64,
+) -> Option<(&'a [u8], Cell)> {
+    let body = data.get(begin..end)?;
+    if *body.first()? != values.key_tag {
+        return None;
+    }
+    let key_end = 2 + usize::from(*body.get(1)?);
+    let rest = body.get(key_end..)?;
+    let &[value_tag, value_len, member, ref value @ ..] = rest else {
+        return None;
+    };
+    if value_tag != values.value_tag || usize::from(value_len) != value.len() + 1 || value.len() > 126 {
+        return None;
+    }
+    let tag = *values.kinds.get(usize::from(member >> 3))?;
+    let cell = match (tag, member & 7) {
+        (tags::STRING | tags::BYTES, wire::LEN) => {
+            let (&len, text) = value.split_first()?;
+            if usize::from(len) != text.len() {
+                return None;
+            }
+            Cell::view(tag, base + (end - text.len()) as i64, text.len())
+        }
+        (tags::INT, wire::VARINT) => {
+            let (value, next) = wire::varint(data, end - value.len(), end).ok()?;
+            if next != end {
+                return None;
+            }
+            Cell::scalar(tag, value as i64)
+        }
+        (tags::BOOL, wire::VARINT) => match value {
+            [bits @ 0..=1] => Cell::scalar(tag, i64::from(*bits)),
+            _ => return None,
+        },
+        (tags::DOUBLE, wire::FIXED64) => Cell::scalar(tag, i64::from_le_bytes(<[u8; 8]>::try_from(value).ok()?)),
+        _ => return None,
+    };
+    Some((body.get(2..key_end)?, cell))
+}
+
 /// Walks the elements of a list or the pairs of a map: ranges of their bodies.
 pub struct Items<'a> {
     data: &'a [u8],
