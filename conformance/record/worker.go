@@ -78,7 +78,7 @@ func (a address) String() string { return string(a) }
 
 type authData map[string]any
 
-func (a authData) GetAttribute(name string) any { return a[name] }
+func (a authData) GetAttribute(name string) any { return plainNumbers(a[name]) }
 
 func (a authData) GetAttributeNames() []string {
 	names := make([]string, 0, len(a))
@@ -368,7 +368,9 @@ func work(in io.Reader, out io.Writer) error {
 		}
 		var task Task
 		answer := Answer{}
-		if err := json.Unmarshal(line, &task); err != nil {
+		decoder := json.NewDecoder(bytes.NewReader(line))
+		decoder.UseNumber() // authentication attributes tell integers from doubles
+		if err := decoder.Decode(&task); err != nil {
 			answer = Answer{BadInput: true, ErrorText: err.Error()}
 		} else {
 			answer = ask(&task)
