@@ -23,8 +23,7 @@ from typing import Any
 
 import re2
 
-MAX_RESULT_BYTES = 16 << 20
-"""No replacement makes a string longer than this."""
+from ottl.types import MAX_STRING_BYTES
 
 _CACHED_PATTERNS = 1024
 _SMALL_ENGINE_BYTES = 8 << 20
@@ -86,13 +85,25 @@ class Regex:
             template: the replacement, in which `$1`, `${1}`, `$name` and `${name}` stand for groups and `$$` for a `$`.
 
         Raises:
-            ValueError: the result would be longer than `MAX_RESULT_BYTES`.
+            ValueError: the result would be longer than `MAX_STRING_BYTES`.
         """
         return self._replace(data, template, None)
 
     def replace_with(self, data: bytes, template: bytes, function: Callable[[bytes], bytes]) -> bytes:
         """As `replace`, with each expanded template passed through a function."""
         return self._replace(data, template, function)
+
+    def numbered(self, template: bytes) -> tuple[bytes | int, ...] | None:
+        """A replacement template as literals and group numbers; `None` where a name stands for several groups."""
+        parts: list[bytes | int] = []
+        for part in _template(template):
+            if not isinstance(part, str):
+                parts.append(part)
+            elif self.group_names.count(part) > 1:
+                return None
+            elif part in self.group_names:
+                parts.append(self.group_names.index(part))
+        return tuple(parts)
 
     def _replace(self, data: bytes, template: bytes, function: Callable[[bytes], bytes] | None) -> bytes:
         parts = _template(template)
@@ -107,8 +118,8 @@ class Regex:
             pieces.append(data[last:start])
             pieces.append(new)
             size += start - last + len(new)
-            if size > MAX_RESULT_BYTES:
-                raise ValueError(f"replacement makes a string of more than {MAX_RESULT_BYTES} bytes")
+            if size > MAX_STRING_BYTES:
+                raise ValueError(f"replacement makes a string of more than {MAX_STRING_BYTES} bytes")
             last = end
         if not pieces:
             return data

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from ottl.functions import MISSING, Compiled, Const, Example, ListTarget, MapTarget, Omittable, Target, Utf8, editor
 from ottl.patterns import Regex, compile_regex
 from ottl.types import (
+    MAX_STRING_BYTES,
     Bytes,
     Duration,
     Map,
@@ -27,7 +28,6 @@ from ottl.types import (
 )
 
 _YEAR_ONE_NS = -62_135_596_800_000_000_000
-_MAX_KEY_BYTES = 16 << 20
 
 
 @editor(
@@ -425,8 +425,8 @@ class _Flattened:
         self.entries[key] = value
         # Every level writes its keys again into all keys below it.
         self.key_bytes += len(key)
-        if self.key_bytes > _MAX_KEY_BYTES:
-            raise ValueError(f"flatten: keys of more than {_MAX_KEY_BYTES} bytes in all")
+        if self.key_bytes > MAX_STRING_BYTES:
+            raise ValueError(f"flatten: keys of more than {MAX_STRING_BYTES} bytes in all")
 
     def _reaches(self, depth: int) -> bool:
         return self.depth is None or depth < self.depth

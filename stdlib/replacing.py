@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from ottl.functions import Compiled, Const, Example, FunctionArgument, MapTarget, Omittable, Target, Utf8, editor
-from ottl.patterns import MAX_RESULT_BYTES, Regex, compile_glob, compile_regex
-from ottl.types import Value, strict_string
+from ottl.patterns import Regex, compile_glob, compile_regex
+from ottl.types import MAX_STRING_BYTES, Value, strict_string
 
 GlobText = Annotated[str, Compiled(compile_glob)]
 RegexText = Annotated[str, Compiled(compile_regex)]
@@ -234,6 +234,6 @@ def _formatted(text: bytes, form: bytes | None) -> bytes:
     after = after.replace(b"%s", b"%!s(MISSING)")
     if form.endswith(b"%"):
         after = after[:-1] + b"%!(NOVERB)"
-    if len(before) + len(text) + len(after) > MAX_RESULT_BYTES:
-        raise ValueError(f"replacement makes a string of more than {MAX_RESULT_BYTES} bytes")
+    if len(before) + len(text) + len(after) > MAX_STRING_BYTES:
+        raise ValueError(f"replacement makes a string of more than {MAX_STRING_BYTES} bytes")
     return before + text + after
