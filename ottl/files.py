@@ -199,7 +199,7 @@ class Input:
         return None
 
     def _detect(self, name: str) -> Format:
-        head = self._bytes.peek(_HEAD)
+        head = self._bytes.peek_head()
         suffixes = [suffix for suffix in Path(name).suffixes if suffix not in _COMPRESSION_SUFFIXES]
         suffix = suffixes[-1] if suffixes else ""
         if not head:
@@ -385,6 +385,21 @@ class _Bytes:
                 break
             self._buffer, self._at = self._buffer[self._at :] + chunk, 0
         return self._buffer[self._at : self._at + size]
+
+    def peek_head(self) -> bytes:
+        """The first bytes, enough to tell text from protobuf; they stay.
+
+        A line, or a control character, is enough: whoever writes into a pipe may wait for an answer to the first line.
+        """
+        size = 1
+        while True:
+            head = self.peek(size)
+            if len(head) < size:
+                return head
+            head = self._buffer[self._at : self._at + _HEAD]
+            if len(head) == _HEAD or b"\n" in head.lstrip(_BLANK) or head.translate(None, _BINARY) != head:
+                return head
+            size = len(head) + 1
 
     def peek_lines(self, limit: int) -> tuple[bytes, bytes]:
         """The first line that is not blank, without blanks around it, and the first bytes of the next; both stay."""

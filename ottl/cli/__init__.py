@@ -79,7 +79,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def _run(arguments: list[str] | None) -> int:
     try:
-        result: Any = cli.main(arguments, prog_name="ottl", standalone_mode=False)
+        # Not `cli.main`, which writes an empty line on an interrupt.
+        with cli.make_context("ottl", sys.argv[1:] if arguments is None else list(arguments)) as context:
+            result: Any = cli.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -6,6 +6,7 @@ records, or is one of the words that `Stub` knows.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -13,6 +14,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -504,16 +506,23 @@ def test_help_of_every_command_is_there(capfd: pytest.CaptureFixture[str]) -> No
         assert f"Usage: ottl {name}" in capfd.readouterr().out
 
 
-def started(*arguments: str) -> subprocess.Popen[bytes]:
-    """The command as a process of its own, all its streams pipes."""
+@contextlib.contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The command as a process of its own, all its streams pipes; it is ended where it takes too long."""
     root = str(Path(ottl.__file__).parent.parent)
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "ottl", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": root},
-    )
+    ) as process:
+        watchdog = threading.Timer(60, process.kill)
+        watchdog.start()
+        try:
+            yield process
+        finally:
+            watchdog.cancel()
 
 
 def test_a_closed_pipe_ends_quietly() -> None:
