@@ -163,6 +163,21 @@ class Environment(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Columns:
+    """What a converter's vector kernel may use besides its arguments.
+
+    Args:
+        arena: the batch: adds and takes texts, tells distinct values apart, compares.
+        level: the level of the vectors; the result's too.
+        count: number of rows; a constant argument has one value for all of them.
+    """
+
+    arena: Any
+    level: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Parameter:
     """One parameter of a function, as its annotation says.
 
@@ -272,7 +287,13 @@ class Function:
         return self.kernel(*args, **kwargs)
 
     def vector(self, kernel: Callable[..., Any]) -> Callable[..., Any]:
-        """Attaches a vector kernel: same parameters, arrays of shape (rows,) for values, constants as they are."""
+        """Attaches a vector kernel; it must agree with the scalar one, and declines what it cannot do with `None`.
+
+        A converter's gets `Columns`, then its arguments: a `Vector` for a value (of the one type that a strict parameter wants), a list
+        of them for a list literal, constants as the scalar kernel gets them; it returns a `Vector`. An editor's gets its target, a
+        `MapColumn`, or for a plain target `Columns` and the current values, then its other arguments, which are constants; it returns on how many
+        rows it changed something, or for a plain target the new values and where to write them, bool (rows,).
+        """
         self.vector_kernel = kernel
         return kernel
 

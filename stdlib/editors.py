@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import numpy as np
+
 from ottl.functions import MISSING, Compiled, Const, Example, ListTarget, MapTarget, Omittable, Target, Utf8, editor
 from ottl.patterns import Regex, compile_regex
+from ottl.tables.maps import MapColumn
+from ottl.tables.vectors import STRING, Vector
 from ottl.types import (
     MAX_STRING_BYTES,
     Bytes,
@@ -160,6 +164,11 @@ def delete_key(target: MapTarget, key: Utf8) -> None:
     target.remove(key)
 
 
+@delete_key.vector
+def _(target: MapColumn, key: bytes) -> int:
+    return target.delete(key)
+
+
 @editor(
     "delete_matching_keys",
     Example('delete_matching_keys(log.attributes, "^http\\\\.")', {"a": 1}, given={"http.url": "x", "a": 1}),
@@ -178,6 +187,11 @@ def delete_matching_keys(target: MapTarget, pattern: Annotated[str, Compiled(com
     _retain(target, pattern, False)
 
 
+@delete_matching_keys.vector
+def _(target: MapColumn, pattern: Regex) -> int:
+    return target.retain(np.array([not pattern.search(key) for key in target.keys()], np.bool_))
+
+
 @editor(
     "keep_matching_keys",
     Example('keep_matching_keys(log.attributes, "^http\\\\.")', {"http.url": "x"}, given={"a": 1, "http.url": "x"}),
@@ -194,6 +208,11 @@ def keep_matching_keys(target: MapTarget, pattern: Annotated[str, Compiled(compi
     Source: OTTL reference, editor `keep_matching_keys`.
     """
     _retain(target, pattern, True)
+
+
+@keep_matching_keys.vector
+def _(target: MapColumn, pattern: Regex) -> int:
+    return target.retain(np.array([pattern.search(key) for key in target.keys()], np.bool_))
 
 
 def _retain(target: MapTarget, pattern: Any, matching: bool) -> None:
@@ -224,6 +243,12 @@ def keep_keys(target: MapTarget, keys: list[Utf8]) -> None:
     keep = [key in wanted for key in present]
     if not all(keep):
         target.retain(keep)
+
+
+@keep_keys.vector
+def _(target: MapColumn, keys: list[bytes]) -> int:
+    wanted = frozenset(keys)
+    return target.retain(np.array([key in wanted for key in target.keys()], np.bool_))
 
 
 @editor(
@@ -298,6 +323,28 @@ def truncate_all(
             while utf8_safe and end > 0 and value[end] & 0xC0 == 0x80:
                 end -= 1
             target.put_at(index, value[:end] + marker)
+
+
+@truncate_all.vector
+def _(target: MapColumn, limit: int, utf8_safe: bool, truncation_marker: str) -> int | None:
+    if truncation_marker:
+        return None
+    owners, _, slots, tags, bits, lens = target.entries()
+    index = np.flatnonzero((tags == STRING) & (lens > limit))
+    if not len(index):
+        return 0
+    ends = np.full(len(index), limit, np.uint32)
+    if utf8_safe and limit:
+        # Where the byte behind the cut continues a character, the cut moves back to where it begins.
+        for position, text in enumerate(target.batch.take(bits[index] + limit, np.ones(len(index), np.uint32))):
+            if text[0] & 0xC0 == 0x80:
+                (whole,) = target.batch.take(bits[index[position : position + 1]], lens[index[position : position + 1]])
+                end = limit
+                while end > 0 and whole[end] & 0xC0 == 0x80:
+                    end -= 1
+                ends[position] = end
+    target.put_slots(slots[index], Vector(STRING, bits[index], ends, None, target.level))
+    return len(np.unique(owners[index]))
 
 
 @truncate_all.checked

@@ -7,7 +7,9 @@ import hashlib
 import mmh3
 import xxhash
 
-from ottl.functions import Example, Utf8, converter
+from ottl.codec import kernels
+from ottl.functions import Columns, Example, Utf8, converter
+from ottl.tables.vectors import INT, STRING, Vector
 from ottl.types import wrap_int64
 
 _EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -35,6 +37,11 @@ def sha256(target: Utf8) -> str:
     return hashlib.sha256(target).hexdigest()
 
 
+@sha256.vector
+def _(columns: Columns, target: Vector) -> Vector:
+    return _digest(columns, "sha256", target)
+
+
 @converter(
     "SHA1",
     Example('SHA1("hello")', "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d"),
@@ -50,6 +57,11 @@ def sha1(target: Utf8) -> str:
     Source: OTTL reference, converter `SHA1`.
     """
     return hashlib.sha1(target, usedforsecurity=False).hexdigest()
+
+
+@sha1.vector
+def _(columns: Columns, target: Vector) -> Vector:
+    return _digest(columns, "sha1", target)
 
 
 @converter(
@@ -69,6 +81,11 @@ def sha512(target: Utf8) -> str:
     return hashlib.sha512(target).hexdigest()
 
 
+@sha512.vector
+def _(columns: Columns, target: Vector) -> Vector:
+    return _digest(columns, "sha512", target)
+
+
 @converter(
     "MD5",
     Example('MD5("hello")', "5d41402abc4b2a76b9719d911017c592"),
@@ -84,6 +101,11 @@ def md5(target: Utf8) -> str:
     Source: OTTL reference, converter `MD5`.
     """
     return hashlib.md5(target, usedforsecurity=False).hexdigest()
+
+
+@md5.vector
+def _(columns: Columns, target: Vector) -> Vector:
+    return _digest(columns, "md5", target)
 
 
 @converter(
@@ -106,6 +128,12 @@ def fnv(target: Utf8) -> int:
     return wrap_int64(state)
 
 
+@fnv.vector
+def _(columns: Columns, target: Vector) -> Vector:
+    assert target.lens is not None
+    return Vector(INT, kernels.fnv1a64(columns.arena, target.bits, target.lens), None, None, columns.level)
+
+
 @converter(
     "XXH3",
     Example('XXH3("hello")', "9555e8555c62dcfd"),
@@ -123,6 +151,11 @@ def xxh3(target: Utf8) -> str:
     return xxhash.xxh3_64_hexdigest(target)
 
 
+@xxh3.vector
+def _(columns: Columns, target: Vector) -> Vector:
+    return _digest(columns, "xxh3", target)
+
+
 @converter(
     "Murmur3Hash",
     Example('Murmur3Hash("Hello World")', "ce837619"),
@@ -138,3 +171,9 @@ def murmur3_hash(target: Utf8) -> str:
     Source: OTTL reference, converter `Murmur3Hash`.
     """
     return mmh3.hash(target, signed=False).to_bytes(4, "little").hex()
+
+
+def _digest(columns: Columns, name: str, target: Vector) -> Vector:
+    assert target.lens is not None
+    bits, lens = kernels.hex_digest(columns.arena, name, target.bits, target.lens)
+    return Vector(STRING, bits, lens, None, columns.level)

@@ -6,9 +6,11 @@ import functools
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from ottl.functions import Compiled, Const, Example, Omittable, Utf8, Utf8Like, converter
+from ottl.codec import kernels
+from ottl.functions import Columns, Compiled, Const, Example, Omittable, Utf8, Utf8Like, converter
 from ottl.patterns import Grok, Regex, compile_grok, compile_regex
 from ottl.stdlib.grok_patterns import PATTERNS
+from ottl.tables.vectors import BOOL, STRING, Vector
 from ottl.types import Map, Value, bool_like, parse_float, parse_int
 
 RegexText = Annotated[str, Compiled(compile_regex)]
@@ -35,6 +37,14 @@ def is_match(target: Utf8Like | None, pattern: RegexText) -> bool:
     """
     regex: Any = pattern
     return target is not None and regex.search(target)
+
+
+@is_match.vector
+def _(columns: Columns, target: Vector, pattern: Any) -> Vector | None:
+    if target.tag != STRING or target.lens is None or not isinstance(pattern, Regex):
+        return None
+    found = kernels.matches(columns.arena, pattern, target.bits, target.lens)
+    return Vector(BOOL, found, None, None, columns.level)
 
 
 @converter(

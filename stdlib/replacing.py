@@ -9,8 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from ottl.functions import Compiled, Const, Example, FunctionArgument, MapTarget, Omittable, Target, Utf8, editor
+import numpy as np
+from numpy.typing import NDArray
+
+from ottl.codec import kernels
+from ottl.functions import (
+    Columns,
+    Compiled,
+    Const,
+    Example,
+    FunctionArgument,
+    MapTarget,
+    Omittable,
+    Target,
+    Utf8,
+    editor,
+)
 from ottl.patterns import Regex, compile_glob, compile_regex
+from ottl.tables.maps import MapColumn
+from ottl.tables.vectors import STRING, Vector
 from ottl.types import MAX_STRING_BYTES, Value, strict_string
 
 GlobText = Annotated[str, Compiled(compile_glob)]
@@ -126,6 +143,22 @@ def replace_pattern(
             target.set(new)
 
 
+@replace_pattern.vector
+def _(
+    columns: Columns, target: Vector, regex_pattern: Any, replacement: bytes | None, function: Any, _: bytes | None
+) -> tuple[Vector, NDArray[np.bool_]] | None:
+    if function is not None or replacement is None or target.lens is None:
+        return None
+    written = np.zeros(columns.count, np.bool_)
+    index = np.flatnonzero(target.tag_array(columns.count) == STRING)
+    found = kernels.replaced(columns.arena, regex_pattern, target.bits[index], target.lens[index], replacement)
+    if found is None:
+        return None
+    bits, lens = np.zeros(columns.count, np.int64), np.zeros(columns.count, np.uint32)
+    bits[index], lens[index], written[index] = found
+    return Vector(STRING, bits, lens, None, columns.level), written
+
+
 @replace_pattern.checked
 def _(replacement: Value) -> None:
     if replacement is None:
@@ -184,6 +217,24 @@ def replace_all_patterns(
             continue
         renamed[key if new is None else new] = value
     target.replace(renamed.items())
+
+
+@replace_all_patterns.vector
+def _(
+    target: MapColumn, mode: str, regex_pattern: Any, replacement: bytes | None, function: Any, _: bytes | None
+) -> int | None:
+    if mode != "value" or function is not None or replacement is None:
+        return None
+    owners, _codes, slots, tags, bits, lens = target.entries()
+    index = np.flatnonzero(tags == STRING)
+    found = kernels.replaced(target.batch, regex_pattern, bits[index], lens[index], replacement)
+    if found is None:
+        return None
+    new_bits, new_lens, changed = found
+    hit = np.flatnonzero(changed)
+    if len(hit):
+        target.put_slots(slots[index[hit]], Vector(STRING, new_bits[hit], new_lens[hit], None, target.level))
+    return len(np.unique(owners[index[hit]]))
 
 
 @replace_all_patterns.checked

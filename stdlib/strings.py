@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 
-from ottl.functions import Const, Example, Utf8, Utf8Like, converter
+from ottl.codec import kernels
+from ottl.functions import Columns, Const, Example, Utf8, Utf8Like, converter
+from ottl.tables.vectors import STRING, Vector
 from ottl.types import MAX_LIST_ITEMS, MAX_STRING_BYTES, TypedList, decode_replacing
 
 
@@ -29,6 +31,20 @@ def concat(vals: list[Utf8Like | None], delimiter: Utf8) -> Utf8:
     if len(joined) > MAX_STRING_BYTES:
         raise ValueError(f"concat: the result has {len(joined)} bytes, more than {MAX_STRING_BYTES}")
     return joined
+
+
+@concat.vector
+def _(columns: Columns, vals: list[Vector], delimiter: Vector) -> Vector | None:
+    if not isinstance(vals, list) or not vals or any(v.tag != STRING or v.lens is None for v in vals):
+        return None
+    if not delimiter.constant or delimiter.lens is None:
+        return None
+    (between,) = columns.arena.take(delimiter.bits, delimiter.lens)
+    count = columns.count if columns.level else 1
+    bits, lens = kernels.joined(columns.arena, [(v.bits, v.lens) for v in vals if v.lens is not None], between, count)
+    if len(lens) and int(lens.max()) > MAX_STRING_BYTES:
+        return None
+    return Vector(STRING, bits, lens, None, columns.level)
 
 
 @converter(

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from ottl import types
 from ottl.bytecode import Instruction, Place
 from ottl.contexts.paths import PathSpec, View
-from ottl.functions import MISSING, Form, Function, Missing
+from ottl.functions import MISSING, Columns, Form, Function, Missing
 from ottl.tables.maps import MapColumn
 from ottl.tables.objects import storable_cells, to_objects
 from ottl.tables.vectors import NO_LENS, OBJECT, Int32s, Selection, Vector
 from ottl.types import Value
 from ottl.vm import lift, stores
-from ottl.vm.frame import CONTAINERS, level_of
+from ottl.vm.frame import CONTAINERS, Frame, level_of
 
 if TYPE_CHECKING:
     from ottl.vm.columns import Evaluation
@@ -152,6 +152,9 @@ def _edit_values(
     current = _current(goal, place.spec, keys)
     if current is None:
         return 0
+    found = _edit_by_kernel(goal, place.spec, key, current, prepared, vectors)
+    if found is not None:
+        return found
     kernel = prepared.function.kernel
 
     def apply(value: Value, *others: Value) -> tuple[bool, Value]:
@@ -196,6 +199,40 @@ def _edit_values(
 
         stores.write(frame, place.spec, goal.level, key, rows, vector, len(index), fail)
     return len(index) - (run.errors.count() - before - len(failures) if codes is None else 0)
+
+
+def _edit_by_kernel(
+    goal: Goal, spec: PathSpec, key: bytes | None, current: Vector, prepared: lift.Call, vectors: list[Vector]
+) -> int | None:
+    """The vector kernel's new values, stored; None where it declines."""
+    frame = goal.run.frame
+    kernel = prepared.function.vector_kernel
+    if kernel is None or current.constant or current.tag == OBJECT:
+        return None
+    arguments = _constant_arguments(frame, prepared, vectors, current)
+    found = None if arguments is None else kernel(Columns(frame.batch, goal.level, goal.count), *arguments)
+    if found is None:
+        return None
+    vector, written = found
+    index = np.flatnonzero(written)
+    if not len(index):
+        return 0
+    rows = goal.rows
+    if len(index) < goal.count:
+        rows = index.astype(np.int32) if rows is None else rows[index]
+        vector = vector.take(index, goal.level)
+    before = goal.run.errors.count()
+    stores.write(
+        frame,
+        spec,
+        goal.level,
+        key,
+        rows,
+        vector,
+        len(index),
+        lambda positions, text: goal.fail(index[positions], text),
+    )
+    return len(index) - (goal.run.errors.count() - before)
 
 
 def _pure(prepared: lift.Call) -> bool:
@@ -372,25 +409,21 @@ def _edit_maps(goal: Goal, function: Function, spec: PathSpec, prepared: lift.Ca
     number = frame.layout.maps[goal.level, spec.field]
     column = MapColumn(frame.batch, frame.layout.tables[goal.level], number, goal.rows, goal.count, goal.level)
     if function.vector_kernel is not None:
-        arguments: list[Any] = []
-        for form, what, _ in prepared.slots:
-            if form == "target":
-                arguments.append(column)
-            elif form == "constant":
-                arguments.append(what)
-            elif form == "value":
-                arguments.append(_known(vectors[what], frame, prepared))
-            else:
-                arguments.append([_known(vectors[n], frame, prepared) for n in what])
-        changed = function.vector_kernel(*arguments)
+        arguments = _constant_arguments(frame, prepared, vectors, column)
+        changed = None if arguments is None else function.vector_kernel(*arguments)
         if changed is not None:
             return int(changed)
     return _edit_detached(goal, column, prepared, vectors)
 
 
-def _known(vector: Vector, frame: Any, prepared: lift.Call) -> Any:
-    """A vector argument of an editor's vector kernel: the value itself where it is a constant."""
-    return frame.objects(vector, 1)[0] if vector.constant else vector
+def _constant_arguments(frame: Frame, prepared: lift.Call, vectors: list[Vector], target: Any) -> list[Any] | None:
+    """The arguments of an editor's vector kernel; None where one depends on the row or is refused."""
+    if not all(v.constant for v in vectors):
+        return None
+    try:
+        return prepared.arguments([frame.objects(v, 1)[0] for v in vectors], target)
+    except ValueError:
+        return None
 
 
 def _edit_detached(goal: Goal, column: MapColumn, prepared: lift.Call, vectors: list[Vector]) -> int:

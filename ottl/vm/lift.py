@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ottl import types
 from ottl.bytecode import Elements, Instruction, Literal, Operand, Reference
-from ottl.functions import Form, Function, Parameter
+from ottl.functions import Columns, Form, Function, Parameter
 from ottl.tables.objects import nothing
 from ottl.tables.vectors import BOOL, DOUBLE, OBJECT, VIEWS, Selection, Vector
 from ottl.types import Kind
@@ -27,23 +27,6 @@ if TYPE_CHECKING:
 Scalar = Callable[..., Any]
 FEW_KEYS = 64
 """Up to so many distinct keys are looked up one after another over their rows; beyond, maps are decoded row by row."""
-
-
-class Columns:
-    """What a vector kernel may use besides its arguments.
-
-    Args:
-        arena: the batch: texts, distinct values, comparisons.
-        level: the level of the vectors; the result's too.
-        count: number of rows.
-    """
-
-    __slots__ = ("arena", "count", "level")
-
-    def __init__(self, arena: Any, level: str, count: int) -> None:
-        self.arena = arena
-        self.level = level
-        self.count = count
 
 
 def constant_operand(p: Parameter, value: Any) -> Any:
@@ -134,11 +117,17 @@ def _by_kernel(run: Evaluation, prepared: Call, vectors: list[Vector], level: st
     function = prepared.function
     size = run.size(level)
     arguments: list[Any] = []
-    for p, (form, what, _) in zip(function.parameters, prepared.slots, strict=True):
+    for p, (form, what, convert) in zip(function.parameters, prepared.slots, strict=True):
         if form == "constant":
             arguments.append(what)
         elif form == "value":
             vector = vectors[what]
+            if p.compile is not None and vector.constant:
+                try:
+                    arguments.append(convert(run.frame.objects(vector, 1)[0]))
+                except ValueError:
+                    return None
+                continue
             if p.kind is not Kind.ANY and not p.like and vector.tag != _TAG_OF.get(p.kind):
                 return None
             arguments.append(vector)

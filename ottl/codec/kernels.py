@@ -1,0 +1,137 @@
+"""Native kernels over columns of strings, with the scalar way for what they decline.
+
+A column of strings is `bits int64 (n,)` and `lens uint32 (n,)`, views into the arena of a batch. Where few values repeat often, a kernel runs once a distinct
+value.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ottl.patterns import Regex
+
+if TYPE_CHECKING:
+    from ottl import _native
+
+Bits = NDArray[np.int64]
+Lens = NDArray[np.uint32]
+Bools = NDArray[np.bool_]
+
+
+def distinct(arena: Any, bits: Bits, lens: Lens, compute: Callable[[Bits, Lens], tuple[NDArray[Any], ...]]) -> Any:
+    """What a kernel gives for a column, computed once a distinct string where that saves at least half the work.
+
+    Args:
+        arena: the batch.
+        compute: from strings to one or more arrays, one element a string.
+    """
+    if len(bits) < 2:
+        return compute(bits, lens)
+    codes, first = arena.intern(None, bits, lens)
+    if 2 * len(first) > len(codes):
+        return compute(bits, lens)
+    return tuple(found[codes] for found in compute(bits[first], lens[first]))
+
+
+def hex_digest(arena: Any, name: str, bits: Bits, lens: Lens) -> tuple[Bits, Lens]:
+    """Digests as lower-case hexadecimal text.
+
+    Args:
+        name: `md5`, `sha1`, `sha256`, `sha512` or `xxh3`.
+    """
+    from ottl import _native
+
+    kernel = getattr(_native, f"{name}_hex")
+    return distinct(arena, bits, lens, lambda b, n: kernel(arena, b, n))  # type: ignore[no-any-return]
+
+
+def fnv1a64(arena: Any, bits: Bits, lens: Lens) -> Bits:
+    """64-bit FNV-1a hashes, wrapped to int64."""
+    from ottl import _native
+
+    (found,) = distinct(arena, bits, lens, lambda b, n: (_native.fnv1a64(arena, b, n),))
+    return found  # type: ignore[no-any-return]
+
+
+@functools.lru_cache(maxsize=1024)
+def _engine(text: str) -> _native.Regex | None:
+    """The native engine for an expression; None where it might understand it otherwise than Go."""
+    from ottl import _native
+
+    try:
+        return _native.Regex(text)
+    except ValueError:
+        return None
+
+
+def matches(arena: Any, regex: Regex, bits: Bits, lens: Lens) -> Bools:
+    """Whether an expression matches anywhere in each string, bool (n,)."""
+
+    def compute(b: Bits, n: Lens) -> tuple[Bools]:
+        engine = _engine(regex.text)
+        if engine is None:
+            return (np.fromiter((regex.search(text) for text in arena.take(b, n)), np.bool_, len(b)),)
+        found, declined = engine.is_match(arena, b, n)
+        if declined is not None:
+            found = found.copy()
+            index = np.flatnonzero(declined)
+            found[index] = [regex.search(text) for text in arena.take(b[index], n[index])]
+        return (found,)
+
+    (result,) = distinct(arena, bits, lens, compute)
+    return result  # type: ignore[no-any-return]
+
+
+def replaced(arena: Any, regex: Regex, bits: Bits, lens: Lens, template: bytes) -> tuple[Bits, Lens, Bools] | None:
+    """Strings with all matches replaced, and which of them had a match.
+
+    Returns:
+        None where only the scalar way can do it: an unusual expression or template, a result beyond the limit.
+    """
+    engine = _engine(regex.text)
+    parts = regex.numbered(template)
+    if engine is None or parts is None:
+        return None
+
+    def compute(b: Bits, n: Lens) -> tuple[NDArray[Any], ...]:
+        new_bits, new_lens, changed, declined = engine.replace_all(arena, b, n, parts)
+        if declined is not None:
+            new_bits, new_lens, changed = new_bits.copy(), new_lens.copy(), changed.copy()
+            index = np.flatnonzero(declined)
+            old = arena.take(b[index], n[index])
+            new = [regex.replace(text, template) for text in old]
+            new_bits[index], new_lens[index] = arena.put(new)
+            changed[index] = [regex.search(text) for text in old]
+        return new_bits, new_lens, changed
+
+    try:
+        return distinct(arena, bits, lens, compute)  # type: ignore[no-any-return]
+    except ValueError:
+        return None  # a result beyond the limit: the scalar way says on which row
+
+
+def joined(arena: Any, columns: list[tuple[Bits, Lens]], delimiter: bytes, count: int) -> tuple[Bits, Lens]:
+    """Strings joined row by row.
+
+    Args:
+        columns: strings (count,), or (1,) for the same on every row.
+        delimiter: between them.
+        count: number of rows.
+    """
+    pieces: list[list[bytes]] = []
+    total = np.zeros(count, np.int64)
+    for position, (bits, lens) in enumerate(columns):
+        if position and delimiter:
+            pieces.append([delimiter] * count)
+            total += len(delimiter)
+        texts = arena.take(bits, lens)
+        pieces.append(texts if len(texts) == count else texts * count)
+        total += lens
+    lengths = total.astype(np.uint32)
+    data = b"".join([piece for row in zip(*pieces, strict=True) for piece in row]) if pieces else b""
+    return arena.put_joined(data, lengths), lengths
