@@ -537,6 +537,17 @@ def test_the_last_scalar_wins() -> None:
     assert batch.patch() == span_payload(b"\x2a\x01c\x30\x01")
 
 
+def test_tags_may_be_longer_than_they_need_be() -> None:
+    """A tag of two bytes where one would do is what the short one is."""
+    payload = span_payload(b"\xca\x00\x03\x0a\x01k\x4a\x03\x0a\x01l\xaa\x00\x01n")
+    batch = scan(payload)
+    assert contents(batch, SPAN) == [[("k", None), ("l", None)]]
+    assert resolve(batch, batch.column(SPAN, NAME)) == ["n"]
+    batch.map_set(SPAN, 0, b"m", None, *cells_of(BOOL, 1))
+    batch.store(SPAN, NAME, None, *cells_of(0))
+    assert batch.patch() == span_payload(b"\xca\x00\x03\x0a\x01k\x4a\x03\x0a\x01l\x4a\x07\x0a\x01m\x12\x02\x10\x01")
+
+
 def test_unknown_fields_survive() -> None:
     """Unknown fields stay, also those of an attribute whose value changes."""
     payload = span_payload(b"\x4a\x0b\x0a\x01k\x12\x04\x18\x01\x78\x05\x48\x06" + b"\xfa\x3f\x01z")
@@ -577,6 +588,7 @@ BOMBS = [
     b"\x80" * 4 + b"\x10",
     b"\x80" * 9 + b"\x02",
     b"\x80\x00",
+    b"\xca\x00",
     b"\x00",
     b"\x07",
     b"\x0b",

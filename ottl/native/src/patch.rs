@@ -127,7 +127,7 @@ struct Patcher<'a, P> {
     /// By table, rows that are rewritten or removed, or have such rows below them.
     needed: Vec<Vec<bool>>,
     /// By node, for each slot whether it is active.
-    active: Vec<Vec<bool>>,
+    active: &'a [Vec<bool>],
     /// By table, the first row that the walk has not passed yet.
     cursors: Vec<usize>,
     rope: Rope,
@@ -141,7 +141,8 @@ pub fn patch<P: AsRef<[u8]>>(batch: &Batch<P>) -> Result<Option<Rope>, String> {
     }
     let active = active_slots(batch, &needed);
     let cursors = vec![0; batch.tables.len()];
-    let mut patcher = Patcher { batch, values: batch.schema.values, needed, active, cursors, rope: Rope::default() };
+    let values = batch.schema.values;
+    let mut patcher = Patcher { batch, values, needed, active: &active, cursors, rope: Rope::default() };
     patcher.message(0, 0, 0, batch.arena.payload.as_ref().len())?;
     if patcher.rope.len > wire::MAX_PAYLOAD as u64 {
         return Err("the result is larger than 2 GiB".into());
@@ -214,7 +215,11 @@ impl<'a, P: AsRef<[u8]>> Patcher<'a, P> {
         let Some(table) = batch.tables.get(node.table as usize) else {
             return Ok(());
         };
-        let data = batch.arena.payload.as_ref();
+        let Some(data) = batch.arena.payload.as_ref().get(..end) else {
+            return Ok(());
+        };
+        let (end, active) = (data.len(), self.active);
+        let active = active.get(node_id as usize).map(Vec::as_slice).unwrap_or_default();
         let broken = |_| "the payload changed under the batch".to_owned();
         let mut done = [0u64; 4];
         let mut kept = pos;
@@ -223,20 +228,28 @@ impl<'a, P: AsRef<[u8]>> Patcher<'a, P> {
             let (tag, next) = wire::tag(data, pos, end).map_err(broken)?;
             let wire_type = (tag & 7) as u8;
             pos = wire::skip(data, wire_type, at, next, end).map_err(broken)?;
-            let slot = node.by_tag(tag).or_else(|| node.by_number(tag >> 3)).filter(|slot| slot.wire == wire_type);
-            let Some(slot) = slot else {
+            let index = match node.index_by_tag(tag) {
+                None if tag >= 128 => node.index_by_number(tag >> 3),
+                found => found,
+            };
+            let Some(index) = index.filter(|&index| active.get(index).copied().unwrap_or(false)) else {
                 continue;
             };
-            let index = (slot as *const Slot as usize - node.slots.as_ptr() as usize) / size_of::<Slot>();
-            if !self.is_active(node_id, index) || !self.differs(table, slot, row, at) {
+            let slot = &node.slots[index];
+            if slot.wire != wire_type || !self.differs(table, slot, row, at) {
                 continue;
             }
             self.rope.copy(kept, at);
-            kept = pos;
             if let Action::Rows { table: child, node } = slot.action {
+                kept = pos;
                 self.child_row(child, node, slot.number, next, pos)?;
                 continue;
             }
+            while tag < 128 && data.get(pos).is_some_and(|&byte| u32::from(byte) == tag) {
+                // More of the same field: replaced with the first, as all of its kind are.
+                pos = wire::skip(data, wire_type, pos, pos + 1, end).map_err(broken)?;
+            }
+            kept = pos;
             let (word, bit) = (index / 64, 1u64 << (index % 64));
             if done[word] & bit == 0 {
                 done[word] |= bit;
@@ -248,19 +261,14 @@ impl<'a, P: AsRef<[u8]>> Patcher<'a, P> {
             }
         }
         self.rope.copy(kept, end);
-        for (index, slot) in node.slots.iter().enumerate() {
+        for (index, slot) in node.slots.iter().enumerate().filter(|&(index, _)| active.get(index) == Some(&true)) {
             let rows = matches!(slot.action, Action::Rows { .. });
             let written = done[index / 64] >> (index % 64) & 1 == 1;
-            if !rows && !written && self.is_active(node_id, index) && self.differs(table, slot, row, end) {
+            if !rows && !written && self.differs(table, slot, row, end) {
                 self.replace(table, slot, row, None)?;
             }
         }
         Ok(())
-    }
-
-    #[inline(always)]
-    fn is_active(&self, node: u32, slot: usize) -> bool {
-        self.active.get(node as usize).and_then(|slots| slots.get(slot)).copied().unwrap_or(false)
     }
 
     /// True when the field of this row, met at this position, is not simply copied.

@@ -221,31 +221,30 @@ impl Scanner<'_> {
                 seen |= slot.bit;
             }
             pos = match slot.action {
-                Action::Entries { map } => self.entries(data, table, map, tag, at, place)?,
+                Action::Entries { map } => self.entries(data, table, map, (tag, at, next), place)?,
                 _ => self.field(data, slot, table, at, next, place)?,
             };
         }
         Ok(())
     }
 
-    /// A run of entries of one map: fields with the same one-byte tag, the first of them at `at`.
+    /// A run of entries of one map: the field whose tag was just read, and those behind it with the same one-byte tag.
     #[inline(always)]
     fn entries(
         &mut self,
         data: &[u8],
         table: usize,
         map: u32,
-        tag: u32,
-        mut at: usize,
+        (tag, mut at, mut next): (u32, usize, usize),
         place: Place,
     ) -> Result<usize, Stop> {
         let map = self.tables.get_mut(table).and_then(|table| table.maps.get_mut(map as usize));
         let (Some(map), Some(values)) = (map, self.walk.values) else {
-            return wire::skip(data, wire::LEN, at, at + 1, data.len());
+            return wire::skip(data, wire::LEN, at, next, data.len());
         };
         let mut run = map.open_run(place.row);
         loop {
-            let (begin, stop) = wire::length(data, at + 1, data.len())?;
+            let (begin, stop) = wire::length(data, next, data.len())?;
             let depth = self.walk.enter(place.depth, at)?;
             let (key, cell, odd) = self.walk.pair(values, begin, stop, depth)?;
             let entry = Entry {
@@ -262,6 +261,7 @@ impl Scanner<'_> {
                 return Ok(stop);
             }
             at = stop;
+            next = stop + 1;
         }
     }
 

@@ -315,19 +315,30 @@ impl Node {
     /// The slot of a tag with the wire type that the field should have.
     #[inline(always)]
     pub fn by_tag(&self, tag: u32) -> Option<&Slot> {
-        let index = *self.by_tag.get(tag as usize)?;
-        self.slots.get(usize::from(index).wrapping_sub(1))
+        self.slots.get(self.index_by_tag(tag)?)
+    }
+
+    /// The index of that slot.
+    #[inline(always)]
+    pub fn index_by_tag(&self, tag: u32) -> Option<usize> {
+        usize::from(*self.by_tag.get(tag as usize)?).checked_sub(1)
     }
 
     /// The slot of a field number.
     #[inline]
     pub fn by_number(&self, number: u32) -> Option<&Slot> {
+        self.slots.get(self.index_by_number(number)?)
+    }
+
+    /// The index of that slot.
+    #[inline]
+    pub fn index_by_number(&self, number: u32) -> Option<usize> {
         let index = match self.dense.get(number as usize) {
             Some(&index) => index,
             None if number < DENSE => 0,
             None => *self.sparse.get(&number)?,
         };
-        self.slots.get(usize::from(index).wrapping_sub(1))
+        usize::from(index).checked_sub(1)
     }
 }
 

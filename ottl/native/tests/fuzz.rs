@@ -280,6 +280,8 @@ fn mutate(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
                 &[0x80; 11],
                 &[0xff; 10],
                 &[0x7f],
+                &[0xca, 0x00],
+                &[0x8a, 0x80, 0x00],
                 &[3],
                 &[4],
             ];
@@ -577,7 +579,7 @@ fn limits_hold() {
     let stop = scan(&schema, &plan, bytes.clone(), LIMITS).expect_err("too deep");
     assert!(matches!(stop, Stop::Malformed(Fault::Depth, _)));
     assert!(scan(&schema, &plan, bytes, Limits { messages: 10_000, depth: 403 }).is_ok());
-    let many = vec![0x0a, 0x00].repeat(1000);
+    let many = [0x0a, 0x00].repeat(1000);
     let few = Limits { messages: 999, depth: 100 };
     assert!(matches!(scan(&schema, &plan, many.clone(), few), Err(Stop::Malformed(Fault::Messages, 1998))));
     assert_eq!(scan(&schema, &plan, many, LIMITS).expect("1000 empty groups").tables[1].len(), 1000);
