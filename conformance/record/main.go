@@ -18,7 +18,11 @@ func main() {
 	folder := flag.String("dir", "..", "folder of the cases")
 	check := flag.Bool("check", false, "compare with the kept answers, write nothing")
 	sample := flag.String("sample", "", "instead: compare with the answers in this file of one case a line")
+	data := flag.String("data", "", "instead: run the rules of real/ over the captures in this folder")
 	flag.Parse()
+	if *data != "" {
+		exit(recordReal(*folder, *data, *check))
+	}
 	if *sample != "" {
 		exit(checkSample(*sample))
 	}

@@ -55,6 +55,7 @@ type Task struct {
 	Metadata  *Metadata       `json:"metadata,omitempty"`
 	InputText string          `json:"input_text,omitempty"`
 	InputHex  *string         `json:"input_protobuf_hex,omitempty"`
+	WantJSON  bool            `json:"want_json,omitempty"` // also for protobuf input
 	Ordered   bool            `json:"-"`
 	Raw       bool            `json:"-"`
 }
@@ -334,7 +335,7 @@ func ask(task *Task) (answer Answer) {
 	if err := p.process(task.Metadata.context()); err != nil {
 		return Answer{Error: true, ErrorText: err.Error()}
 	}
-	if asJSON {
+	if asJSON || task.WantJSON {
 		output, err := p.encode(true)
 		if err != nil {
 			return Answer{BadInput: true, ErrorText: err.Error()}
