@@ -117,7 +117,7 @@ def replace_all_matches(
 def replace_pattern(
     target: Target,
     regex_pattern: RegexText,
-    replacement: Utf8 | None,
+    replacement: Value,
     function: OptionalFunction = None,
     replacement_format: Omittable[Utf8] = None,
 ) -> None:
@@ -126,7 +126,7 @@ def replace_pattern(
     Args:
         target: a path.
         regex_pattern: regular expression.
-        replacement: what replaces a match; `$1`, `${1}`, `$name` are groups, `$$` is a `$`.
+        replacement: the string that replaces a match; `$1`, `${1}`, `$name` are groups, `$$` is a `$`.
         function: a converter that each replacement goes through.
         replacement_format: text around what the function returns, with one `%s`.
 
@@ -135,7 +135,7 @@ def replace_pattern(
     value = target.get()
     if value is None:
         return
-    # The reference looks at the replacement only where there is a value to change.
+    # The reference looks at the type of the replacement only where there is a value to change.
     template = strict_string(replacement)
     if type(value) is bytes:
         new = _replaced(regex_pattern, value, template, function, replacement_format)
@@ -161,8 +161,7 @@ def _(
 
 @replace_pattern.checked
 def _(replacement: Value) -> None:
-    if replacement is None:
-        raise ValueError("replace_pattern: replacement must be a string, got nil")
+    strict_string(replacement)
 
 
 @editor(
