@@ -387,6 +387,8 @@ class Pass(Protocol):
     texts: Sequence[str]
     sources: Sequence[Source]
     contexts: Sequence[str]
+    drops: bool
+    """Whether rows may go, so that the next pass needs new tables."""
 
     @property
     def title(self) -> str:
@@ -414,6 +416,8 @@ class Pass(Protocol):
 
 class GroupPass:
     """One group of a transform: walks its context's rows and runs the statements on each."""
+
+    drops = False
 
     def __init__(self, code: bytecode.GroupCode, options: Options) -> None:
         self.code = code
@@ -459,9 +463,9 @@ class GroupPass:
         """Whether the columns executor may run it."""
         return self.code.choice.columns
 
-    def table_code(self) -> bytecode.GroupCode:
+    def table_code(self) -> tuple[bytecode.GroupCode, ...]:
         """Its bytecode, for the columns executor's projection."""
-        return self.code
+        return (self.code,)
 
     def run_columns(self, program: Any, number: int, batch: Any, report: Report, session: Session) -> None:
         """The pass over tables."""
@@ -642,6 +646,8 @@ class Processor:
             end = number
             while end < len(passes) and passes[end].in_columns:
                 end += 1
+                if passes[end - 1].drops:
+                    break
             if end == number or not self._run_columns(payload, signal, number, end, passes, session):
                 end = max(end, number + 1)
                 for index in range(number, end):

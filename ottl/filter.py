@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ottl import ast, binder, bytecode, configuration, parser
+from ottl import ast, binder, bytecode, configuration, parser, typed
 from ottl.codec import Limits
 from ottl.configuration import Reader, standard_functions
 from ottl.contexts import CONTEXTS
@@ -27,6 +27,7 @@ from ottl.engine import (
 )
 from ottl.errors import ConfigError, Diagnostic, StatementError
 from ottl.functions import FunctionSet
+from ottl.planner import stacks
 from ottl.source import Source
 from ottl.vm import messages as message_rows
 from ottl.vm import rows
@@ -60,24 +61,29 @@ class FilterItem:
     """One item of a filter's configuration: conditions by level, in the order of the texts.
 
     Args:
-        conditions: level and bytecode of each condition.
+        conditions: level, bytecode and choice of stack of each condition.
         error_mode: of the item.
+        levels: those that are walked, with or without conditions: what is found empty there goes.
     """
 
-    conditions: tuple[tuple[str, bytecode.StatementCode], ...]
+    conditions: tuple[tuple[str, bytecode.StatementCode, typed.StackChoice], ...]
     error_mode: str
+    levels: tuple[str, ...]
 
 
 class FilterPass:
     """One item of a filter: one walk that drops the elements for which a condition of their level holds."""
 
+    drops = True
+
     def __init__(self, item: FilterItem, options: Options) -> None:
         self.item = item
         self.options = options
-        self.texts = [code.text for _, code in item.conditions]
-        self.sources = [code.source for _, code in item.conditions]
-        self.contexts = [level for level, _ in item.conditions]
-        self._columns = False
+        self.texts = [code.text for _, code, _ in item.conditions]
+        self.sources = [code.source for _, code, _ in item.conditions]
+        self.contexts = [level for level, _, _ in item.conditions]
+        self._levels = tuple(_level_codes(item))
+        self._columns = all(level.choice.columns for level in self._levels)
         self._built: dict[str, list[tuple[int, rows.ValueFunction]]] | None = None
 
     @property
@@ -87,8 +93,9 @@ class FilterPass:
 
     def describe(self) -> Iterator[str]:
         """The pass as `explain` shows it."""
-        yield "stack: rows"
-        for level, code in self.item.conditions:
+        reasons = sorted({level.choice.reason for level in self._levels if not level.choice.columns})
+        yield f"stack: {'columns' if self._columns else 'rows (' + '; '.join(reasons) + ')'}"
+        for level, code, _ in self.item.conditions:
             yield f"drop {level} when {code.text}"
             yield from bytecode.disassemble(code)
 
@@ -101,21 +108,21 @@ class FilterPass:
         """Whether the columns executor may run it."""
         return self._columns
 
-    def table_code(self) -> FilterItem:
-        """Its bytecode, for the columns executor's projection."""
-        return self.item
+    def table_code(self) -> tuple[bytecode.GroupCode, ...]:
+        """Its bytecode, for the columns executor's projection: the conditions of a level are those of a group."""
+        return self._levels
 
     def run_columns(self, program: Any, number: int, batch: Any, report: Report, session: Session) -> None:
         """The pass over tables."""
-        errors = program.run_filter(number, batch, report, session.request)
-        session.errors += errors.errors
-        session.emptied = session.emptied or errors.emptied
+        failures, emptied = program.run_filter(number, batch, report, session.request)
+        session.errors += [StatementError(message, self.texts[n], row) for n, row, message in failures]
+        session.emptied = session.emptied or emptied
 
     def functions(self) -> dict[str, list[tuple[int, rows.ValueFunction]]]:
         """The conditions of each level for the rows executor, with their numbers; made when first needed."""
         if self._built is None:
-            built: dict[str, list[tuple[int, rows.ValueFunction]]] = {}
-            for number, (level, code) in enumerate(self.item.conditions):
+            built: dict[str, list[tuple[int, rows.ValueFunction]]] = {level: [] for level in self.item.levels}
+            for number, (level, code, _) in enumerate(self.item.conditions):
                 built.setdefault(level, []).append((number, rows.build_value(code, environment(self.options))))
             self._built = built
         return self._built
@@ -125,11 +132,16 @@ class FilterPass:
         predicates = {
             level: self._predicate(conditions, report, session) for level, conditions in self.functions().items()
         }
-        message = payload.message()
-        before = message.ByteSize()
-        if message_rows.prune(message, payload.signal, predicates, request=session.request):
+        removed: list[str] = []
+        if message_rows.prune(
+            payload.message(),
+            payload.signal,
+            predicates,
+            request=session.request,
+            removed=lambda level, _: removed.append(level),
+        ):
             session.emptied = True
-        if message.ByteSize() != before:
+        if removed:
             payload.touch()
 
     def _predicate(
@@ -156,6 +168,15 @@ class FilterPass:
             return False
 
         return drop
+
+
+def _level_codes(item: FilterItem) -> Iterator[bytecode.GroupCode]:
+    """The conditions of each level as a group without statements; `matched` of a report counts them by number."""
+    for level in item.levels:
+        chosen = [(code, choice) for name, code, choice in item.conditions if name == level]
+        fine = stacks.choose(typed.Group(level, ()))
+        worst = next((choice for _, choice in chosen if not choice.columns), fine)
+        yield bytecode.GroupCode(level, (), tuple(code for code, _ in chosen), item.error_mode, False, worst)
 
 
 class Filter(Processor):
@@ -312,7 +333,7 @@ def _inferred(reader: Reader, texts: Sequence[Source], signal: str, options: Opt
 
 
 def _bind(reader: Reader, levels: Sequence[_Level], mode: str, options: Options) -> FilterItem | None:
-    conditions: list[tuple[str, bytecode.StatementCode]] = []
+    conditions: list[tuple[str, bytecode.StatementCode, typed.StackChoice]] = []
     before = sum(d.severity == "error" for d in reader.diagnostics)
     for level in levels:
         functions = binder.available(options.functions, level.context.name, conditions_only=True)
@@ -327,7 +348,13 @@ def _bind(reader: Reader, levels: Sequence[_Level], mode: str, options: Options)
                 continue
             bound = bind.condition(tree, text)
             if bound is not None:
-                conditions.append((level.context.name, compile_condition(bound)))
+                choice = stacks.choose(typed.Group(level.context.name, (), (bound,), mode))
+                if options.stack == "fast" and not choice.columns:
+                    message = f"this condition cannot run in columns: {choice.reason}"
+                    bind.diagnostics.append(Diagnostic("E901", "error", message, None, "leave the stack at `auto`", text))
+                conditions.append((level.context.name, compile_condition(bound), choice))
     if sum(d.severity == "error" for d in reader.diagnostics) > before:
         return None
-    return FilterItem(tuple(conditions), mode)
+    order = [level.context.name for level in levels]
+    walked = tuple(dict.fromkeys(level.context.name for level in levels))
+    return FilterItem(tuple(sorted(conditions, key=lambda c: order.index(c[0]))), mode, walked)

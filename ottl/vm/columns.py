@@ -412,6 +412,46 @@ def evaluate_condition(
     return holds, errors
 
 
+def select(
+    frame: Frame, group: GroupCode, selection: Selection, around: Any, report: Any, numbers: list[int]
+) -> tuple[NDArray[np.bool_], list[tuple[int, int, str]]]:
+    """The rows of a level that a filter's conditions select; a failing condition keeps the row, under `propagate` at once.
+
+    Args:
+        frame: the tables, in the level's context.
+        group: the conditions.
+        selection: the rows to look at.
+        around: clock and identifiers.
+        report: the sink, whose arrays are added to.
+        numbers: the number of each condition in the report.
+
+    Returns:
+        bool (frame.count,), and under `propagate` the failures: condition, row, message.
+    """
+    selected = np.zeros(frame.count, np.bool_)
+    failures: list[tuple[int, int, str]] = []
+    pending = selection
+    for number, condition in zip(numbers, group.conditions, strict=True):
+        if pending.count == 0:
+            break
+        begun = time.perf_counter_ns()
+        found, errors = evaluate_condition(frame, condition, pending, around)
+        rows = pending.numbers()
+        selected[rows[found]] = True
+        report.matched[number] += int(found.sum())
+        open_rows = ~found
+        if errors.mask is not None:
+            row, message = errors.first()
+            report.errors[number] += errors.count()
+            report.first.setdefault(number, message)
+            if group.error_mode == "propagate":
+                failures.append((number, row, message))
+                open_rows &= ~errors.mask[rows]
+        pending = pending.narrow(open_rows)
+        report.ns[number] += time.perf_counter_ns() - begun
+    return selected, failures
+
+
 def run_group(frame: Frame, group: GroupCode, around: Any, report: Any) -> None:
     """A group over a payload's tables.
 

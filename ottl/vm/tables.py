@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ottl.bytecode import GroupCode, Op, Place, StatementCode
 from ottl.codec import Limits, native
@@ -22,31 +26,44 @@ def paths(code: StatementCode) -> Iterator[PathSpec]:
                 yield operand.spec
 
 
+Failures = list[tuple[int, int, str]]
+"""Number of a condition, row and message."""
+
+
 class Program:
-    """Groups that run one after another over the same tables.
+    """Passes that run one after another over the same tables.
 
     Args:
         signal: the signal.
-        groups: their bytecode, in order.
+        passes: their bytecode, in order: a group of statements, or a filter's conditions level by level.
         around: clock and identifiers.
     """
 
-    def __init__(self, signal: str, groups: Sequence[GroupCode], around: Any) -> None:
-        self.groups = tuple(groups)
+    def __init__(self, signal: str, passes: Sequence[tuple[GroupCode, ...]], around: Any) -> None:
+        self.signal = signal
+        self.passes = tuple(passes)
         self.around = around
         self._preparations: dict[int, Any] = {}
         specs = {
             spec
-            for group in self.groups
+            for groups in self.passes
+            for group in groups
             for code in (*group.conditions, *group.statements)
             for spec in paths(code)
             if spec.level != "otelcol"
         }
-        levels = {group.context for group in self.groups} | {
+        levels = {group.context for groups in self.passes for group in groups} | {
             level_of(spec) for spec in specs if spec.view is not View.CACHE
         }
+        filtered = {group.context for groups in self.passes for group in groups if not group.statements}
+        if "resource" in filtered:
+            levels.add("scope")
+        if filtered:
+            levels.add(native.ELEMENT_LEVELS[signal])
         wanted = {need for spec in specs for need in needs(spec)}
-        typed = any(spec.view in (View.METRIC_TYPE, View.METRIC_DATA) for spec in specs)
+        typed = "datapoint" in filtered or any(
+            spec.view in (View.METRIC_TYPE, View.METRIC_DATA) for spec in specs
+        )
         self.layout = native.layout(signal, levels, wanted, typed)
 
     def scan(self, payload: bytes, limits: Limits) -> Any:
@@ -55,6 +72,68 @@ class Program:
 
     def run_group(self, number: int, batch: Any, report: Any, request: Mapping[str, Any] | None) -> None:
         """One group over the tables."""
-        group = self.groups[number]
+        (group,) = self.passes[number]
         frame = Frame(batch, self.layout, group.context, request, self._preparations)
         columns.run_group(frame, group, self.around, report)
+
+    def run_filter(
+        self, number: int, batch: Any, report: Any, request: Mapping[str, Any] | None
+    ) -> tuple[Failures, bool]:
+        """A filter's item over the tables: drops what its conditions select, and parents left or found empty.
+
+        Returns:
+            The failures that `propagate` reports, and whether nothing is left.
+        """
+        groups = {group.context: group for group in self.passes[number]}
+        numbers = _numbers(self.passes[number])
+        element = native.ELEMENT_LEVELS[self.signal]
+        below = {"span": "spanevent", "metric": "datapoint"}.get(element, "")
+        chain = [level for level in ("resource", "scope", element, below) if level in self.layout.tables]
+        deepest = max(chain.index(level) for level in groups)
+        chain = chain[: max(deepest + 1, 2 if deepest == 0 else 3)]
+        failures: Failures = []
+        kept: dict[str, NDArray[np.bool_]] = {}
+        previous = ""
+        for depth, level in enumerate(chain):
+            table = self.layout.tables[level]
+            count = batch.rows(table)
+            alive = kept[previous][batch.parents(table)] if previous else np.ones(count, np.bool_)
+            if depth <= deepest and level in groups:
+                frame = Frame(batch, self.layout, level, request, self._preparations)
+                selected, failed = columns.select(
+                    frame, groups[level], frame.all.narrow(alive), self.around, report, numbers[level]
+                )
+                failures += failed
+                alive &= ~selected
+            kept[level] = alive
+            previous = level
+        self._drop_empty(batch, kept, chain, groups)
+        for level, alive in kept.items():
+            if not alive.all():
+                batch.drop(self.layout.tables[level], ~alive)
+        return failures, not kept["resource"].any()
+
+    def _drop_empty(
+        self,
+        batch: Any,
+        kept: dict[str, NDArray[np.bool_]],
+        chain: list[str],
+        groups: Mapping[str, GroupCode],
+    ) -> None:
+        """Parents without children go; of the elements only metrics that hold some data, where points are looked at."""
+        for outer, inner in reversed(list(itertools.pairwise(chain))):
+            if outer == "span" or (outer == "metric" and inner not in groups):
+                continue
+            parents = batch.parents(self.layout.tables[inner])[kept[inner]]
+            children = np.bincount(parents, minlength=len(kept[outer]))
+            empty = children == 0
+            if outer == "metric":
+                frame = Frame(batch, self.layout, "metric", None, self._preparations)
+                empty &= frame.metric_data(None) != 0
+            kept[outer] &= ~empty
+
+
+def _numbers(groups: Sequence[GroupCode]) -> dict[str, list[int]]:
+    """By level: the numbers of its conditions in the order in which the filter lists them."""
+    order = {id(code): n for n, code in enumerate(code for group in groups for code in group.conditions)}
+    return {group.context: [order[id(code)] for code in group.conditions] for group in groups}
