@@ -287,9 +287,9 @@ def _replay(cases: tuple[Case, ...], stack: Stack) -> Replay:
             for encoding in ENCODINGS:
                 try:
                     outcomes[encoding] = _outcome(case, processor, encoding)
-                except Exception as error:  # noqa: BLE001 - a failure of this case, not of the run
-                    outcomes[encoding] = f"{type(error).__name__}: {error}"
-        for encoding, actual in outcomes.items():
+                except Exception as failure:  # noqa: BLE001 - of this case, not of the run
+                    outcomes[encoding] = f"{type(failure).__name__}: {failure}"
+        for way, actual in outcomes.items():
             if actual is None:
                 continue
             replay.count += 1
@@ -297,7 +297,7 @@ def _replay(cases: tuple[Case, ...], stack: Stack) -> Replay:
                 replay.differing.add(case.id)
                 if not any(gap.covers(case.id) for gap in gaps()):
                     texts = orjson.dumps(case.config).decode()
-                    replay.failures.append(f"{case.id} ({encoding})\n    {texts[:300]}\n    " + "\n    ".join(found))
+                    replay.failures.append(f"{case.id} ({way})\n    {texts[:300]}\n    " + "\n    ".join(found))
     return replay
 
 
