@@ -42,11 +42,12 @@ class Regex:
         group_names: a name for each group, the whole match first; `""` for a nameless one.
     """
 
-    __slots__ = ("_engine", "_finder", "_inside_characters", "group_names", "text")
+    __slots__ = ("_engine", "_finder", "_inside_characters", "_named_only", "group_names", "text")
 
-    def __init__(self, text: str) -> None:
-        """Compiles; raises `ValueError` for what Go refuses."""
-        translated, names = _translate(text)
+    def __init__(self, text: str, named_only: bool = False) -> None:
+        """Compiles; raises `ValueError` for what Go refuses. With `named_only` nameless groups only group."""
+        translated, names = _translate(text, named_only)
+        self._named_only = named_only
         self.text = text
         self.group_names = names
         self._inside_characters = "\\B" in text
@@ -54,8 +55,8 @@ class Regex:
         # Without groups to report RE2 can use its fastest search.
         self._finder = _engine(translated, captures=False) if len(names) > 1 else self._engine
 
-    def __reduce__(self) -> tuple[Callable[[str], Regex], tuple[str]]:
-        return compile_regex, (self.text,)
+    def __reduce__(self) -> tuple[Callable[[str, bool], Regex], tuple[str, bool]]:
+        return compile_regex, (self.text, self._named_only)
 
     def __repr__(self) -> str:
         return f"Regex({self.text!r})"
@@ -110,7 +111,7 @@ class Regex:
         constant = b"".join(part for part in parts if isinstance(part, bytes)) if _is_constant(parts) else None
         pieces: list[bytes] = []
         size = last = 0
-        for spans in self._matches(data):
+        for spans in self._matches(data, groups=constant is None):
             start, end = spans[0]
             new = self._expand(parts, data, spans) if constant is None else constant
             if function is not None:
@@ -141,13 +142,13 @@ class Regex:
                         break
         return b"".join(pieces)
 
-    def _matches(self, data: bytes) -> Iterator[Spans]:
+    def _matches(self, data: bytes, groups: bool) -> Iterator[Spans]:
         """All matches, as Go walks over them: none empty right behind another, offsets into the data."""
         text = _well_formed(data)
         offsets = None if text is data else _offsets(data)
         position, last_end = 0, -1
         while position <= len(text):
-            spans = self._spans(text, position)
+            spans = self._spans(text, position, groups)
             if spans is None:
                 return
             end = spans[0][1]
@@ -156,26 +157,34 @@ class Regex:
                 last_end = end
             position = end if end > position else _next_character(text, position)
 
-    def _spans(self, text: bytes, position: int) -> Spans | None:
+    def _spans(self, text: bytes, position: int, groups: bool = True) -> Spans | None:
+        """The next match: the whole, and the groups where they are wanted."""
+        engine = self._engine if groups else self._finder
         while True:
-            match = self._engine.search(text, position)
+            match = engine.search(text, position)
             if match is None:
                 return None
             start, end = match.span()
             if start == end and start < len(text) and text[start] & 0xC0 == 0x80:
                 position = _next_character(text, start)
                 continue
+            if not groups:
+                return [(start, end)]
             return [match.span(group) for group in range(len(self.group_names))]
 
 
 @functools.lru_cache(maxsize=_CACHED_PATTERNS)
-def compile_regex(text: str) -> Regex:
+def compile_regex(text: str, named_only: bool = False) -> Regex:
     """The compiled expression.
+
+    Args:
+        text: the expression.
+        named_only: nameless groups capture nothing and do not count, which makes captures cheaper.
 
     Raises:
         ValueError: Go refuses the expression.
     """
-    return Regex(text)
+    return Regex(text, named_only)
 
 
 def _engine(translated: str, captures: bool = True) -> Any:
@@ -281,7 +290,7 @@ def _reference(rest: bytes) -> tuple[str | None, bytes]:
 # Go's syntax in RE2's spelling
 
 
-def _translate(text: str) -> tuple[str, tuple[str, ...]]:
+def _translate(text: str, named_only: bool) -> tuple[str, tuple[str, ...]]:
     """The expression without names of groups and with RE2's names of Unicode classes; and the names."""
     pieces: list[str] = []
     names = [""]
@@ -294,7 +303,9 @@ def _translate(text: str) -> tuple[str, tuple[str, ...]]:
             piece, at = _translate_class(text, at)
         elif character == "(":
             piece, at, name = _translate_group(text, at)
-            if name is not None:
+            if named_only and name == "":
+                piece = "(?:"
+            elif name is not None:
                 names.append(name)
         else:
             piece, at = character, at + 1
@@ -619,7 +630,7 @@ def compile_grok(text: str, named_only: bool, definitions: Mapping[str, str]) ->
             text = text.replace("%{" + reference + "}", opening + definitions[syntax] + ")")
             if len(text) > _MAX_GROK_CHARACTERS:
                 raise ValueError(f"grok pattern expands to more than {_MAX_GROK_CHARACTERS} characters")
-    return Grok(compile_regex(text), hints)
+    return Grok(compile_regex(text, named_only=True), hints)
 
 
 _WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
