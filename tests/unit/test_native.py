@@ -5,6 +5,7 @@ from __future__ import annotations  # the aliases of the stub are not there at r
 import random
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -674,6 +675,19 @@ def test_number_of_messages_is_limited() -> None:
         _native.scan(PLAN, payload, 9, DEPTH)
     assert caught.value.offset == 18
     assert isinstance(caught.value, ValueError)
+
+
+def test_one_plan_serves_many_threads() -> None:
+    """Plans are shared between threads, each with batches of its own."""
+    payloads = [traces(seed).SerializeToString() for seed in range(8)]
+
+    def rename(payload: bytes) -> set[str]:
+        batch = scan(payload)
+        batch.store(SPAN, NAME, None, *cell(batch, "renamed"))
+        return {span.name for span in spans_of(TracesData.FromString(batch.patch()))}
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(rename, payloads * 20)) == [{"renamed"}] * 160
 
 
 def test_wrong_arguments_are_refused() -> None:

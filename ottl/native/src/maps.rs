@@ -552,15 +552,14 @@ impl Map {
         for row in rows.iter() {
             let begin = out.len();
             let (codes, entries) = self.row(row);
-            for (&code, entry) in codes.iter().zip(entries) {
+            let mut at = 0;
+            while let (Some(&code), Some(entry)) = (codes.get(at), entries.get(at)) {
                 if entry.untouched() {
-                    let raw = arena.bytes(i64::from(entry.raw), entry.raw_len)?;
-                    let (_, body) = wire::tag(raw, 0, raw.len()).map_err(|_| "a damaged entry")?;
-                    wire::put_tag(&mut out, number, wire::LEN);
-                    out.extend_from_slice(raw.get(body..).unwrap_or_default());
+                    at += copy_run(&mut out, arena.payload.as_ref(), number, &entries[at..])?;
                 } else {
                     let cell = entry.cell();
                     values::put_pair(&mut out, values, number, self.keys.get(code), cell, arena.cell(cell)?, None);
+                    at += 1;
                 }
             }
             bits.push(base + begin as i64);
@@ -601,6 +600,36 @@ impl Map {
         }
         Ok(())
     }
+}
+
+/// Copies the untouched entries that begin a row and follow each other in the payload, under another field number; how many.
+fn copy_run(out: &mut Vec<u8>, payload: &[u8], number: u32, entries: &[Entry]) -> Result<usize, String> {
+    let raw = |entry: &Entry| entry.raw as usize..entry.raw as usize + entry.raw_len as usize;
+    let first = entries.first().map(raw).unwrap_or_default();
+    let bytes = payload.get(first.clone()).unwrap_or_default();
+    if number >= 16 || bytes.first().is_none_or(|&tag| tag >= 0x80) {
+        let (_, body) = wire::tag(bytes, 0, bytes.len()).map_err(damaged)?;
+        wire::put_tag(out, number, wire::LEN);
+        out.extend_from_slice(bytes.get(body..).unwrap_or_default());
+        return Ok(1);
+    }
+    let (mut count, mut end) = (1, first.end);
+    for entry in entries.iter().skip(1) {
+        let short = payload.get(entry.raw as usize).is_some_and(|&tag| tag < 0x80);
+        if !(entry.untouched() && entry.raw as usize == end && short) {
+            break;
+        }
+        end = raw(entry).end;
+        count += 1;
+    }
+    let begin = out.len();
+    out.extend_from_slice(payload.get(first.start..end).unwrap_or_default());
+    for entry in entries.iter().take(count) {
+        if let Some(tag) = out.get_mut(begin + entry.raw as usize - first.start) {
+            *tag = (number << 3) as u8 | wire::LEN;
+        }
+    }
+    Ok(count)
 }
 
 /// What a value that should be an encoded list or map is not.
