@@ -143,7 +143,7 @@ _FLAT_ELEMENTS = frozenset({"string", "int64", "bool", "float64"})
 @append.checked
 def _(value: Any = None, values: Any = ()) -> None:
     if value is MISSING and values is None:
-        raise ValueError("append: at least one of value and values must be given")
+        raise ValueError("at least one of value and values must be given")
 
 
 @editor(
@@ -287,9 +287,9 @@ def limit(target: MapTarget, limit: Const[int], priority_keys: Const[list[str]])
 @limit.checked
 def _(limit: int, priority_keys: list[str]) -> None:
     if limit < 0:
-        raise ValueError(f"limit: the limit must not be negative, got {limit}")
+        raise ValueError(f"the limit must not be negative, got {limit}")
     if limit < len(priority_keys):
-        raise ValueError(f"limit: the limit {limit} is less than the number of priority keys, {len(priority_keys)}")
+        raise ValueError(f"the limit {limit} is less than the number of priority keys, {len(priority_keys)}")
 
 
 @editor(
@@ -350,10 +350,10 @@ def _(target: MapColumn, limit: int, utf8_safe: bool, truncation_marker: str) ->
 @truncate_all.checked
 def _(limit: int, truncation_marker: str = "") -> None:
     if limit < 0:
-        raise ValueError(f"truncate_all: the limit must not be negative, got {limit}")
+        raise ValueError(f"the limit must not be negative, got {limit}")
     size = len(truncation_marker.encode(errors="surrogateescape"))
     if size > limit:
-        raise ValueError(f"truncate_all: the truncation marker has {size} bytes, more than the limit {limit}")
+        raise ValueError(f"the truncation marker has {size} bytes, more than the limit {limit}")
 
 
 @editor(
@@ -386,7 +386,7 @@ def merge_maps(target: MapTarget, source: Map, strategy: Const[str]) -> None:
 @merge_maps.checked
 def _(strategy: str) -> None:
     if strategy not in ("insert", "update", "upsert"):
-        raise ValueError(f"merge_maps: strategy must be insert, update or upsert, got {strategy}")
+        raise ValueError(f"strategy must be insert, update or upsert, got {strategy}")
 
 
 @editor(
@@ -422,7 +422,7 @@ def flatten(
 @flatten.checked
 def _(depth: int | None = None) -> None:
     if depth is not None and depth < 1:
-        raise ValueError(f"flatten: depth must be greater than 0, got {depth}")
+        raise ValueError(f"depth must be greater than 0, got {depth}")
 
 
 class _Flattened:

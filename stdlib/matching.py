@@ -118,9 +118,9 @@ def _definitions(written: tuple[str, ...]) -> dict[str, str]:
     for text in written:
         name, equals, expression = text.partition("=")
         if not equals:
-            raise ValueError(f"ExtractGrokPatterns: pattern definition must be NAME=expression, got {text[:20]}")
+            raise ValueError(f"pattern definition must be NAME=expression, got {text[:20]}")
         if ":" in name:
-            raise ValueError(f"ExtractGrokPatterns: the name of a pattern must not have a colon, got {name}")
+            raise ValueError(f"the name of a pattern must not have a colon, got {name}")
         definitions[name] = expression
     return definitions
 
@@ -129,7 +129,7 @@ def _definitions(written: tuple[str, ...]) -> dict[str, str]:
 def _grok(pattern: str, named_only: bool, written: tuple[str, ...]) -> Grok:
     grok = compile_grok(pattern, named_only, PATTERNS | _definitions(written))
     if named_only and not grok.named:
-        raise ValueError("ExtractGrokPatterns: the pattern must have at least one named capture group")
+        raise ValueError("the pattern must have at least one named capture group")
     return grok
 
 
@@ -142,4 +142,4 @@ def _typed(text: bytes, hint: str | None) -> Value:
         return parse_float(text)
     if hint in ("bool", "boolean"):
         return bool_like(text)
-    raise ValueError(f"ExtractGrokPatterns: unknown type {hint}")
+    raise ValueError(f"unknown type {hint}")

@@ -206,9 +206,9 @@ def parse_key_value(target: Utf8, delimiter: Const[str] = "=", pair_delimiter: C
 @parse_key_value.checked
 def _(delimiter: str = "=", pair_delimiter: str = " ") -> None:
     if not delimiter or not pair_delimiter:
-        raise ValueError("ParseKeyValue: the delimiters must not be empty")
+        raise ValueError("the delimiters must not be empty")
     if delimiter == pair_delimiter:
-        raise ValueError(f"ParseKeyValue: the delimiters must differ, both are {delimiter!r}")
+        raise ValueError(f"the delimiters must differ, both are {delimiter!r}")
 
 
 def _pairs(text: bytes, delimiter: bytes) -> list[bytes]:

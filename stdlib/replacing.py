@@ -239,7 +239,7 @@ def _(
 @replace_all_patterns.checked
 def _(mode: str) -> None:
     if mode not in ("key", "value"):
-        raise ValueError(f"replace_all_patterns: mode must be key or value, got {mode}")
+        raise ValueError(f"mode must be key or value, got {mode}")
 
 
 class _FunctionError(ValueError):

@@ -55,7 +55,7 @@ def test_own_grok_definitions_come_first() -> None:
 @pytest.mark.parametrize("definition", ["NAME", "NA:ME=x"])
 def test_bad_grok_definitions(definition: str) -> None:
     """A definition needs its equals sign, a name has no colon."""
-    with pytest.raises(ValueError, match="ExtractGrokPatterns"):
+    with pytest.raises(ValueError, match="pattern"):
         matching.extract_grok_patterns(b"", "x", False, [definition])
 
 
