@@ -18,6 +18,7 @@ import requests
 
 PORTS = {"storefront": 8701, "payment": 8702, "stock": 8703}
 SIGNALS = ("traces", "metrics", "logs")
+ROOTS = {"traces": "resourceSpans", "metrics": "resourceMetrics", "logs": "resourceLogs"}
 HERE = Path(__file__).parent
 DATA = HERE.parent / "data"
 PEOPLE = ["ada.byron@example.com", "grace@example.org", "h.poirot@example.net", "zoë.müller@example.com"]
@@ -77,7 +78,7 @@ def order(dice: random.Random, count: int) -> None:
 
 
 def gather(folder: Path) -> None:
-    """One file of JSON lines with all signals, one of frames with all signals, one plain message."""
+    """JSON lines and frames with all signals, lines of parts of them, one plain message."""
     DATA.mkdir(exist_ok=True)
     lines: list[tuple[int, str]] = []
     frames: list[tuple[int, bytes]] = []
@@ -93,6 +94,11 @@ def gather(folder: Path) -> None:
     frames.sort()
     (DATA / "shop.jsonl").write_text("".join(text + "\n" for _, text in lines), encoding="utf-8")
     (DATA / "shop.pb").write_bytes(b"".join(len(body).to_bytes(4, "big") + body for _, body in frames))
+    parts = {"payment.jsonl": ("payment", SIGNALS), "storefront-logs.jsonl": ("storefront", ("logs",))}
+    for name, (service, signals) in parts.items():
+        roots = tuple(f'{{"{ROOTS[signal]}"' for signal in signals)
+        ours = [text for _, text in lines if text.startswith(roots) and f'"stringValue":"{service}"' in text]
+        (DATA / name).write_text("".join(text + "\n" for text in ours), encoding="utf-8")
     largest = max((body for body in split((folder / "storefront-traces.pb").read_bytes())), key=len)
     (DATA / "storefront-traces.pb").write_bytes(largest)
 
