@@ -325,19 +325,26 @@ class Frame:
         gone = np.zeros(count, np.bool_) if missing is None else missing
         tags, bits, lens = vector.tag_array(count), vector.raw(), vector.lens
         lens = np.zeros(count, np.uint32) if lens is None else lens
-        for key in keys:
+        for number, key in enumerate(keys):
+            before, sizes = bits, lens
             if type(key) is not bytes and type(key) is not int:
                 fail(~gone, vector.level, f"expected a string or an integer as key but got {types.kind_name(key)}")
                 return nothing()
             was_map = tags == MAP
             tags, bits, lens, errors = self.batch.child(np.ascontiguousarray(tags), bits, lens, key)
+            errors = np.where(gone, 0, errors)
             wrong = (errors == 1) & ~gone
             if wrong.any():
                 fail(wrong, vector.level, "the value does not support indexing by this key")
             beyond = (errors == 2) & ~gone
             if beyond.any():
                 fail(beyond, vector.level, f"index {key!r} out of bounds")
-            gone |= was_map & (tags == EMPTY)
+            behind = np.flatnonzero(was_map & (tags == EMPTY) & ~gone)
+            if len(behind) and number < len(keys) - 1:
+                # An entry that is there but empty cannot be looked into; a missing one ends the walk.
+                inside = Vector(MAP, before[behind], sizes[behind], None, vector.level)
+                absent = [key not in found for found in self.objects(inside, len(behind))]
+                gone[behind[absent]] = True
         return uniform(np.ascontiguousarray(tags), bits, lens, vector.level)
 
     def _load_cache(self, keys: tuple[Value, ...], rows: Int32s | None) -> Vector:

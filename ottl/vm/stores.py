@@ -372,6 +372,8 @@ def _write_field(
             cells = cells if cells.constant else cells.take(keep, level)
     table = frame.layout.tables[level]
     columns = frame.layout.columns
+    if spec.view is View.DOUBLE and level == "datapoint":
+        cells = _without_negative_zero(frame, spec, rows, cells)
     if spec.view is View.NUMBER:
         other = ("as_int",) if spec.field == ("as_double",) else ("as_double",)
         empty = Vector(EMPTY, np.zeros(1, np.int64))
@@ -379,6 +381,22 @@ def _write_field(
     elif spec.view is View.VALUE_TEXT:
         cells = Vector(STRING, cells.bits, cells.lens, None, cells.level)
     frame.batch.store(table, columns[level, spec.field], rows, *cells.cells())
+
+
+def _without_negative_zero(frame: Frame, spec: PathSpec, rows: Int32s | None, cells: Vector) -> Vector:
+    """A zero loses its sign in a field without presence, where the reference takes it for the default."""
+    negative = (cells.bits == 0) & np.signbit(cells.bits)
+    if not negative.any():
+        return cells
+    variants = frame.batch.variants(frame.layout.tables["datapoint"])
+    variants = variants if rows is None else variants[rows]
+    bare = []
+    for variant, name in frame.layout.points.items():
+        found = fields.resolve(name, spec.field)
+        if found is not None and not found.has_presence:
+            bare.append(variant)
+    hit = np.isin(variants, bare) & negative
+    return Vector(DOUBLE, np.where(hit, 0.0, cells.bits), None, None, "datapoint")
 
 
 def _write_metric_data(
