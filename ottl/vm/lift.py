@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from ottl import types
 from ottl.bytecode import Elements, Instruction, Literal, Operand, Reference
 from ottl.functions import Columns, Form, Function, Parameter
-from ottl.tables.objects import nothing
 from ottl.tables.vectors import BOOL, DOUBLE, OBJECT, VIEWS, Selection, Vector
 from ottl.types import Kind
 from ottl.vm.frame import level_of
@@ -108,7 +107,7 @@ def call(run: Evaluation, i: Instruction) -> Vector:
         if found is not None:
             return found
     if not function.pure:
-        return _every_row(run, prepared.scalar(), vectors, level, run.size(level))
+        return _living_rows(run, prepared.scalar(), vectors)
     return rowwise(run, prepared.scalar(), vectors, level)
 
 
@@ -207,7 +206,7 @@ def _apply(scalar: Scalar, values: list[list[Any]], count: int) -> tuple[list[An
     except ValueError:
         pass
     results: list[Any] = []
-    for position, row in enumerate(zip(*values, strict=True)):
+    for position, row in enumerate(zip(*values, strict=True) if values else [()] * count):
         try:
             results.append(scalar(*row))
         except ValueError as error:
@@ -218,23 +217,35 @@ def _apply(scalar: Scalar, values: list[list[Any]], count: int) -> tuple[list[An
 
 def _every_row(run: Evaluation, scalar: Scalar, vectors: list[Vector], level: str, size: int) -> Vector:
     frame = run.frame
-    if not vectors:
-        results = []
-        for position in range(size):
-            try:
-                results.append(scalar())
-            except ValueError as error:
-                mask = np.zeros(size, np.bool_)
-                mask[position:] = True
-                run.fail(mask, level, str(error))
-                return nothing()
-        return frame.vector(results, level)
     results, failures = _apply(scalar, [frame.objects(v, size) for v in vectors], size)
     if failures:
         mask = np.zeros(size, np.bool_)
         mask[list(failures)] = True
         run.fail(mask, level, list(failures.values()))
     return frame.vector(results, level)
+
+
+def _living_rows(run: Evaluation, scalar: Scalar, vectors: list[Vector]) -> Vector:
+    """An impure scalar function on the rows that have not failed, once each and in order."""
+    frame, count = run.frame, run.selection.count
+    dead = run.errors.mask
+    if dead is not None:
+        dead = dead if run.selection.rows is None else dead[run.selection.rows]
+    columns = [frame.objects(v, count) for v in vectors]
+    results: list[Any] = [None] * count
+    failures: dict[int, str] = {}
+    for position in range(count):
+        if dead is not None and dead[position]:
+            continue
+        try:
+            results[position] = scalar(*(column[position] for column in columns))
+        except ValueError as error:
+            failures[position] = str(error)
+    if failures:
+        mask = np.zeros(count, np.bool_)
+        mask[list(failures)] = True
+        run.fail(mask, frame.context, list(failures.values()))
+    return frame.vector(results, frame.context)
 
 
 def load_by_keys(run: Evaluation, i: Instruction) -> Vector:
