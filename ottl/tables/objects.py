@@ -26,6 +26,7 @@ from ottl.tables.vectors import (
     PROFILE_ID,
     SPAN_ID,
     STRING,
+    STRING_INDEX,
     TIME,
     TRACE_ID,
     Arena,
@@ -91,7 +92,7 @@ def _objects(vector: Vector, arena: Arena, containers: Containers) -> list[Any]:
     values: list[Any] = [None] * len(vector.bits)
     tags = vector.tags
     for tag in np.unique(tags).tolist():
-        if tag == EMPTY:
+        if tag in (EMPTY, STRING_INDEX):
             continue
         index = np.flatnonzero(tags == tag)
         lens = None if vector.lens is None else vector.lens[index]
@@ -104,7 +105,7 @@ def _objects(vector: Vector, arena: Arena, containers: Containers) -> list[Any]:
 
 
 def _one_tag(tag: int, bits: Any, lens: Any, arena: Arena, containers: Containers) -> list[Any]:
-    if tag == EMPTY:
+    if tag in (EMPTY, STRING_INDEX):
         return [None] * len(bits)
     if tag == BOOL:
         return (bits != 0).tolist()  # type: ignore[no-any-return]

@@ -21,6 +21,7 @@ DOUBLE: Final = int(Tag.DOUBLE)
 BYTES: Final = int(Tag.BYTES)
 LIST: Final = int(Tag.LIST)
 MAP: Final = int(Tag.MAP)
+STRING_INDEX: Final = int(Tag.STRING_INDEX)
 TIME: Final = int(Tag.TIME)
 DURATION: Final = int(Tag.DURATION)
 TRACE_ID: Final = int(Tag.TRACE_ID)
@@ -119,11 +120,14 @@ class Vector:
 
 
 def uniform(tags: NDArray[np.uint8], bits: NDArray[np.int64], lens: NDArray[np.uint32], level: str) -> Vector:
-    """A vector of cells, typed as one where all tags are the same."""
+    """A vector of cells, typed as one where all tags are the same. As in the reference, an index that nobody resolved is no value."""
     if len(tags):
         first = int(tags[0])
         if (tags == first).all():
-            return typed(first, bits, lens, level)
+            return typed(EMPTY if first == STRING_INDEX else first, bits, lens, level)
+        unresolved = tags == STRING_INDEX
+        if unresolved.any():
+            return uniform(np.where(unresolved, np.uint8(EMPTY), tags), bits, lens, level)
     return Vector(tags, bits, lens, None, level)
 
 

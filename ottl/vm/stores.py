@@ -294,7 +294,7 @@ def _field_cells(
     tag = _FITTING.get(spec.view, -1)
     if spec.view is View.NUMBER or spec.view is View.METRIC_DATA:
         tag = _KIND_TAGS[spec.kind]
-    if vector.tag == tag:
+    if vector.tag == tag >= 0:
         if spec.view is View.INT:
             return Vector(INT, narrow_integers(spec, vector.bits), None, None, vector.level), None
         if spec.view is View.METRIC_DATA and tag == INT:
