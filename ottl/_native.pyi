@@ -43,6 +43,9 @@ ActionTuple: TypeAlias = tuple[int, str, int, int]
 The kinds: ("column", column, 0), ("inline", node, presence column or -1), ("rows", table, node), ("entries", map, 0).
 """
 
+OPTIMISED: bool
+"""Whether the extension was compiled with optimisation: what benchmarks insist on."""
+
 class ScanError(ValueError):
     """Malformed payload: what protobuf's own parser refuses, or more messages or nesting than the limits allow."""
 

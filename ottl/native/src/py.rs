@@ -662,6 +662,7 @@ fn joined<'py, 'a>(
 
 /// Adds the classes and functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("OPTIMISED", !cfg!(debug_assertions))?;
     module.add("ScanError", module.py().get_type::<ScanError>())?;
     module.add_class::<Schema>()?;
     module.add_class::<Plan>()?;
