@@ -176,9 +176,9 @@ def replace_entries(entries: Any, value: Value) -> None:
     """
     kind = type(value)
     if value is None:
-        del entries[:]
+        _empty(entries)
     elif kind is Map:
-        del entries[:]
+        _empty(entries)
         _write_entries(entries, value.entries, NESTING)  # type: ignore[union-attr]
     elif isinstance(value, Map):
         try:
@@ -189,6 +189,12 @@ def replace_entries(entries: Any, value: Value) -> None:
         replace_entries(entries, stored)
     else:
         raise ValueError(f"expected a map but got {kind_name(value)}")
+
+
+def _empty(entries: Any) -> None:
+    """Removes all entries. Nothing to remove, nothing done: the mere attempt would create the messages around them."""
+    if len(entries):
+        del entries[:]
 
 
 def find(entries: Any, key: bytes) -> Any:
