@@ -284,9 +284,13 @@ impl Map {
 
     fn open(&mut self, row: usize) {
         self.close();
-        if self.codes.capacity() == 0 {
-            self.codes.reserve(FIRST);
-            self.entries.reserve(FIRST);
+        if self.codes.capacity() - self.codes.len() < FIRST / 2 {
+            // Fourfold, as copying costs more than room that is never touched.
+            let more = FIRST + self.codes.len() * 3;
+            self.codes.reserve(more);
+            self.entries.reserve(more);
+        }
+        if self.runs.capacity() == 0 {
             self.runs.reserve(FIRST / 4);
         }
         let run = Run { begin: self.codes.len() as u32, count: 0, room: 0 };
