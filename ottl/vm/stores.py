@@ -17,7 +17,7 @@ from ottl.bytecode import Instruction
 from ottl.codec import native
 from ottl.codec.messages import message_class
 from ottl.contexts.paths import Access, PathSpec, View
-from ottl.tables.objects import storable_cells
+from ottl.tables.objects import nothing, storable_cells
 from ottl.tables.vectors import (
     BOOL,
     DOUBLE,
@@ -185,8 +185,11 @@ def _write_entry(
     _, _, _, found = batch.map_get(table, number, key, rows)
     keep = np.ones(count, np.bool_)
     for position, error in failures.items():
-        # What cannot be stored leaves a new key behind, empty, and an old one as it was.
-        keep[position] = error.partial is not types.MISSING or not found[position]
+        keep[position] = error.partial is not types.MISSING
+    # What cannot be stored leaves a new key behind, empty, and an old one as it was; first, since rows may come twice.
+    fresh = np.flatnonzero(~keep & ~found)
+    if len(fresh):
+        batch.map_set(table, number, key, _subset(rows, fresh), *nothing().cells())
     index = np.flatnonzero(keep)
     if len(index):
         batch.map_set(table, number, key, _subset(rows, index), *cells.take(index, level).cells())
