@@ -459,10 +459,11 @@ def rewrite_maps(
     targets = np.arange(count, dtype=np.int32) if rows is None else rows
     unique = np.unique(targets) if rows is not None else targets
     kind = message_class("opentelemetry.proto.common.v1.KeyValueList")
-    before = batch.take(*batch.map_encode(table, number, unique))
     detached: dict[int, messages.Row] = {}
-    for row, body in zip(unique.tolist(), before, strict=True):
+    for row, body in zip(unique.tolist(), batch.take(*batch.map_encode(table, number, unique)), strict=True):
         detached[row] = messages.Row(cache=kind.FromString(body))
+    # Encoded again, for the payload's own encoding may be any.
+    before = [detached[row].cache.SerializeToString() for row in unique.tolist()]
     bad: list[int] = []
     errors: list[str] = []
     for position, row in enumerate(targets.tolist()):
