@@ -135,14 +135,27 @@ def _difference(plain: Outcome, fast: Outcome, signal: str, encoding: engine.Enc
 
 
 def _equal(a: bytes, b: bytes, signal: str, encoding: engine.Encoding) -> bool:
-    if encoding == "json":
-        return bool(_canonical(a, signal, encoding) == _canonical(b, signal, encoding))
-    kind = messages.root_class(signal)
-    return bool(kind.FromString(a).SerializeToString() == kind.FromString(b).SerializeToString())
+    one, other = messages.decode(a, signal, encoding), messages.decode(b, signal, encoding)
+    if one.SerializeToString() == other.SerializeToString():
+        return True
+    _complete(one)
+    _complete(other)
+    return bool(one.SerializeToString() == other.SerializeToString())
 
 
-def _canonical(data: bytes, signal: str, encoding: engine.Encoding) -> bytes:
-    return messages.encode(messages.decode(data, signal, encoding), signal)
+def _complete(message: Any) -> None:
+    """Makes a submessage that is absent an empty one: the reference gives them one meaning, and writes only the latter."""
+    for field in message.DESCRIPTOR.fields:
+        if field.type != field.TYPE_MESSAGE:
+            continue
+        if field.is_repeated:
+            for part in getattr(message, field.name):
+                _complete(part)
+        else:
+            if field.containing_oneof is None:
+                getattr(message, field.name).SetInParent()
+            if message.HasField(field.name):
+                _complete(getattr(message, field.name))
 
 
 def shown(data: bytes, signal: str, encoding: engine.Encoding) -> str:
