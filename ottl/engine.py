@@ -33,7 +33,7 @@ Encoding = Literal["protobuf", "json"]
 SIGNALS = ("traces", "metrics", "logs", "profiles")
 ERROR_MODES = ("ignore", "silent", "propagate")
 
-SMALL_PAYLOAD = 8192
+SMALL_PAYLOAD = 4096
 """Bytes below which messages and rows are faster than tables and columns (measured, see docs/performance.md)."""
 
 SAMPLED_ROWS = 64
@@ -193,13 +193,16 @@ def bind_group(text: GroupText, signal: str, options: Options) -> tuple[typed.Gr
             return None, [*diagnostics, chosen]
         context = chosen
     functions = binder.available(options.functions, context.name)
-    bind = binder.Binder(context, functions, text.context is None, options.lambdas, diagnostics=diagnostics)
+    explicit = text.context is not None
+    names: binder.Names = "inserted" if explicit else "required"
+    bind = binder.Binder(context, functions, names, options.lambdas, diagnostics=diagnostics)
     bound = [
         bind.statement(tree, source)
         for tree, source in zip(statements, text.statements, strict=True)
         if tree is not None
     ]
     bind.functions = binder.available(options.functions, context.name, conditions_only=True)
+    bind.names = "legacy" if explicit else "required"
     bound_conditions = [
         bind.condition(tree, source)
         for tree, source in zip(conditions, text.conditions, strict=True)
@@ -217,8 +220,8 @@ def bind_group(text: GroupText, signal: str, options: Options) -> tuple[typed.Gr
     return group, diagnostics
 
 
-def compile_group(group: typed.Group) -> bytecode.GroupCode:
-    """A bound group planned and compiled, with the choice of its executor."""
+def compile_group(group: typed.Group, signal: str) -> bytecode.GroupCode:
+    """A bound group planned and compiled, with the choice of its executor for a signal."""
     planned = planner.plan(group)
     return bytecode.GroupCode(
         planned.context,
@@ -226,7 +229,7 @@ def compile_group(group: typed.Group) -> bytecode.GroupCode:
         tuple(compiler.compile_condition(c) for c in planned.conditions),
         planned.error_mode,
         planned.shared_cache,
-        stacks.choose(planned),
+        stacks.choose(planned, signal),
     )
 
 
