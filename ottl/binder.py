@@ -12,12 +12,13 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from ottl import ast, contexts, types
 from ottl.contexts.paths import Access, Context, PathSpec, View
 from ottl.errors import Diagnostic, Severity, register_codes
 from ottl.functions import Form, Function, FunctionSet, Parameter
+from ottl.recursion import bounded
 from ottl.source import Source, SourceRange
 from ottl.typed import (
     And,
@@ -71,8 +72,12 @@ NUMBERS = (Kind.INT, Kind.DOUBLE)
 _UNSTORABLE = (Kind.TIME, Kind.DURATION, Kind.TRACE_ID, Kind.SPAN_ID, Kind.PROFILE_ID, Kind.OPAQUE)
 
 
-@dataclass(slots=True)
-class _Failure(Exception):
+Names = Literal["required", "inserted", "legacy"]
+"""How paths name their context: each must; one that names none gets the binder's own; or, as the reference did before it inferred contexts, the
+own one may be left out and every level within reach may be named."""
+
+
+class _Failure(Exception):  # noqa: N818 - a control flow of this module, not an error that anybody sees
     """Ends the binding of one statement; its diagnostic is recorded already."""
 
 
@@ -116,19 +121,20 @@ class Binder:
     Args:
         context: the context.
         functions: those that statements may call (see `available`).
-        names_required: every path begins with a context; else an omitted one means this context.
+        names: what paths say about their context (see `Names`).
         lambdas: lambda arguments are allowed.
     """
 
     context: Context
     functions: FunctionSet
-    names_required: bool = True
+    names: Names = "required"
     lambdas: bool = False
     source: Source = field(default_factory=lambda: Source(""))
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     # -- entry points -------------------------------------------------------------------------------------------------
 
+    @bounded
     def statement(self, tree: ast.Statement, source: Source) -> Statement | None:
         """The statement bound; None when it has errors, which are then in `diagnostics`."""
         self.source = source
@@ -145,12 +151,14 @@ class Binder:
         self._check_store(function, arguments)
         return Statement(function, arguments, condition, source)
 
+    @bounded
     def condition(self, tree: ast.Expression, source: Source) -> ConditionText | None:
         """The condition bound; None when it has errors."""
         self.source = source
         bound = self._attempt(lambda: self._condition(tree))
         return None if bound is None else ConditionText(bound, source)
 
+    @bounded
     def value(self, tree: ast.Expression, source: Source) -> Expression | None:
         """The value expression bound; None when it has errors."""
         self.source = source
@@ -296,11 +304,11 @@ class Binder:
         level = self.context.name
         first = segments[0]
         has_context = len(segments) > 1 and not first.keys
-        known = self.context.prefixes if self.names_required else tuple(self.context.levels)
+        known = tuple(self.context.levels) if self.names == "legacy" else self.context.prefixes
         if has_context and first.name in known:
             level = first.name
             segments = segments[1:]
-        elif self.names_required:
+        elif self.names == "required":
             shown = ".".join(s.name for s in segments)
             if has_context:
                 hint = nearest(first.name, known)
@@ -333,8 +341,6 @@ class Binder:
             raise self._fail("E203", f"{level}.{name} cannot be indexed", keys[0].range)
         if keys and spec.view is View.TRACE_STATE and len(keys) > 1:
             raise self._fail("E203", f"{level}.{name} takes one key", keys[1].range)
-        if len(keys) > 2 and spec.view in (View.CLIENT_METADATA, View.GRPC_METADATA):
-            raise self._fail("E203", f"{level}.{name} takes at most two keys", keys[2].range)
         return spec, keys
 
     def _keys(self, keys: Sequence[ast.Key]) -> tuple[Expression, ...]:

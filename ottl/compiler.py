@@ -10,6 +10,7 @@ from ottl import bytecode, typed
 from ottl.binder import constant_argument
 from ottl.bytecode import Instruction, Op, Operand, StatementCode
 from ottl.functions import Form, Parameter
+from ottl.recursion import bounded
 from ottl.source import SourceRange
 from ottl.types import Kind
 
@@ -145,6 +146,7 @@ def overlaps(place: typed.Place, value: typed.Expression) -> bool:
     )
 
 
+@bounded
 def compile_statement(statement: typed.Statement) -> StatementCode:
     """The bytecode of a statement: condition, arguments, edit."""
     emitter = _Emitter()
@@ -176,6 +178,7 @@ def compile_statement(statement: typed.Statement) -> StatementCode:
     return emitter.finish(statement, statement.text, -1)
 
 
+@bounded
 def compile_condition(condition: typed.ConditionText) -> StatementCode:
     """The bytecode of a condition or value; the result's register is in `result`."""
     emitter = _Emitter()

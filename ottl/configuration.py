@@ -93,8 +93,8 @@ class Reader:
         return value
 
     def error_mode(self, value: Any, path: str) -> str | None:
-        """An error mode in lower case; None for an absent or empty one."""
-        if value is None or value == "":
+        """An error mode in lower case; None for an absent one."""
+        if value is None:
             return None
         if isinstance(value, str) and value.lower() in ERROR_MODES:
             return value.lower()
@@ -102,8 +102,8 @@ class Reader:
         return None
 
     def context(self, value: Any, path: str, known: Sequence[str], allowed: Sequence[str]) -> str | None:
-        """A context by name, in any case; None for an absent or empty one."""
-        if value is None or value == "":
+        """A context by name, in any case; None for an absent one."""
+        if value is None:
             return None
         name = value.lower() if isinstance(value, str) else None
         if name in known and name in allowed:
@@ -121,10 +121,12 @@ class Reader:
         return False
 
     def texts(self, value: Any, path: str) -> tuple[Source, ...]:
-        """A list of texts."""
+        """A list of texts. Where one text stands instead, the collector splits it at its commas, and so do we."""
         if value is None:
             return ()
-        if not isinstance(value, Sequence) or isinstance(value, str):
+        if isinstance(value, str):
+            return tuple(source(part, path) for part in value.split(",")) if value else ()
+        if not isinstance(value, Sequence):
             self.report("E401", f"{path} must be a list, got {type_name(value)}", value, path)
             return ()
         found: list[Source] = []

@@ -47,13 +47,18 @@ _OLD = {
 _CONTEXTS = ("resource", "scope", "span", "spanevent", "metric", "datapoint", "log", "profile")
 
 
+def _contexts(signal: str) -> dict[str, Context]:
+    """The contexts whose elements a filter can drop."""
+    return {name: context for name, context in contexts_of(signal).items() if name in _CONTEXTS}
+
+
 @dataclass(frozen=True, slots=True)
 class _Level:
     """The conditions of one level of an item, with what the binder needs."""
 
     context: Context
     texts: tuple[Source, ...]
-    names_required: bool
+    names: binder.Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +69,13 @@ class FilterItem:
         conditions: level, bytecode and choice of stack of each condition.
         error_mode: of the item.
         levels: those that are walked, with or without conditions: what is found empty there goes.
+        signal: whose payloads it runs on.
     """
 
     conditions: tuple[tuple[str, bytecode.StatementCode, typed.StackChoice], ...]
     error_mode: str
     levels: tuple[str, ...]
+    signal: str
 
 
 class FilterPass:
@@ -83,7 +90,7 @@ class FilterPass:
         self.sources = [code.source for _, code, _ in item.conditions]
         self.contexts = [level for level, _, _ in item.conditions]
         self._levels = tuple(_level_codes(item))
-        self._columns = all(level.choice.columns for level in self._levels)
+        self._columns = bool(self._levels) and all(level.choice.columns for level in self._levels)
         self._built: dict[str, list[tuple[int, rows.ValueFunction]]] | None = None
 
     @property
@@ -94,6 +101,7 @@ class FilterPass:
     def describe(self) -> Iterator[str]:
         """The pass as `explain` shows it."""
         reasons = sorted({level.choice.reason for level in self._levels if not level.choice.columns})
+        reasons = reasons or ["no conditions"]
         yield f"stack: {'columns' if self._columns else 'rows (' + '; '.join(reasons) + ')'}"
         for level, code, _ in self.item.conditions:
             yield f"drop {level} when {code.text}"
@@ -174,7 +182,7 @@ def _level_codes(item: FilterItem) -> Iterator[bytecode.GroupCode]:
     """The conditions of each level as a group without statements; `matched` of a report counts them by number."""
     for level in item.levels:
         chosen = [(code, choice) for name, code, choice in item.conditions if name == level]
-        fine = stacks.choose(typed.Group(level, ()))
+        fine = stacks.choose(typed.Group(level, ()), item.signal)
         worst = next((choice for _, choice in chosen if not choice.columns), fine)
         yield bytecode.GroupCode(level, (), tuple(code for code, _ in chosen), item.error_mode, False, worst)
 
@@ -255,7 +263,7 @@ def read_items(config: Mapping[str, Any], options: Options) -> tuple[dict[str, l
         if new is not None:
             found = _read_list(reader, new, name, signal, mode, options)
         elif old:
-            found = [_bind(reader, old, mode, options)]
+            found = [_bind(reader, old, signal, mode, options)]
         kept = [item for item in found if item is not None]
         if kept:
             items[signal] = kept
@@ -269,7 +277,7 @@ def _old_levels(reader: Reader, root: Mapping[str, Any], signal: str) -> list[_L
     fields = reader.mapping(root.get(signal), signal, (*known, *matchers)) if signal in root else {}
     spans = reader.mapping(root.get("spans"), "spans", ("include", "exclude")) if signal == "traces" else {}
     levels = [
-        _Level(CONTEXTS[context], reader.texts(fields.get(key), f"{signal}.{key}"), names_required=False)
+        _Level(CONTEXTS[context], reader.texts(fields.get(key), f"{signal}.{key}"), "legacy")
         for key, context in known.items()
         if fields.get(key) is not None
     ]
@@ -295,7 +303,7 @@ def _read_list(
         reader.report("E403", f"{name} mixes conditions and groups", None, name)
         return []
     if items and isinstance(items[0], str):
-        return [_bind(reader, _inferred(reader, reader.texts(items, name), signal, options), mode, options)]
+        return [_bind(reader, _inferred(reader, reader.texts(items, name), signal, options), signal, mode, options)]
     found: list[FilterItem | None] = []
     for number, item in enumerate(items):
         path = f"{name}[{number}]"
@@ -303,14 +311,14 @@ def _read_list(
             reader.report("E402", f"{path} is empty", item, path)
             continue
         fields = reader.mapping(item, path, ("context", "conditions", "error_mode"))
-        context = reader.context(fields.get("context"), f"{path}.context", _CONTEXTS, tuple(contexts_of(signal)))
+        context = reader.context(fields.get("context"), f"{path}.context", _CONTEXTS, tuple(_contexts(signal)))
         own_mode = reader.error_mode(fields.get("error_mode"), f"{path}.error_mode") or mode
         texts = reader.texts(fields.get("conditions"), f"{path}.conditions")
         if context is not None:
-            levels = [_Level(CONTEXTS[context], texts, names_required=False)]
+            levels = [_Level(CONTEXTS[context], texts, "inserted")] if texts else []
         else:
             levels = _inferred(reader, texts, signal, options)
-        found.append(_bind(reader, levels, own_mode, options))
+        found.append(_bind(reader, levels, signal, own_mode, options))
     return found
 
 
@@ -324,22 +332,20 @@ def _inferred(reader: Reader, texts: Sequence[Source], signal: str, options: Opt
         except ConfigError as error:
             reader.diagnostics += error.diagnostics
             continue
-        chosen = infer([(tree, text)], contexts_of(signal), functions)
+        chosen = infer([(tree, text)], _contexts(signal), functions)
         if isinstance(chosen, Diagnostic):
             reader.diagnostics.append(chosen)
         else:
-            levels.append(_Level(chosen, (text,), names_required=True))
+            levels.append(_Level(chosen, (text,), "required"))
     return levels
 
 
-def _bind(reader: Reader, levels: Sequence[_Level], mode: str, options: Options) -> FilterItem | None:
+def _bind(reader: Reader, levels: Sequence[_Level], signal: str, mode: str, options: Options) -> FilterItem | None:
     conditions: list[tuple[str, bytecode.StatementCode, typed.StackChoice]] = []
     before = sum(d.severity == "error" for d in reader.diagnostics)
     for level in levels:
         functions = binder.available(options.functions, level.context.name, conditions_only=True)
-        bind = binder.Binder(
-            level.context, functions, level.names_required, options.lambdas, diagnostics=reader.diagnostics
-        )
+        bind = binder.Binder(level.context, functions, level.names, options.lambdas, diagnostics=reader.diagnostics)
         for text in level.texts:
             try:
                 tree = parser.parse_condition(text)
@@ -348,13 +354,14 @@ def _bind(reader: Reader, levels: Sequence[_Level], mode: str, options: Options)
                 continue
             bound = bind.condition(tree, text)
             if bound is not None:
-                choice = stacks.choose(typed.Group(level.context.name, (), (bound,), mode))
+                choice = stacks.choose(typed.Group(level.context.name, (), (bound,), mode), signal)
                 if options.stack == "fast" and not choice.columns:
                     message = f"this condition cannot run in columns: {choice.reason}"
-                    bind.diagnostics.append(Diagnostic("E901", "error", message, None, "leave the stack at `auto`", text))
+                    hint = "leave the stack at `auto`"
+                    bind.diagnostics.append(Diagnostic("E901", "error", message, None, hint, text))
                 conditions.append((level.context.name, compile_condition(bound), choice))
     if sum(d.severity == "error" for d in reader.diagnostics) > before:
         return None
     order = [level.context.name for level in levels]
     walked = tuple(dict.fromkeys(level.context.name for level in levels))
-    return FilterItem(tuple(sorted(conditions, key=lambda c: order.index(c[0]))), mode, walked)
+    return FilterItem(tuple(sorted(conditions, key=lambda c: order.index(c[0]))), mode, walked, signal)

@@ -148,11 +148,13 @@ def compile(
     group, diagnostics = _bind(GroupText(texts, (), chosen, error_mode.lower()), signals, options)
     if group is None:
         raise ConfigError(diagnostics)
-    code = compile_group(group)
-    diagnostics += configuration.check_stack(code, options.stack)
+    codes = {s: compile_group(group, s) for s in signals if s in CONTEXTS[group.context].signals}
+    refused = [configuration.check_stack(code, options.stack) for code in codes.values()]
+    if all(refused):
+        diagnostics += refused[0]
     if any(d.severity == "error" for d in diagnostics):
         raise ConfigError(diagnostics)
-    passes = {s: [GroupPass(code, options)] for s in signals if s in CONTEXTS[group.context].signals}
+    passes = {s: [GroupPass(code, options)] for s, code in codes.items()}
     program = Program(passes, options, diagnostics)
     program.recipe = (compile, (source,), {"signal": signal, "context": context, "error_mode": error_mode})
     return program
@@ -278,7 +280,7 @@ def _compile_text(
     if isinstance(found, Diagnostic):
         raise ConfigError([found])
     known = binder.available(options.functions, found.name, conditions_only=True)
-    bind = binder.Binder(found, known, chosen is None, options.lambdas)
+    bind = binder.Binder(found, known, "required" if chosen is None else "inserted", options.lambdas)
     bound = bind.condition(tree, source) if kind == "condition" else bind.value(tree, source)
     if bound is None:
         raise ConfigError(bind.diagnostics)

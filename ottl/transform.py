@@ -164,7 +164,7 @@ def build(
             bound, found = bind_group(text, signal, options)
             diagnostics = [*diagnostics, *found]
             if bound is not None:
-                code = compile_group(bound)
+                code = compile_group(bound, signal)
                 diagnostics += configuration.check_stack(code, options.stack)
                 passes.setdefault(signal, []).append(GroupPass(code, options))
     if any(d.severity == "error" for d in diagnostics):

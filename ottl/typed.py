@@ -6,8 +6,9 @@ only rows can tell. Nodes are frozen and compare by meaning (ranges left out), s
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal, TypeAlias
 
 from ottl.contexts.paths import PathSpec
@@ -34,15 +35,93 @@ class ConstantKey:
         return hash(self.text)
 
 
-@dataclass(frozen=True, slots=True)
+@functools.cache
+def _names(node: type) -> tuple[str, ...]:
+    """The fields that make up a node's meaning."""
+    return tuple(f.name for f in fields(node) if f.compare)
+
+
+def _parts(node: object) -> tuple[object, ...]:
+    return tuple(getattr(node, name) for name in _names(type(node)))
+
+
+def _same(left: object, right: object) -> bool:
+    pending = [(left, right)]
+    while pending:
+        a, b = pending.pop()
+        if a is b:
+            continue
+        if type(a) is not type(b):
+            return False
+        if isinstance(a, tuple) and isinstance(b, tuple):
+            if len(a) != len(b):
+                return False
+            pending.extend(zip(a, b, strict=True))
+        elif isinstance(a, (Expression, Place, Elements)):
+            if hash(a) != hash(b):
+                return False
+            pending.extend(zip(_parts(a), _parts(b), strict=True))
+        elif a != b:
+            return False
+    return True
+
+
+def _shown(node: object) -> str:
+    text: list[str] = []
+    pending = [node]
+    while pending:
+        top = pending.pop()
+        match top:
+            case Constant(value=value):
+                text.append(f"Constant({value!r})")
+            case Expression() | Place() | Elements():
+                text.append(f"{type(top).__name__}(")
+                pending.append(_Text(")"))
+                pending.extend(part for part in reversed(_parts(top)) if not isinstance(part, Kind))
+            case tuple():
+                text.append("(")
+                pending.append(_Text(")"))
+                pending.extend(reversed(top))
+            case _Text():
+                text.append(top)
+            case PathSpec():
+                text.append(f"{top.level}.{top.name} ")
+            case _:
+                text.append(f"{top!r} ")
+    return "".join(text)
+
+
+class _Text(str):
+    """A piece of finished text among the nodes that are still to be shown."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Expression:
-    """Base of the nodes that have a value."""
+    """Base of the nodes that have a value.
+
+    Hash, equality and `repr` do not recurse: trees nest as deep as the parser allows, and the compiler looks every node up.
+    """
 
     kind: Kind
     range: SourceRange = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
+    _hash: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((type(self), *_parts(self))))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Expression) and _same(self, other)
+
+    def __repr__(self) -> str:
+        return _shown(self)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Constant(Expression):
     """A value known when the rule is loaded. `literal`: written as one, so the reference knows it too."""
 
@@ -52,9 +131,10 @@ class Constant(Expression):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", ConstantKey(self.value))
+        Expression.__post_init__(self)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Load(Expression):
     """A read of a path with its keys."""
 
@@ -62,7 +142,7 @@ class Load(Expression):
     keys: tuple[Expression, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Invoke(Expression):
     """A call of a converter. Arguments stand in the order of the function's parameters; `None` = left out."""
 
@@ -70,7 +150,7 @@ class Invoke(Expression):
     arguments: tuple[Operand | None, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Index(Expression):
     """A key applied to a value that is no path: stricter than `Load`, a missing key is an error."""
 
@@ -78,14 +158,14 @@ class Index(Expression):
     key: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MakeList(Expression):
     """A list literal with parts that rows decide."""
 
     items: tuple[Expression, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MakeMap(Expression):
     """A map literal with parts that rows decide; keys are distinct."""
 
@@ -93,7 +173,7 @@ class MakeMap(Expression):
     items: tuple[Expression, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Arithmetic(Expression):
     """Two operands and an operator; both are evaluated before either is looked at."""
 
@@ -102,14 +182,14 @@ class Arithmetic(Expression):
     right: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Negate(Expression):
     """Unary minus."""
 
     operand: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Compare(Expression):
     """A comparison; never fails of itself."""
 
@@ -118,35 +198,35 @@ class Compare(Expression):
     right: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Truth(Expression):
     """A converter's result as a condition: an error unless it is a bool."""
 
     operand: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Not(Expression):
     """Negation."""
 
     operand: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class And(Expression):
     """Operands evaluated left to right up to the first false one."""
 
     operands: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Or(Expression):
     """Operands evaluated left to right up to the first true one."""
 
     operands: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class FirstNonNil(Expression):
     """Operands evaluated left to right up to the first that is not nil."""
 

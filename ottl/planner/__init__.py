@@ -12,10 +12,12 @@ from ottl.planner import rewrite
 from ottl.planner.cut_branches import cut_branches
 from ottl.planner.fold_calls import fold_calls
 from ottl.planner.fold_logic import fold_logic
+from ottl.recursion import bounded
 
 RULES: tuple[rewrite.Rewrite, ...] = (fold_logic, fold_calls, cut_branches)
 
 
+@bounded
 def plan(group: typed.Group, rules: tuple[rewrite.Rewrite, ...] = RULES) -> typed.Group:
     """The group with every rule applied."""
     statements, conditions = group.statements, group.conditions
@@ -25,6 +27,7 @@ def plan(group: typed.Group, rules: tuple[rewrite.Rewrite, ...] = RULES) -> type
     return replace(group, statements=statements, conditions=conditions)
 
 
+@bounded
 def plan_condition(condition: typed.ConditionText, rules: tuple[rewrite.Rewrite, ...] = RULES) -> typed.ConditionText:
     """A condition or value with every rule applied."""
     for rule in rules:

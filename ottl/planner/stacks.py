@@ -104,11 +104,11 @@ def _specs(group: typed.Group) -> Iterator[PathSpec]:
                 yield part.spec
 
 
-def choose(group: typed.Group) -> StackChoice:
-    """Which executor may run the group, and why."""
+def choose(group: typed.Group, signal: str) -> StackChoice:
+    """Which executor may run the group on a signal, and why."""
     if group.shared_cache:
         return StackChoice(False, "rows see each other through the shared cache")
-    if group.context in ("profile", "profilesample"):
+    if signal == "profiles":
         return StackChoice(False, "profiles are indices into shared tables, whose order depends on the order of rows")
     for spec in _specs(group):
         if spec.view in _UNTABLED:
