@@ -222,8 +222,9 @@ class Frame:
             return self._metadata(spec, keys, fail)
         own = level == self.context
         whole = selection.rows is None or not own
-        known = (spec, tuple((type(key), key) for key in keys))
-        if whole:
+        known = (spec, keys)
+        kept = whole and all(type(key) in (bytes, int) for key in keys)
+        if kept:
             found = self._loads.get(known)
             if found is not None:
                 return found
@@ -236,7 +237,7 @@ class Frame:
             fail(mask, where, message)
 
         found = self._load(spec, keys, level, rows, note)
-        if whole and not failed and spec.view is not View.CACHE:
+        if kept and not failed and spec.view is not View.CACHE:
             self._loads[known] = found
         return found
 
