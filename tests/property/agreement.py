@@ -144,7 +144,12 @@ def _equal(a: bytes, b: bytes, signal: str, encoding: engine.Encoding) -> bool:
 
 
 def _complete(message: Any) -> None:
-    """Makes a submessage that is absent an empty one: the reference gives them one meaning, and writes only the latter."""
+    """Makes a submessage that is absent an empty one: the reference gives them one meaning, and writes only the latter.
+
+    Nor does it tell an index into a dictionary that nobody resolved from no value.
+    """
+    if message.DESCRIPTOR.name == "AnyValue" and message.HasField("string_value_strindex"):
+        message.ClearField("string_value_strindex")
     for field in message.DESCRIPTOR.fields:
         if field.type != field.TYPE_MESSAGE:
             continue

@@ -117,7 +117,7 @@ def value_into(value: Any, draw: random.Random, kind: str, depth: int = 0) -> No
             element = draw.choice(_KINDS)
             for _ in range(draw.choice((0, 1, 2, 3))):
                 value_into(value.array_value.values.add(), draw, element, depth + 1)
-    elif kind == "index" and depth == 0:
+    elif kind == "index":
         value.string_value_strindex = draw.choice((0, 1, 2, 99))
 
 
