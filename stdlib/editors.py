@@ -336,13 +336,15 @@ def _(target: MapColumn, limit: int, utf8_safe: bool, truncation_marker: str) ->
     ends = np.full(len(index), limit, np.uint32)
     if utf8_safe and limit:
         # Where the byte behind the cut continues a character, the cut moves back to where it begins.
-        for position, text in enumerate(target.batch.take(bits[index] + limit, np.ones(len(index), np.uint32))):
-            if text[0] & 0xC0 == 0x80:
-                (whole,) = target.batch.take(bits[index[position : position + 1]], lens[index[position : position + 1]])
-                end = limit
-                while end > 0 and whole[end] & 0xC0 == 0x80:
-                    end -= 1
-                ends[position] = end
+        behind, _ = target.batch.arena_view(bits[index] + limit, np.ones(len(index), np.uint32))
+        inside = np.flatnonzero(np.frombuffer(behind, np.uint8) & 0xC0 == 0x80)
+        for position, text in zip(
+            inside.tolist(), target.batch.take(bits[index[inside]], lens[index[inside]]), strict=True
+        ):
+            end = limit
+            while end > 0 and text[end] & 0xC0 == 0x80:
+                end -= 1
+            ends[position] = end
     target.put_slots(slots[index], Vector(STRING, bits[index], ends, None, target.level))
     return len(np.unique(owners[index]))
 
