@@ -200,8 +200,12 @@ def storable_cells(
             stored = None if error.partial is types.MISSING else error.partial
         kind = type(stored)
         if kind is Map or kind is Slice:
+            try:
+                texts.append(containers.encode(stored))
+            except types.NotStorableError as error:
+                failures[position] = error
+                continue
             tags[position] = MAP if kind is Map else LIST
-            texts.append(containers.encode(stored))
             at.append(position)
         elif kind is bytes or kind is Bytes:
             tags[position] = _TAGS[kind]

@@ -153,19 +153,28 @@ def value_into_message(message: Any, value: Value) -> None:
     """Stores a value in an `AnyValue`.
 
     Raises:
-        ValueError: no slot takes such a value; a list or map is then stored in part, as the reference leaves it.
+        NotStorableError: no slot takes such a value. A list or map is then stored in part, as the reference leaves it; one that nests too
+            deep leaves nil.
     """
     write = _WRITE.get(type(value))
     if write is not None:
-        write(message, value, NESTING)
+        _write_bounded(write, message, value)
         return
     try:
         stored = storable(value)
     except NotStorableError as error:
         if error.partial is not MISSING:
-            _WRITE[type(error.partial)](message, error.partial, NESTING)
+            _write_bounded(_WRITE[type(error.partial)], message, error.partial)
         raise
-    _WRITE[type(stored)](message, stored, NESTING)
+    _write_bounded(_WRITE[type(stored)], message, stored)
+
+
+def _write_bounded(write: Callable[[Any, Any, int], None], message: Any, value: Value) -> None:
+    try:
+        write(message, value, NESTING)
+    except ValueError as error:
+        _write_nothing(message, None, NESTING)
+        raise NotStorableError(str(error), None) from error
 
 
 def replace_entries(entries: Any, value: Value) -> None:
