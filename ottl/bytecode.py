@@ -66,6 +66,15 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Live:
+    """A path that holds what the editor changes, read whenever the editor asks."""
+
+    spec: PathSpec
+    keys: tuple[int, ...] = ()
+    constant_keys: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Literal:
     """A constant argument, in the form the kernel gets it."""
 
@@ -80,7 +89,7 @@ class Reference:
     parameter: Parameter | None
 
 
-Operand: TypeAlias = "int | Elements | Place | Literal | Reference | None"
+Operand: TypeAlias = "int | Elements | Place | Live | Literal | Reference | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +166,8 @@ def _shown_operand(operand: Operand) -> str:
             return "[" + ", ".join(f"r{r}" for r in registers) + "]"
         case Place(spec=spec, keys=keys, constant_keys=constants):
             return shown_path(spec, keys, constants)
+        case Live(spec=spec, keys=keys, constant_keys=constants):
+            return f"live {shown_path(spec, keys, constants)}"
         case Literal(value=value):
             return shown_constant(value)
         case Reference(function=function):

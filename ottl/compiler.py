@@ -9,7 +9,7 @@ from __future__ import annotations
 from ottl import bytecode, typed
 from ottl.binder import constant_argument
 from ottl.bytecode import Instruction, Op, Operand, StatementCode
-from ottl.functions import Form, Parameter
+from ottl.functions import Form, Function, Parameter
 from ottl.recursion import bounded
 from ottl.source import SourceRange
 from ottl.types import Kind
@@ -111,6 +111,17 @@ class _Emitter:
     ) -> tuple[Operand, ...]:
         return tuple(self._argument(p, a) for p, a in zip(parameters, arguments, strict=True))
 
+    def live_arguments(self, function: Function, arguments: tuple[typed.Operand | None, ...]) -> tuple[Operand, ...]:
+        """The operands of an editor; a source that holds the target stays live where the editor knows what that means."""
+        places = [a for a in arguments if isinstance(a, typed.Place)] if function.alias_kernel is not None else []
+        operands: list[Operand] = []
+        for parameter, argument in zip(function.parameters, arguments, strict=True):
+            if isinstance(argument, typed.Load) and any(holds(argument, place) for place in places):
+                operands.append(bytecode.Live(argument.spec, *self.keys(argument.keys)))
+            else:
+                operands.append(self._argument(parameter, argument))
+        return tuple(operands)
+
     def _argument(self, parameter: Parameter, argument: typed.Operand | None) -> Operand:
         match argument:
             case None:
@@ -136,14 +147,14 @@ def is_pure(node: typed.Operand) -> bool:
     return all(not (isinstance(n, typed.Invoke) and not n.function.pure) for n in typed.walk(node))
 
 
+def holds(value: typed.Load, place: typed.Place) -> bool:
+    """Whether a value is the map or list that a place is, or one that has it inside."""
+    return value.spec == place.spec and value.keys == place.keys[: len(value.keys)]
+
+
 def overlaps(place: typed.Place, value: typed.Expression) -> bool:
     """Whether a value is a map or list that holds the place it is stored in."""
-    return (
-        isinstance(value, typed.Load)
-        and value.spec == place.spec
-        and len(value.keys) < len(place.keys)
-        and value.keys == place.keys[: len(value.keys)]
-    )
+    return isinstance(value, typed.Load) and len(value.keys) < len(place.keys) and holds(value, place)
 
 
 @bounded
@@ -162,7 +173,7 @@ def compile_statement(statement: typed.Statement) -> StatementCode:
         register = emitter.expression(value)
         registers, constants = emitter.keys(place.keys)
         if overlaps(place, value):
-            # The reference empties the slot first and then copies the map that now holds it.
+            # The reference first makes the slot a map, unless it is one, and then copies the map that now holds it.
             emitter.emit(
                 Instruction(
                     Op.TOUCH, -1, (register, *registers), place.spec, constant_keys=constants, range=place.range
@@ -173,7 +184,7 @@ def compile_statement(statement: typed.Statement) -> StatementCode:
             Instruction(Op.STORE, -1, (register, *registers), place.spec, (), Kind.ANY, constants, place.range)
         )
     else:
-        operands = emitter.arguments(function.parameters, statement.arguments)
+        operands = emitter.live_arguments(function, statement.arguments)
         emitter.emit(Instruction(Op.EDIT, data=function, operands=operands, range=where))
     return emitter.finish(statement, statement.text, -1)
 

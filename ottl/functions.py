@@ -241,6 +241,7 @@ class Function:
     """
 
     __slots__ = (
+        "alias_kernel",
         "check",
         "contexts",
         "editor",
@@ -276,6 +277,7 @@ class Function:
         self.contexts = contexts
         self.lowering = lowering
         self.vector_kernel: Callable[..., Any] | None = None
+        self.alias_kernel: Callable[..., None] | None = None
         self.check: Callable[..., None] | None = None
         self.doc = inspect.getdoc(kernel) or ""
         hints = typing.get_type_hints(kernel, include_extras=True)
@@ -295,6 +297,14 @@ class Function:
         rows it changed something, or for a plain target the new values and where to write them, bool (rows,).
         """
         self.vector_kernel = kernel
+        return kernel
+
+    def aliased(self, kernel: Callable[..., None]) -> Callable[..., None]:
+        """Attaches an editor's kernel for a source that holds its target, where the edit changes what is still to be read.
+
+        It gets what the scalar kernel gets, but for the source a function that reads it as it is by then.
+        """
+        self.alias_kernel = kernel
         return kernel
 
     def checked(self, check: Callable[..., None]) -> Callable[..., None]:

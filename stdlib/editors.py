@@ -5,6 +5,7 @@ Editors that look for patterns in texts are in `ottl.stdlib.replacing`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
@@ -383,6 +384,16 @@ def merge_maps(target: MapTarget, source: Map, strategy: Const[str]) -> None:
     for key, value in source.entries:
         if strategy == "upsert" or (target.get(key) is MISSING) is (strategy == "insert"):
             target.put(key, value)
+
+
+@merge_maps.aliased
+def _(target: MapTarget, source: Callable[[], Map], strategy: str) -> None:
+    """As `merge_maps`; each slot is made before its value is read, and so may be read as part of it."""
+    for position, (key, _) in enumerate(source().entries):
+        if strategy == "upsert" or (target.get(key) is MISSING) is (strategy == "insert"):
+            if strategy != "update":
+                target.put(key, None)
+            target.put(key, source().entries[position][1])
 
 
 @merge_maps.checked

@@ -168,7 +168,9 @@ def _overlapping(statement: typed.Statement) -> bool:
             continue
         for part in typed.walk(argument):
             if isinstance(part, typed.Load) and any(
-                part.spec == p.spec and p.keys[: len(part.keys)] == part.keys[: len(p.keys)] and part.keys != p.keys
+                part.spec == p.spec
+                and p.keys[: len(part.keys)] == part.keys[: len(p.keys)]
+                and (part.keys != p.keys or statement.editor.alias_kernel is not None)
                 for p in places
             ):
                 return True

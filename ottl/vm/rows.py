@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ottl import types
-from ottl.bytecode import Elements, GroupCode, Instruction, Literal, Op, Operand, Place, Reference, StatementCode
-from ottl.contexts.paths import View
+from ottl.bytecode import Elements, GroupCode, Instruction, Literal, Live, Op, Operand, Place, Reference, StatementCode
+from ottl.contexts.paths import PathSpec, View
 from ottl.functions import Form, Function, Parameter
 from ottl.types import Bytes, Kind, Map, Slice, Value
 from ottl.vm import messages
@@ -183,7 +183,9 @@ class _Writer:
                 self.line(f"{result} = {r[0]}")
                 self.close()
             case Op.TOUCH:
-                self.line(f"emptied = {self.bind('emptied', emptied)}({r[0]})")
+                self.line(
+                    f"emptied = {self.bind('emptied', emptied)}({r[0]}, {self.live(i.data, i.constant_keys, r[1:])})"
+                )
                 self.open("emptied is not None")
                 self.store(i, ["emptied", *r[1:]])
                 self.close()
@@ -202,7 +204,8 @@ class _Writer:
                 self.line(f"target = {text}")
                 opened = text = "target"
             arguments.append(text)
-        self.line(f"edited = {self.bind('f', function.kernel)}({', '.join(arguments)})")
+        kernel = function.alias_kernel if any(isinstance(o, Live) for o in i.operands) else function.kernel
+        self.line(f"edited = {self.bind('f', kernel)}({', '.join(arguments)})")
         if opened:
             self.line("target.finish()")
 
@@ -216,6 +219,13 @@ class _Writer:
             keys = self.bind("keys", i.constant_keys)
             return f"{self.bind('get', messages.keys_getter(spec))}(row, {keys})"
         return f"{self.bind('get', messages.keys_getter(spec))}(row, ({', '.join(r)},))"
+
+    def live(self, spec: PathSpec, constant_keys: tuple[Any, ...] | None, keys: list[str]) -> str:
+        """A function that reads a path when it is called."""
+        if constant_keys == ():
+            return f"lambda: {self.bind('get', messages.getter(spec))}(row)"
+        shown = f"({', '.join(keys)},)" if constant_keys is None else self.bind("keys", constant_keys)
+        return f"lambda: {self.bind('get', messages.keys_getter(spec))}(row, {shown})"
 
     def store(self, i: Instruction, r: list[str]) -> None:
         spec = i.data
@@ -268,6 +278,10 @@ class _Writer:
                 return self.bind("c", value)
             case Place():
                 return self.place(p, operand, prefix, constants)
+            case Live(spec=spec, keys=numbers, constant_keys=known):
+                read = self.live(spec, known, [self.register(prefix, n, constants) for n in numbers])
+                convert = self.bind("in", argument_converter(p))
+                return f"lambda: {convert}(({read})())"
             case Reference():
                 return self.bind("function", function_argument(operand))
             case Elements(registers=registers):
@@ -330,11 +344,17 @@ def truth(value: Value) -> bool:
     raise ValueError(f"a condition must be bool, got {types.kind_name(value)}")
 
 
-def emptied(value: Value) -> Value:
-    """The empty map or list for a map or list, nil for anything else."""
+def emptied(value: Value, current: Callable[[], Value]) -> Value:
+    """What the slot is set to before a map or list that holds it is stored there: an empty one, or nil where that is needless."""
+    if not isinstance(value, (Map, list)):
+        return None
+    try:
+        before = current()
+    except ValueError:
+        before = None
     if isinstance(value, Map):
-        return Map()
-    return Slice() if isinstance(value, list) else None
+        return None if isinstance(before, Map) else Map()
+    return None if isinstance(before, list) else Slice()
 
 
 def argument_converter(p: Parameter) -> Callable[[Any], Any]:
