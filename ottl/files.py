@@ -24,7 +24,6 @@ import glob
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -578,6 +577,8 @@ class Output:
             mode = None
         if mode is not None and not stat.S_ISREG(mode):
             return target.open("wb")
+        import tempfile
+
         handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=".part", dir=target.parent)
         self._temporary = Path(name)
         if mode is None:
