@@ -627,6 +627,8 @@ class Processor:
                 self._run_rows(payload, signal, number, one, session)
         if session.errors and not session.emptied:
             raise session.errors[0]
+        if session.emptied:
+            return b"" if encoding == "protobuf" else b"{}"
         if encoding == "protobuf":
             if not native:
                 payload.message()  # refuses what is malformed, even where no row reads it

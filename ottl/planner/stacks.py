@@ -139,6 +139,8 @@ def _untabled_use(statement: typed.Statement) -> str | None:
         if not isinstance(operand, typed.Place):
             continue
         shown = f"{operand.spec.level}.{operand.spec.name}"
+        if operand.spec.level == "otelcol":
+            return f"{shown} cannot be written"
         if operand.spec.view is View.CACHE and parameter.form is not Form.TARGET:
             return "the cache is edited as a whole"
         if operand.spec.view is View.VALUE and (operand.keys or parameter.form is Form.MAP_TARGET):

@@ -44,9 +44,7 @@ class Goal:
         self.run = run
         self.selection: Selection = run.selection
         self.level = level_of(spec)
-        if self.level in (run.frame.context, "otelcol"):
-            # Metadata cannot be written: every row that would fails by itself.
-            self.level = run.frame.context
+        if self.level == run.frame.context:
             self.rows: Int32s | None = run.selection.rows
             self.count = run.selection.count
             self.fail = stores.failing(run)

@@ -71,8 +71,8 @@ Fail = Callable[[NDArray[Any], str | list[str]], None]
 def outer_target(run: Evaluation, spec: PathSpec) -> tuple[str, Int32s | None]:
     """Level and rows that a path stands for, one for each selected row; None for all rows of the level."""
     level = level_of(spec)
-    if level in (run.frame.context, "otelcol"):
-        return run.frame.context, run.selection.rows
+    if level == run.frame.context:
+        return level, run.selection.rows
     return level, run.frame.outer_rows(run.selection, level)
 
 
