@@ -96,7 +96,7 @@ class Pair:
         """The bytecode of all statements and conditions, with their contexts."""
         for one in self.passes:
             if self.program.filtering:
-                yield from one.item.conditions
+                yield from ((context, code) for context, code, _ in one.item.conditions)
             else:
                 yield from ((one.code.context, c) for c in (*one.code.conditions, *one.code.statements))
 

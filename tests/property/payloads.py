@@ -257,7 +257,14 @@ def _fill_message(name: str, kind: str) -> Fill:
     return fill
 
 
-_COUNTS = {"spans": (0, 1, 2, 3, 6), "log_records": (0, 1, 2, 4, 8), "metrics": (0, 1, 2, 4), "data_points": (0, 1, 2, 4)}
+_COUNTS = {
+    "spans": (0, 1, 2, 3, 6),
+    "log_records": (0, 1, 2, 4, 8),
+    "metrics": (0, 1, 2, 4),
+    "data_points": (0, 1, 2, 4),
+    **dict.fromkeys(("resource_spans", "resource_metrics", "resource_logs"), (0, 1, 1, 1, 1, 1, 2, 2, 2, 3)),
+    **dict.fromkeys(("scope_spans", "scope_metrics", "scope_logs"), (0, 1, 1, 1, 1, 2, 2)),
+}
 
 
 def _fill_messages(name: str, kind: str) -> Fill:

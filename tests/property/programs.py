@@ -162,19 +162,29 @@ class Program:
         signal: the signal.
         groups: its groups.
         filtering: a filter's configuration.
+        style: `groups`; `flat`, one list of texts; for filters also `old`, by level.
         functions: the functions that were drawn.
     """
 
     signal: str
     groups: tuple[Group, ...]
     filtering: bool = False
+    style: str = "groups"
     functions: frozenset[str] = field(default=frozenset(), compare=False)
 
     def config(self) -> dict[str, Any]:
         """The configuration."""
-        if self.filtering:
-            return {CONDITION_LISTS[self.signal]: [g.config(True) for g in self.groups]}
-        return {LISTS[self.signal]: [g.config(False) for g in self.groups]}
+        name = CONDITION_LISTS[self.signal] if self.filtering else LISTS[self.signal]
+        if self.style == "groups" or not self.groups:
+            return {name: [g.config(self.filtering) for g in self.groups]}
+        mode = {"error_mode": self.groups[0].error_mode} if self.groups[0].error_mode else {}
+        if self.style == "flat":
+            return mode | {name: [str(t) for g in self.groups for t in (g.conditions if self.filtering else g.statements)]}
+        levels: dict[str, list[str]] = {}
+        for group in self.groups:
+            key = "log_record" if group.context == "log" else str(group.context)
+            levels.setdefault(key, []).extend(map(str, group.conditions))
+        return mode | {self.signal: levels}
 
     def smaller(self) -> Iterator[Program]:
         """Simpler programs."""
@@ -676,4 +686,10 @@ def random_program(signal: str, draw: random.Random) -> Program:
     filtering = draw.random() < FILTERS
     count = draw.choice((1, 1, 1, 2, 3))
     groups = tuple(random_group(signal, draw, filtering, functions) for _ in range(count))
-    return Program(signal, groups, filtering, frozenset(functions))
+    chance = draw.random()
+    style = "groups"
+    if filtering:
+        style = "old" if chance < 0.3 else "flat" if chance < 0.5 else style
+    elif count == 1 and not groups[0].conditions and not groups[0].shared_cache and chance < 0.3:
+        style = "flat"
+    return Program(signal, groups, filtering, style, frozenset(functions))
