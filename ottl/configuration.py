@@ -58,6 +58,16 @@ def type_name(value: Any) -> str:
     )
 
 
+def _first_text(value: Any) -> str | None:
+    """The text that stands for a value in a diagnostic: itself, or the first one inside that knows its place."""
+    if isinstance(value, str):
+        return value
+    inside = value
+    while isinstance(inside, Mapping | list) and inside:
+        inside = next(iter(inside))
+    return inside if isinstance(inside, LocatedText) else None
+
+
 def check_stack(code: GroupCode, stack: Stack) -> list[Diagnostic]:
     """The error for a group that was asked to run in columns and cannot."""
     if stack != "fast" or code.choice.columns:
@@ -75,7 +85,8 @@ class Reader:
 
     def report(self, code: str, message: str, value: Any, path: str, hint: str | None = None) -> None:
         """Adds an error at a value of the configuration."""
-        where = source(value, path) if isinstance(value, str) else Source("", path or "<configuration>")
+        text = _first_text(value)
+        where = source(text, path) if text is not None else Source("", path or "<configuration>")
         place = SourceRange(0, len(where.text)) if where.text else None
         self.diagnostics.append(Diagnostic(code, "error", message, place, hint, where))
 
