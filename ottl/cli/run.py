@@ -69,7 +69,8 @@ class _Run:
         try:
             source = Input(name, max_message=self.limits.max_message, format=self.source, signal=self.signal)
         except PayloadError as error:
-            self._count(name, f"{name}: {error}", stop=self.on_bad_input != "skip")
+            shown = "<stdin>" if name == files.STANDARD_STREAM else name
+            self._count(shown, f"{shown}: {error}", stop=self.on_bad_input != "skip")
             return
         with source:
             if self.on_bad_input == "copy" and self.to is not None and self.to != source.layout.format:
