@@ -15,7 +15,6 @@ over all rounds are shown:
 Before anything is timed, the outputs of all contenders are compared, with the order of attributes where there is one.
 """
 
-# ruff: noqa: SLF001 - stages are timed one by one, which nobody else needs to
 from __future__ import annotations
 
 import argparse
@@ -34,9 +33,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 import ottl
-from bench import by_hand, harness, payloads, rules
+from bench import by_hand, harness, payloads, rules, stages
 from ottl.codec import native as native_codec
-from ottl.engine import Payload, Session
 from tests import otlp_compare
 
 SIZES: Final = (1, 16, 64, 512, 8000)
@@ -120,73 +118,12 @@ FULL: Final = Plan(rounds=5, seconds=0.4)
 QUICK: Final = Plan(rounds=2, seconds=0.1)
 
 
-# -- stages ---------------------------------------------------------------------------------------------------------
-
-
-def stage_times(processor: Any, data: bytes, signal: str, seconds: float) -> tuple[str, dict[str, float]]:
-    """Which executor takes the payload, and the seconds of each stage a run."""
-    passes = processor._passes.get(signal, ())
-    if not passes:
-        return "-", {}
-    processor.process(data, signal=signal)
-    program = processor._tables.get((signal, 0))
-    small = processor._options.stack == "auto" and len(data) < ottl.engine.SMALL_PAYLOAD
-    columns = program is not None and all(p.in_columns for p in passes) and not small
-    if columns and program.scan(data, processor._options.limits) is None:
-        columns = False
-    once = _column_stages if columns else _row_stages
-    total = [0.0, 0.0, 0.0]
-    count = 0
-    once(processor, program, passes, data, signal)
-    while count < 3 or sum(total) < seconds:
-        marks = once(processor, program, passes, data, signal)
-        for number in range(3):
-            total[number] += marks[number + 1] - marks[number]
-        count += 1
-    names = ("scan", "statements", "patch")
-    return "columns" if columns else "rows", {n: t / count for n, t in zip(names, total, strict=True)}
-
-
-def _column_stages(processor: Any, program: Any, passes: Sequence[Any], data: bytes, signal: str) -> tuple[float, ...]:
-    del signal
-    clock = time.perf_counter
-    session = Session(None)
-    start = clock()
-    batch = program.scan(data, processor._options.limits)
-    scanned = clock()
-    for number, one in enumerate(passes):
-        one.run_columns(program, number, batch, one.report(), session)
-    ran = clock()
-    batch.patch()
-    return start, scanned, ran, clock()
-
-
-def _row_stages(processor: Any, program: Any, passes: Sequence[Any], data: bytes, signal: str) -> tuple[float, ...]:
-    del program
-    clock = time.perf_counter
-    session = Session(None)
-    start = clock()
-    payload = Payload(data, signal, processor._options.limits)
-    payload.message()
-    parsed = clock()
-    for one in passes:
-        one.run_rows(payload, one.report(), session)
-    ran = clock()
-    payload.bytes()
-    return start, parsed, ran, clock()
-
-
 # -- contenders -----------------------------------------------------------------------------------------------------
 
 
 def transform(signal: str, rule_set: str, stack: Any = "auto") -> Any:
     """The rule set as a processor of ours."""
     return ottl.Transform(rules.configuration(signal, rule_set), stack=stack)
-
-
-def can_take_columns(processor: Any, signal: str) -> bool:
-    """Whether all passes may run in columns."""
-    return all(p.in_columns for p in processor._passes.get(signal, ()))
 
 
 def check(signal: str, rule_set: str, reference: harness.Reference | None, folder: Path) -> None:
@@ -228,7 +165,7 @@ def measure(
     if rule_set != "none":
         plain = transform(signal, rule_set, "plain")
         others["plain"] = lambda: plain.process(data, signal=signal)
-        if can_take_columns(ours, signal):
+        if stages.in_columns(ours, signal):
             columns = transform(signal, rule_set, "fast")
             others["columns"] = lambda: columns.process(data, signal=signal)
     means = {name: Mean() for name in ("ours", *others)}
@@ -241,15 +178,15 @@ def measure(
         means["ours"].add(*harness.time_for(plan.seconds, lambda: ours.process(data, signal=signal)))
         for name, run in others.items():
             means[name].add(*harness.time_for(plan.seconds / 3, run))
-    stack, stages = stage_times(ours, data, signal, plan.seconds)
+    steps = stages.measure(ours, data, signal, plan.seconds)
     iterations = sum(result["iterations"] for result in theirs)
     return Measurement(
         signal=signal,
         rows=rows,
         payload_bytes=len(data),
         rule_set=rule_set,
-        stack=stack,
-        stages={name: seconds / rows * 1e6 for name, seconds in stages.items()},
+        stack=steps.executor if steps else "-",
+        stages={n: getattr(steps, n) / rows * 1e6 for n in ("scan", "statements", "patch")} if steps else {},
         reference={
             part: sum(r["ns_per_op"][part] * r["iterations"] for r in theirs) / iterations / rows / 1e3
             for part in ("unmarshal", "process", "marshal", "total")
