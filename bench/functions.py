@@ -329,7 +329,8 @@ def main() -> None:
     slower = [r.name for r in results if r.slower]
     print(f"\nslower in columns: {', '.join(slower) or 'none'}; not measured: {', '.join(missing) or 'none'}")
     if given.markdown:
-        text = f"{harness.machine_lines(facts)}\n\nNanoseconds a row, {ROWS:,} rows, up to {given.distinct:,} different values.\n\n{as_table(results)}"
+        what = f"Nanoseconds a row, {ROWS:,} rows, up to {given.distinct:,} different values."
+        text = f"{harness.machine_lines(facts)}\n\n{what}\n\n{as_table(results)}"
         harness.write_section("bench/functions.py", text)
     sys.exit(1 if slower or missing else 0)
 

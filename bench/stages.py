@@ -1,4 +1,4 @@
-"""The stages of a processor of ours, timed one by one: scan, statements, patch (in rows: parse, statements, serialise)."""
+"""The stages of a processor of ours, timed one by one: scan, statements, patch."""
 
 # ruff: noqa: SLF001 - stages are timed one by one, which nobody else needs to
 from __future__ import annotations
