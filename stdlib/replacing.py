@@ -145,9 +145,9 @@ def replace_pattern(
 
 @replace_pattern.vector
 def _(
-    columns: Columns, target: Vector, regex_pattern: Any, replacement: bytes | None, function: Any, _: bytes | None
+    columns: Columns, target: Vector, regex_pattern: Any, replacement: Value, function: Any, _: bytes | None
 ) -> tuple[Vector, NDArray[np.bool_]] | None:
-    if function is not None or replacement is None or target.lens is None:
+    if function is not None or type(replacement) is not bytes or target.lens is None:
         return None
     written = np.zeros(columns.count, np.bool_)
     index = np.flatnonzero(target.tag_array(columns.count) == STRING)
