@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.property import agreement  # noqa: E402 - found beside this folder
+from tests.property import agreement
 
 CHUNK = 5000
 
@@ -39,7 +39,9 @@ def main() -> int:
             total.add(part)
             if number % 10 == 0 or part.disagreements:
                 rate = total.pairs / (time.perf_counter() - start)
-                print(f"{total.pairs:,} pairs, {rate:,.0f} a second, {len(total.disagreements)} disagreements", flush=True)
+                print(
+                    f"{total.pairs:,} pairs, {rate:,.0f} a second, {len(total.disagreements)} disagreements", flush=True
+                )
             if len(total.disagreements) >= options.keep_going:
                 break
         pool.terminate()
@@ -50,7 +52,9 @@ def main() -> int:
         f"\n{total.pairs:,} pairs of {total.programs:,} programs ({total.refused:,} refused) in {seconds:,.0f} s: "
         f"{total.pairs / seconds:,.0f} a second, seed {options.seed}"
     )
-    print(f"groups in columns: {total.columns:,} of {total.groups:,}, {100 * total.columns / max(1, total.groups):.1f} %")
+    print(
+        f"groups in columns: {total.columns:,} of {total.groups:,}, {100 * total.columns / max(1, total.groups):.1f} %"
+    )
     missing = total.missing()
     print(f"not reached: {len(missing)}" + "".join(f"\n  {name}" for name in missing[:60]))
     print(f"disagreements: {len(total.disagreements)}")

@@ -267,13 +267,19 @@ _COUNTS = {
 }
 
 
+_LONG = ("spans", "log_records", "metrics")
+"""Rows of which now and then there are many."""
+
+
 def _fill_messages(name: str, kind: str) -> Fill:
     counts = _COUNTS.get(name, (0, 1, 1, 2))
 
     def fill(message: Any, draw: random.Random) -> None:
         parts = getattr(message, name)
-        for _ in range(draw.choice(counts)):
-            if len(parts) and draw.random() < 0.2:
+        count = draw.choice(counts)
+        many = name in _COUNTS and draw.random() < 0.03
+        for _ in range(40 if many and name in _LONG else count):
+            if len(parts) and draw.random() < (0.8 if many else 0.2):
                 parts.add().CopyFrom(draw.choice(parts))
             else:
                 fill_message(parts.add(), kind, draw)
@@ -356,9 +362,7 @@ def rough(message: Any, draw: random.Random) -> bytes:
             bodies = [rough(v, draw) for v in (value if field.is_repeated else [value])]
             if not field.is_repeated and draw.random() < 0.15:
                 bodies.insert(0, bodies[0] if draw.random() < 0.5 else b"")
-            pieces.append(
-                b"".join(_varint(number << 3 | 2, padded) + _varint(len(b), padded) + b for b in bodies)
-            )
+            pieces.append(b"".join(_varint(number << 3 | 2, padded) + _varint(len(b), padded) + b for b in bodies))
         elif field.type in (field.TYPE_BYTES, field.TYPE_STRING):
             items = list(value) if field.is_repeated else [value]
             if not field.is_repeated and draw.random() < 0.1:

@@ -179,7 +179,9 @@ class Program:
             return {name: [g.config(self.filtering) for g in self.groups]}
         mode = {"error_mode": self.groups[0].error_mode} if self.groups[0].error_mode else {}
         if self.style == "flat":
-            return mode | {name: [str(t) for g in self.groups for t in (g.conditions if self.filtering else g.statements)]}
+            return mode | {
+                name: [str(t) for g in self.groups for t in (g.conditions if self.filtering else g.statements)]
+            }
         levels: dict[str, list[str]] = {}
         for group in self.groups:
             key = "log_record" if group.context == "log" else str(group.context)
@@ -205,7 +207,9 @@ def quoted(string: str) -> str:
 
 
 _TEXTS = tuple(
-    b.decode() for b in (*payloads.STRINGS, *payloads.NAMES) if b"\xff" not in b and b"\xe6\x97" not in b[-2:] and b != b"\0"
+    b.decode()
+    for b in (*payloads.STRINGS, *payloads.NAMES)
+    if b"\xff" not in b and b"\xe6\x97" not in b[-2:] and b != b"\0"
 )
 _REGEXES = (
     "a",
@@ -229,7 +233,12 @@ _GLOBS = ("*", "a*", "*o*", "GET", "/api/*/users/*", "{GET,post}", "?", "[a-z]*"
 _REPLACEMENTS = ("", "X", "$1", "${1}-${2}", "$$", "$user", "é", "***", "$version/$9")
 _LAYOUTS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S", "%H:%M:%S.%f", "%d/%b/%Y %z", "%A %j", "%s", "%")
 _DURATIONS = ("1h30m", "0s", "-5ms", "100us", "3s", "1.5h", "bad")
-_GROK = ("%{IP:client} %{WORD:method} %{URIPATHPARAM:request} %{NUMBER:bytes:int}", "%{WORD:w}", "%{GREEDYDATA}", "%{NUMBER:n:double}")
+_GROK = (
+    "%{IP:client} %{WORD:method} %{URIPATHPARAM:request} %{NUMBER:bytes:int}",
+    "%{WORD:w}",
+    "%{GREEDYDATA}",
+    "%{NUMBER:n:double}",
+)
 _FORMATS = ("%s", "%d-%v", "%5.2f|%x", "%q %t", "%%", "%v", "plain")
 
 _ARGUMENTS: dict[tuple[str, str], Sequence[str]] = {
@@ -242,7 +251,16 @@ _ARGUMENTS: dict[tuple[str, str], Sequence[str]] = {
     ("flatten", "depth"): ("0", "1", "2", "5", "-1"),
     ("replace_all_patterns", "mode"): ('"key"', '"value"', '"bad"'),
     ("Base64Encode", "variant"): ('"base64"', '"base64-raw"', '"base64-url"', '"base64-raw-url"', '"bad"'),
-    ("Decode", "encoding"): ('"base64"', '"base64-raw"', '"base64-url"', '"us-ascii"', '"utf-8"', '"latin1"', '"gbk"', '"bad"'),
+    ("Decode", "encoding"): (
+        '"base64"',
+        '"base64-raw"',
+        '"base64-url"',
+        '"us-ascii"',
+        '"utf-8"',
+        '"latin1"',
+        '"gbk"',
+        '"bad"',
+    ),
     ("Format", "format"): tuple(map(quoted, _FORMATS)),
     ("ExtractGrokPatterns", "pattern"): tuple(map(quoted, _GROK)),
     ("ExtractGrokPatterns", "pattern_definitions"): ("[]", '["MINE=%{WORD}"]'),
@@ -268,7 +286,9 @@ _ARGUMENTS: dict[tuple[str, str], Sequence[str]] = {
 _COMPILED = {"compile_regex": _REGEXES, "compile_glob": _GLOBS}
 _LITERALS: dict[Kind, Sequence[str]] = {
     Kind.STRING: tuple(map(quoted, _TEXTS)),
-    Kind.INT: (*map(str, (0, 1, 2, 3, 5, 42, 100, -1, -7, 404, 1 << 31, (1 << 53) + 1, (1 << 63) - 1, -(1 << 63) + 1)),),
+    Kind.INT: (
+        *map(str, (0, 1, 2, 3, 5, 42, 100, -1, -7, 404, 1 << 31, (1 << 53) + 1, (1 << 63) - 1, -(1 << 63) + 1)),
+    ),
     Kind.DOUBLE: ("0.0", "1.0", "1.5", "-2.25", "42.0", "3.0e2", "0.000001", ".5"),
     Kind.BOOL: ("true", "false"),
     Kind.BYTES: ("0x00ff", "0x61", "0x0102030405060708", "0x0102030405060708090a0b0c0d0e0f10"),
@@ -444,7 +464,9 @@ class Writer:
             inner = self.key(kind, depth)
             return value(self.simple(kind), name, "[", self.key(Kind.MAP, depth), "][", inner, "]")
         if chance < 0.98:
-            return value(self.simple(kind), name, "[", self.key(Kind.LIST, depth), f"][{draw.choice((0, 1, 2, 9, -1))}]")
+            return value(
+                self.simple(kind), name, "[", self.key(Kind.LIST, depth), f"][{draw.choice((0, 1, 2, 9, -1))}]"
+            )
         return value(self.simple(kind), name, '["m"]["l"][0]')
 
     def call(self, kind: Kind, depth: int) -> Piece:
@@ -533,7 +555,9 @@ class Writer:
             case Form.LIST | Form.TUPLE:
                 return self.elements(parameter, depth)
             case Form.FUNCTION:
-                name = draw.choice(("SHA256", "MD5", "ToUpperCase", "ToLowerCase", "Hex", "Trim", "FNV", "Len", "ParseJSON"))
+                name = draw.choice(
+                    ("SHA256", "MD5", "ToUpperCase", "ToLowerCase", "Hex", "Trim", "FNV", "Len", "ParseJSON")
+                )
                 self.functions.add(name)
                 return text(name)
             case Form.TARGET | Form.MAP_TARGET | Form.LIST_TARGET:
