@@ -263,5 +263,5 @@ def metrics(rows: int, seed: int = 3) -> bytes:
     return data.SerializeToString()
 
 
-MAKERS: Final[dict[str, Callable[[int], bytes]]] = {"traces": traces, "logs": logs, "metrics": metrics}
-"""Signal to the function that makes its payload."""
+MAKERS: Final[dict[str, Callable[..., bytes]]] = {"traces": traces, "logs": logs, "metrics": metrics}
+"""Signal to the function that makes its payload, from the number of rows and a seed."""
