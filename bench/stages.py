@@ -86,5 +86,5 @@ def _over_messages(passes: Sequence[Any], data: bytes, signal: str, options: Any
     for one in passes:
         one.run_rows(payload, one.report(), session)
     ran = clock()
-    payload.bytes()
+    payload.encoded()
     return start, parsed, ran, clock()

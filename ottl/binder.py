@@ -1,7 +1,8 @@
 """Binding: syntax trees to typed trees, with every mistake reported at once.
 
-Looks up contexts, paths, enums and functions, matches arguments with parameters, checks literals as the reference does when it loads a rule (an error), and
-flags what the reference loads but fails on rows (a warning). Context inference is here too, because it needs the same names.
+Looks up contexts, paths, enums and functions, matches arguments with parameters, checks literals as the reference does
+when it loads a rule (an error), and flags what the reference loads but fails on rows (a warning). Context inference is
+here too, because it needs the same names.
 
 A binder belongs to one context; `infer_context` chooses it.
 """
@@ -12,6 +13,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from ottl import ast, contexts, types
@@ -73,8 +75,8 @@ _UNSTORABLE = (Kind.TIME, Kind.DURATION, Kind.TRACE_ID, Kind.SPAN_ID, Kind.PROFI
 
 
 Names = Literal["required", "inserted", "legacy"]
-"""How paths name their context: each must; one that names none gets the binder's own; or, as the reference did before it inferred contexts, the
-own one may be left out and every level within reach may be named."""
+"""How paths name their context: each must; one that names none gets the binder's own; or, as the reference did before
+it inferred contexts, the own one may be left out and every level within reach may be named."""
 
 
 class _Failure(Exception):  # noqa: N818 - a control flow of this module, not an error that anybody sees
@@ -162,7 +164,8 @@ class Binder:
     def value(self, tree: ast.Expression, source: Source) -> Expression | None:
         """The value expression bound; None when it has errors."""
         self.source = source
-        return self._attempt(lambda: self._value(tree))
+        bound: Expression | None = self._attempt(lambda: self._value(tree))
+        return bound
 
     # -- diagnostics --------------------------------------------------------------------------------------------------
 
@@ -207,7 +210,7 @@ class Binder:
         raise self._fail("E301", "expected a condition, got a value", tree.range)
 
     def _conditions(self, trees: Sequence[Any]) -> tuple[Expression, ...]:
-        bound = [self._attempt(lambda tree=tree: self._condition(tree)) for tree in trees]  # type: ignore[misc]
+        bound = [self._attempt(partial(self._condition, tree)) for tree in trees]
         if any(b is None for b in bound):
             raise _Failure
         return tuple(bound)
@@ -292,7 +295,7 @@ class Binder:
         return MakeMap(Kind.MAP, tuple(last), bound, range=where)
 
     def _values(self, trees: Sequence[Any]) -> tuple[Expression, ...]:
-        bound = [self._attempt(lambda tree=tree: self._value(tree)) for tree in trees]  # type: ignore[misc]
+        bound = [self._attempt(partial(self._value, tree)) for tree in trees]
         if any(b is None for b in bound):
             raise _Failure
         return tuple(bound)
@@ -421,8 +424,7 @@ class Binder:
             if parameter.form is Form.PATH:
                 bound.append(self._hidden_path(parameter))
             elif parameter.name in given:
-                argument = given[parameter.name]
-                operand = self._attempt(lambda p=parameter, a=argument: self._argument(function, p, a.value))
+                operand = self._attempt(partial(self._argument, function, parameter, given[parameter.name].value))
                 failed = failed or operand is None
                 bound.append(operand)
             else:
@@ -499,7 +501,7 @@ class Binder:
         return Constant(parameter.kind, self._literal(function, parameter, tree), range=where)
 
     def _literal(self, function: Function, parameter: Parameter, tree: Any) -> Any:
-        wanted: Mapping[Kind, type] = {
+        wanted: Mapping[Kind, type[Any]] = {
             Kind.STRING: ast.String,
             Kind.INT: ast.Integer,
             Kind.DOUBLE: ast.Float,
@@ -510,7 +512,7 @@ class Binder:
             bound = self._value(tree)
             if isinstance(bound, Constant):
                 return bound.value
-        elif isinstance(tree, wanted[parameter.kind]):
+        elif type(tree) is wanted[parameter.kind]:
             return tree.value
         raise self._fail(
             "E301",
@@ -674,14 +676,13 @@ def infer_context(
             elif isinstance(node, ast.Name):
                 names.setdefault(node.name, (node, source))
     if not chosen:
-        node, source = chosen_at or (None, first)
         return Diagnostic(
             "E208",
             "error",
             "the context cannot be inferred: no path names one",
-            node.range if node is not None else None,
+            chosen_at[0].range if chosen_at is not None else None,
             f"begin paths with one of: {', '.join(candidates)}; or give the group a context",
-            source,
+            chosen_at[1] if chosen_at is not None else first,
         )
     assert chosen_at is not None
     if chosen not in candidates or chosen in ("instrumentation_scope", "otelcol"):

@@ -1,9 +1,9 @@
 """The bytecode: what the compiler makes, what both executors run, and its printed form.
 
-A statement is a flat list of instructions over registers; each register is written once, or once on each side of a block. `AND`, `OR` and `UNLESS_NIL`
-open a block that runs only where the register so far leaves the result open, and `END` closes it: that is all the control flow there is, and what
-lets the columns executor narrow its rows where the rows executor branches. `WHERE` ends the condition of a statement, an editing instruction ends the
-statement.
+A statement is a flat list of instructions over registers; each register is written once, or once on each side of a
+block. `AND`, `OR` and `UNLESS_NIL` open a block that runs only where the register so far leaves the result open, and
+`END` closes it: that is all the control flow there is, and what lets the columns executor narrow its rows where the
+rows executor branches. `WHERE` ends the condition of a statement, an editing instruction ends the statement.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Typed tree to bytecode.
 
-Equal sub-expressions of a statement share a register (value numbering): within one statement nothing is written before the editor runs, so a pure expression
-computed on all rows of an enclosing block holds throughout that block.
+Equal sub-expressions of a statement share a register (value numbering): within one statement nothing is written before
+the editor runs, so a pure expression computed on all rows of an enclosing block holds throughout that block.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class _Emitter:
         return tuple(self._argument(p, a) for p, a in zip(parameters, arguments, strict=True))
 
     def live_arguments(self, function: Function, arguments: tuple[typed.Operand | None, ...]) -> tuple[Operand, ...]:
-        """The operands of an editor; a source that holds the target stays live where the editor knows what that means."""
+        """The operands of an editor; a source that holds the target stays live if the editor knows what that means."""
         places = [a for a in arguments if isinstance(a, typed.Place)] if function.alias_kernel is not None else []
         operands: list[Operand] = []
         for parameter, argument in zip(function.parameters, arguments, strict=True):

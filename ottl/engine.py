@@ -1,10 +1,12 @@
 """The engine: rule texts to programs, and programs over payloads.
 
-Puts the front end (parser, binder, planner, compiler) and the executors together, around a `FunctionSet` that is given to it. A processor is a list
-of *passes*; a pass walks the whole payload once, and the next begins when it has ended. Between passes a payload may change its form (bytes, tables,
-messages), always through bytes; `_Payload` keeps the newest one.
+Puts the front end (parser, binder, planner, compiler) and the executors together, around a `FunctionSet` that is given
+to it. A processor is a list of *passes*; a pass walks the whole payload once, and the next begins when it has ended.
+Between passes a payload may change its form (bytes, tables, messages), always through bytes; `_Payload` keeps the
+newest one.
 
-Row errors meet the error mode in `_Report`, the sink of one pass over one payload; its counts go to the statistics when the pass is over.
+Row errors meet the error mode in `_Report`, the sink of one pass over one payload; its counts go to the statistics when
+the pass is over.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import Any, Literal, Protocol
 
 from ottl import ast, binder, bytecode, compiler, parser, planner, typed
 from ottl.codec import Limits, messages
+from ottl.codec import native as native_codec
 from ottl.contexts import CONTEXTS
 from ottl.contexts.paths import Context
 from ottl.errors import ConfigError, Diagnostic, PayloadError, StatementError, register_codes
@@ -42,6 +45,10 @@ SAMPLED_ROWS = 64
 register_codes({"E901": "the group cannot run on the stack that was asked for"})
 
 
+def _random_identifier() -> str:
+    return str(uuid_module.uuid4())
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What all entry points take as keywords.
@@ -61,9 +68,9 @@ class Options:
     strict: bool = False
     lambdas: bool = False
     experimental: bool = False
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     clock: Callable[[], int] = time.time_ns
-    uuid: Callable[[], str] = field(default=lambda: str(uuid_module.uuid4()))
+    uuid: Callable[[], str] = _random_identifier
     stack: Stack = "auto"
 
 
@@ -93,17 +100,11 @@ def make_options(
     )
 
 
-def _random_identifier() -> str:
-    return str(uuid_module.uuid4())
-
-
 def native_enabled() -> bool:
     """Whether the native codec is there and not switched off by `OTTL_NATIVE=0`."""
     if os.environ.get("OTTL_NATIVE") == "0":
         return False
-    from ottl.codec import native
-
-    return native.available()
+    return native_codec.available()
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +288,7 @@ class _Counter:
 class Report:
     """The sink of one pass over one payload: counts, and the error mode."""
 
-    __slots__ = ("changed", "condition_errors", "errors", "first", "joined", "matched", "mode", "ns", "row", "texts")
+    __slots__ = ("changed", "condition_errors", "errors", "first", "matched", "mode", "ns", "row", "texts")
 
     def __init__(self, texts: Sequence[str], conditions: int, mode: str) -> None:
         count = len(texts)
@@ -299,10 +300,9 @@ class Report:
         self.ns = [0] * count
         self.condition_errors = [0] * conditions
         self.first: dict[int, str] = {}
-        self.joined: list[str] = []
         self.row = 0
 
-    def failed(self, statement: int, row: Any, error: ValueError) -> None:
+    def failed(self, statement: int, _row: Any, error: ValueError) -> None:
         """A statement failed on the current row; raises under `propagate`."""
         self.errors[statement] += 1
         if statement not in self.first:
@@ -314,7 +314,7 @@ class Report:
         """The failure that ends the payload: of a statement, or of a group condition where the number is negative."""
         raise StatementError(message, self.texts[statement] if statement >= 0 else None, row)
 
-    def condition_failed(self, condition: int, row: Any, error: ValueError) -> None:
+    def condition_failed(self, condition: int, _row: Any, error: ValueError) -> None:
         """A group condition failed on the current row; raises under `propagate`."""
         self.condition_errors[condition] += 1
         if self.mode == "propagate":
@@ -324,12 +324,11 @@ class Report:
 class Payload:
     """One payload on its way through the passes: bytes, or the tables or messages made of them."""
 
-    __slots__ = ("_bytes", "_message", "_touched", "limits", "signal")
+    __slots__ = ("_bytes", "_message", "limits", "signal")
 
     def __init__(self, data: bytes, signal: str, limits: Limits) -> None:
         self._bytes: bytes | None = data
         self._message: Any = None
-        self._touched = False
         self.signal = signal
         self.limits = limits
 
@@ -349,16 +348,11 @@ class Payload:
         """The message was changed."""
         self._bytes = None
 
-    def bytes(self) -> bytes:
+    def encoded(self) -> bytes:
         """The payload as protobuf; the very bytes it came as while nothing changed."""
         if self._bytes is None:
             self._bytes = messages.encode(self._message, self.signal, "protobuf")
         return self._bytes
-
-    @property
-    def data(self) -> bytes:
-        """The payload as protobuf."""
-        return self.bytes()
 
     def set_bytes(self, data: bytes) -> None:
         """Takes over new bytes."""
@@ -387,11 +381,21 @@ class Session:
 class Pass(Protocol):
     """One walk over the payload: a group of statements, or an item of a filter."""
 
-    texts: Sequence[str]
-    sources: Sequence[Source]
-    contexts: Sequence[str]
-    drops: bool
-    """Whether rows may go, so that the next pass needs new tables."""
+    @property
+    def texts(self) -> Sequence[str]:
+        """The texts of its statements or conditions."""
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """Where each text stands."""
+
+    @property
+    def contexts(self) -> Sequence[str]:
+        """The context of each text."""
+
+    @property
+    def drops(self) -> bool:
+        """Whether rows may go, so that the next pass needs new tables."""
 
     @property
     def title(self) -> str:
@@ -594,8 +598,7 @@ class Processor:
             raise ValueError(f"signal must be one of {', '.join(SIGNALS)}, got {signal!r}")
         if encoding not in ("protobuf", "json"):
             raise ValueError(f"encoding must be protobuf or json, got {encoding!r}")
-        if not isinstance(data, bytes):
-            data = bytes(data)
+        data = bytes(data)  # the very object where it is `bytes` already
         passes = self._passes.get(signal)
         if not passes:
             return data
@@ -614,8 +617,6 @@ class Processor:
         payload = Payload(data, signal, options.limits)
         if encoding == "json":
             if native:
-                from ottl.codec import native as native_codec
-
                 payload.set_bytes(native_codec.from_json(data, signal, options.limits))
             else:
                 payload.set_message(messages.decode(data, signal, "json", options.limits))
@@ -632,9 +633,9 @@ class Processor:
         if encoding == "protobuf":
             if not native:
                 payload.message()  # refuses what is malformed, even where no row reads it
-            return payload.bytes()
+            return payload.encoded()
         if native:
-            return native_codec.to_json(payload.bytes(), signal, options.limits)
+            return native_codec.to_json(payload.encoded(), signal, options.limits)
         return messages.encode(payload.message(), signal, "json")
 
     def _run_rows(self, payload: Payload, signal: str, number: int, one: Pass, session: Session) -> None:
@@ -645,7 +646,7 @@ class Processor:
             self._count(signal, number, report)
 
     def _run_native(self, payload: Payload, signal: str, passes: tuple[Pass, ...], session: Session) -> None:
-        """Runs of passes that columns can take go over one set of tables; the others, and odd payloads, over messages."""
+        """Neighbouring passes that columns can take share one set of tables; the others and odd payloads go in rows."""
         number = 0
         while number < len(passes):
             end = number
@@ -669,7 +670,7 @@ class Processor:
         if program is None:
             codes = [p.table_code() for p in passes[start:end]]
             program = self._tables.setdefault((signal, start), TableProgram(signal, codes, environment(self._options)))
-        data = payload.bytes()
+        data = payload.encoded()
         if self._options.stack == "auto" and len(data) < SMALL_PAYLOAD:
             return False
         batch = program.scan(data, self._options.limits)

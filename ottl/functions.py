@@ -1,14 +1,16 @@
 """How an OTTL function is declared, and the sets that hold functions.
 
-A function is declared once, by a decorator over its scalar kernel: name, parameters, result type, documentation, examples and traits are read from
-that one place. The scalar kernel is the meaning; a vector kernel, where one is attached, is only speed.
+A function is declared once, by a decorator over its scalar kernel: name, parameters, result type, documentation,
+examples and traits are read from that one place. The scalar kernel is the meaning; a vector kernel, where one is
+attached, is only speed.
 
 Parameters come from annotations. Values that cross into a kernel are converted (and refused, with the reference's
 type rules) at the boundary, so that kernels never test for types or nil:
 
 | annotation | the argument | what the kernel gets |
 |---|---|---|
-| `str`, `int`, `float`, `bool`, `Time`, `Duration`, `Map`, `Slice` | a value of just that type | the same; `str` decoded with `surrogateescape` |
+| `int`, `float`, `bool`, `Time`, `Duration`, `Map`, `Slice` | a value of just that type | the same |
+| `str` | a string | the text, decoded with `surrogateescape` |
 | `Utf8` | a string | its UTF-8 bytes, undecoded |
 | `StringLike`, `Utf8Like`, `IntLike`, `FloatLike`, `BoolLike`, `BytesLike` | any value, coerced | the coerced value |
 | `Value` | any value | the value as the VM holds it (see `ottl.types`) |
@@ -36,7 +38,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol, TypeVar, overload
 
 from ottl.types import MISSING as MISSING  # noqa: PLC0414 - editors import it from here
-from ottl.types import Duration, Kind, Map, Missing, Slice, Time, Value
+from ottl.types import Duration, Kind, Map, Slice, Time, Value
+from ottl.types import Missing as Missing  # noqa: PLC0414 - see above
 
 T = TypeVar("T")
 
@@ -221,7 +224,8 @@ class Example:
 
     Args:
         call: a value expression, or for an editor a statement, in the log context with names on.
-        result: the value, in plain Python types (`str`, `bytes`, `dict`, `list`...); for editors the attributes afterwards.
+        result: the value, in plain Python types (`str`, `bytes`, `dict`, `list`...); for editors the attributes
+            afterwards.
         given: the attributes of the record before the call.
         error: a part of the message, for a call that fails; `result` is then not looked at.
         load_error: the call is refused when loaded.
@@ -244,6 +248,7 @@ class Function:
         "alias_kernel",
         "check",
         "contexts",
+        "doc",
         "editor",
         "examples",
         "kernel",
@@ -255,7 +260,6 @@ class Function:
         "result_nil",
         "result_raw",
         "vector_kernel",
-        "doc",
     )
 
     def __init__(
@@ -286,21 +290,23 @@ class Function:
         self.result, self.result_raw, self.result_nil = _result(hints.get("return", type(None)))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the scalar kernel gives."""
         return self.kernel(*args, **kwargs)
 
     def vector(self, kernel: Callable[..., Any]) -> Callable[..., Any]:
         """Attaches a vector kernel; it must agree with the scalar one, and declines what it cannot do with `None`.
 
-        A converter's gets `Columns`, then its arguments: a `Vector` for a value (of the one type that a strict parameter wants), a list
-        of them for a list literal, constants as the scalar kernel gets them; it returns a `Vector`. An editor's gets its target, a
-        `MapColumn`, or for a plain target `Columns` and the current values, then its other arguments, which are constants; it returns on how many
-        rows it changed something, or for a plain target the new values and where to write them, bool (rows,).
+        A converter's gets `Columns`, then its arguments: a `Vector` for a value (of the one type that a strict
+        parameter wants), a list of them for a list literal, constants as the scalar kernel gets them; it returns a
+        `Vector`. An editor's gets its target, a `MapColumn`, or for a plain target `Columns` and the current values,
+        then its other arguments, which are constants; it returns on how many rows it changed something, or for a plain
+        target the new values and where to write them, bool (rows,).
         """
         self.vector_kernel = kernel
         return kernel
 
     def aliased(self, kernel: Callable[..., None]) -> Callable[..., None]:
-        """Attaches an editor's kernel for a source that holds its target, where the edit changes what is still to be read.
+        """Attaches an editor's kernel for a source that holds its target: the edit changes what is still to be read.
 
         It gets what the scalar kernel gets, but for the source a function that reads it as it is by then.
         """
@@ -310,8 +316,8 @@ class Function:
     def checked(self, check: Callable[..., None]) -> Callable[..., None]:
         """Attaches a check of literal arguments, run when a rule is loaded.
 
-        The check gets, by keyword, those of the arguments it names that were written as literals (defaults where left out), and raises
-        `ValueError`. It is not run while a parameter of it without default is no literal.
+        The check gets, by keyword, those of the arguments it names that were written as literals (defaults where left
+        out), and raises `ValueError`. It is not run while a parameter of it without default is no literal.
         """
         self.check = check
         return check
@@ -322,7 +328,7 @@ class Function:
         return tuple(p for p in self.parameters if not p.hidden)
 
     def signature(self) -> str:
-        """The call as documentation shows it: `Substring(target: string, start: int, length: int, utf8_safe?: bool)`."""
+        """The call as documentation shows it: `Substring(target: string, start: int, utf8_safe?: bool)`."""
         shown = ", ".join(f"{p.name}{'' if p.required else '?'}: {_shown_type(p)}" for p in self.visible)
         return f"{self.name}({shown})"
 

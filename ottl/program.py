@@ -94,7 +94,7 @@ def _known_context(context: str | None, source: Source) -> str | None:
     return name
 
 
-def compile(
+def compile(  # noqa: A001 (the public name, as `re.compile`)
     source: str | Sequence[str],
     *,
     signal: str | None = None,

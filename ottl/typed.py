@@ -1,7 +1,8 @@
 """The typed tree: what the binder makes of the syntax tree, and what the planner rewrites.
 
-Names are gone: a path is a `PathSpec`, a call holds its `Function`, an enum is a constant. Every expression knows its static kind, `Kind.ANY` where
-only rows can tell. Nodes are frozen and compare by meaning (ranges left out), so equal expressions are equal objects to the planner.
+Names are gone: a path is a `PathSpec`, a call holds its `Function`, an enum is a constant. Every expression knows its
+static kind, `Kind.ANY` where only rows can tell. Nodes are frozen and compare by meaning (ranges left out), so equal
+expressions are equal objects to the planner.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from ottl.contexts.paths import PathSpec
 from ottl.functions import Function, Parameter
@@ -36,13 +37,14 @@ class ConstantKey:
 
 
 @functools.cache
-def _names(node: type) -> tuple[str, ...]:
+def _names(node: type[Any]) -> tuple[str, ...]:
     """The fields that make up a node's meaning."""
     return tuple(f.name for f in fields(node) if f.compare)
 
 
-def _parts(node: object) -> tuple[object, ...]:
-    return tuple(getattr(node, name) for name in _names(type(node)))
+def _parts(node: Any) -> tuple[object, ...]:
+    kind: Any = type(node)
+    return tuple(getattr(node, name) for name in _names(kind))
 
 
 def _same(left: object, right: object) -> bool:
@@ -101,7 +103,8 @@ class _Text(str):
 class Expression:
     """Base of the nodes that have a value.
 
-    Hash, equality and `repr` do not recurse: trees nest as deep as the parser allows, and the compiler looks every node up.
+    Hash, equality and `repr` do not recurse: trees nest as deep as the parser allows, and the compiler looks every node
+    up.
     """
 
     kind: Kind

@@ -1243,7 +1243,7 @@ def convert_argument(kind: Kind, like: bool = False, raw: bool = False, nil: boo
         nil: nil becomes None; else it is refused.
     """
     if kind is Kind.ANY:
-        return _identity
+        return identity
     if like:
         return _checked_like(_decoded(_LIKE[kind]) if kind is Kind.STRING and not raw else _LIKE[kind], kind, nil)
     convert = _STRICT.get(kind) or _strict_type(kind)
@@ -1295,7 +1295,8 @@ def _stored_element(convert: Callable[[Value], Any]) -> Callable[[Value], Any]:
     return converted
 
 
-def _identity(value: Any) -> Any:
+def identity(value: Any) -> Any:
+    """The value itself: the conversion where there is nothing to convert."""
     return value
 
 
@@ -1348,7 +1349,7 @@ def convert_result(kind: Kind, raw: bool = False) -> Callable[[Any], Value]:
         raw: strings come as UTF-8 bytes.
     """
     if kind is Kind.STRING:
-        return _identity if raw else _result_text
+        return identity if raw else _result_text
     return _RESULTS.get(kind, _result_any)
 
 

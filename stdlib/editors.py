@@ -190,7 +190,8 @@ def delete_matching_keys(target: MapTarget, pattern: Annotated[str, Compiled(com
 
 @delete_matching_keys.vector
 def _(target: MapColumn, pattern: Regex) -> int:
-    return target.retain(np.array([not pattern.search(key) for key in target.keys()], np.bool_))
+    names = target.keys()
+    return target.retain(np.array([not pattern.search(key) for key in names], np.bool_))
 
 
 @editor(
@@ -213,7 +214,8 @@ def keep_matching_keys(target: MapTarget, pattern: Annotated[str, Compiled(compi
 
 @keep_matching_keys.vector
 def _(target: MapColumn, pattern: Regex) -> int:
-    return target.retain(np.array([pattern.search(key) for key in target.keys()], np.bool_))
+    names = target.keys()
+    return target.retain(np.array([pattern.search(key) for key in names], np.bool_))
 
 
 def _retain(target: MapTarget, pattern: Any, matching: bool) -> None:
@@ -248,8 +250,9 @@ def keep_keys(target: MapTarget, keys: list[Utf8]) -> None:
 
 @keep_keys.vector
 def _(target: MapColumn, keys: list[bytes]) -> int:
+    names = target.keys()
     wanted = frozenset(keys)
-    return target.retain(np.array([key in wanted for key in target.keys()], np.bool_))
+    return target.retain(np.array([key in wanted for key in names], np.bool_))
 
 
 @editor(

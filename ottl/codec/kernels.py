@@ -1,7 +1,7 @@
 """Native kernels over columns of strings, with the scalar way for what they decline.
 
-A column of strings is `bits int64 (n,)` and `lens uint32 (n,)`, views into the arena of a batch. Where few values repeat often, a kernel runs once a distinct
-value.
+A column of strings is `bits int64 (n,)` and `lens uint32 (n,)`, views into the arena of a batch. Where few values
+repeat often, a kernel runs once a distinct value.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ def distinct(arena: Any, bits: Bits, lens: Lens, compute: Callable[[Bits, Lens],
 
     Args:
         arena: the batch.
+        bits: (n,) offsets.
+        lens: (n,) lengths.
         compute: from strings to one or more arrays, one element a string.
     """
     if len(bits) < 2:
@@ -42,7 +44,10 @@ def hex_digest(arena: Any, name: str, bits: Bits, lens: Lens) -> tuple[Bits, Len
     """Digests as lower-case hexadecimal text.
 
     Args:
+        arena: the batch.
         name: `md5`, `sha1`, `sha256`, `sha512` or `xxh3`.
+        bits: (n,) offsets.
+        lens: (n,) lengths.
     """
     from ottl import _native
 
@@ -119,6 +124,7 @@ def joined(arena: Any, columns: list[tuple[Bits, Lens]], delimiter: bytes, count
     """Strings joined row by row.
 
     Args:
+        arena: the batch.
         columns: strings (count,), or (1,) for the same on every row.
         delimiter: between them.
         count: number of rows.

@@ -1,9 +1,9 @@
 """The native codec: OTLP bytes to tables and back, and JSON to protobuf and back. The only importer of `ottl._native`.
 
-A *layout* says which tables, columns and maps a program needs of a signal: it is the program's projection, in the form the scanner takes. Levels of
-the OTLP tree (`resource`, `scope`, `span`...) are tables; fields in singular submessages (`status.code`, `resource.attributes`) are columns of the row
-around them. Data points of all kinds share one table, each kind visited through a node of its own, so that a field is looked up by name in the point's
-own message.
+A *layout* says which tables, columns and maps a program needs of a signal: it is the program's projection, in the form
+the scanner takes. Levels of the OTLP tree (`resource`, `scope`, `span`...) are tables; fields in singular submessages
+(`status.code`, `resource.attributes`) are columns of the row around them. Data points of all kinds share one table,
+each kind visited through a node of its own, so that a field is looked up by name in the point's own message.
 """
 
 from __future__ import annotations
@@ -276,8 +276,8 @@ def from_json(payload: bytes, signal: str, limits: Limits) -> bytes:
         raise PayloadError(str(error), error.offset) from None
 
 
-def to_json(payload: bytes, signal: str, limits: Limits) -> bytes:
-    """Protobuf as OTLP JSON.
+def to_json(payload: bytes, signal: str, _limits: Limits) -> bytes:
+    """Protobuf as OTLP JSON; called as `from_json` is.
 
     Raises:
         PayloadError: it is malformed.

@@ -1,6 +1,7 @@
 """The planner: typed tree to typed tree, rule by rule, and the choice of the executor.
 
-`RULES` run in order, each over the whole tree from the leaves up. `stacks.choose` says afterwards which executor may run a group, and why.
+`RULES` run in order, each over the whole tree from the leaves up. `stacks.choose` says afterwards which executor may
+run a group, and why.
 """
 
 from __future__ import annotations

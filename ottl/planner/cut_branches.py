@@ -2,7 +2,8 @@
 
     f(x) and Concat... (always false) and g(x)   ->  f(x) and false
 
-Unlike the reference's folding this looks only to the right: what stands to the left is still evaluated and may still fail.
+Unlike the reference's folding this looks only to the right: what stands to the left is still evaluated and may still
+fail.
 """
 
 from __future__ import annotations

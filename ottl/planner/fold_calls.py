@@ -4,7 +4,8 @@
     60 * 1000                 ->  60000
     1 / 0                     ->  1 / 0      what fails keeps failing on its rows
 
-The result is a constant but no literal: the reference computes these on every row, so they take no part in its folding of conditions.
+The result is a constant but no literal: the reference computes these on every row, so they take no part in its folding
+of conditions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Chooses the executor of a group: whether columns, statement by statement over all rows, give what rows give.
 
-Rows see each other only through what they share: the resource, the scope, the metric of a data point, the span of an event, and a shared cache. `choose` looks
-for writes to those, for what tables do not hold, and for functions that only make sense row by row, and says why.
+Rows see each other only through what they share: the resource, the scope, the metric of a data point, the span of an
+event, and a shared cache. `choose` looks for writes to those, for what tables do not hold, and for functions that only
+make sense row by row, and says why.
 """
 
 from __future__ import annotations
@@ -193,9 +194,9 @@ def _shared_write(group: typed.Group) -> str | None:
             shown = f"{place.level}.{place.name}"
             if group.error_mode == "propagate":
                 return f"{shown} is shared by rows, and under propagate the first failing row decides what is written"
-            if place.key is None and statement.editor.lowering != "store":
-                if not _parent_only(statement, place.level, group.context):
-                    return f"{shown} is shared by rows and its new value depends on the row"
+            partial = place.key is None and statement.editor.lowering != "store"
+            if partial and not _parent_only(statement, place.level, group.context):
+                return f"{shown} is shared by rows and its new value depends on the row"
             others = [(r, w) for i, (r, w) in enumerate(everything) if i != number]
             touched = any(place.overlaps(o) for r, w in others for o in r | w) or any(
                 place.overlaps(o) for o in condition_reads

@@ -47,14 +47,17 @@ _PLAIN[DURATION] = _DURATION
 class Views(Arena, Protocol):
     """What comparison needs of a batch."""
 
-    def equal(self, bits: NDArray[np.int64], lens: NDArray[np.uint32], needle: bytes) -> Bools: ...
+    def equal(self, bits: NDArray[np.int64], lens: NDArray[np.uint32], needle: bytes) -> Bools:
+        """Which strings are the needle, bool (n,)."""
+
     def compare(
         self,
         bits_a: NDArray[np.int64],
         lens_a: NDArray[np.uint32],
         bits_b: NDArray[np.int64],
         lens_b: NDArray[np.uint32],
-    ) -> NDArray[np.int8]: ...
+    ) -> NDArray[np.int8]:
+        """The byte-wise order of two columns of strings, or of one and a constant: -1, 0 or 1, (n,)."""
 
 
 def compare(
@@ -66,6 +69,9 @@ def compare(
         symbol: the operator.
         left: (count,) values or a constant.
         right: the same.
+        arena: the batch.
+        containers: how lists and maps are decoded.
+        count: number of rows.
     """
     if isinstance(left.tags, int) and isinstance(right.tags, int):
         a, b = int(_PLAIN[left.tags]), int(_PLAIN[right.tags])
@@ -141,7 +147,8 @@ def _strings(symbol: str, compute: Callable[[Any, Any], Any], left: Vector, righ
                 needle = arena.take(other.bits, other.lens)[0]  # type: ignore[arg-type]
                 found = arena.equal(one.bits, one.lens, needle)  # type: ignore[arg-type]
                 return found if symbol == "==" else ~found
-    return compute(arena.compare(left.bits, left.lens, right.bits, right.lens), 0)
+    result: Bools = compute(arena.compare(left.bits, left.lens, right.bits, right.lens), 0)
+    return result
 
 
 def is_nothing(vector: Vector, count: int) -> Bools:
@@ -150,4 +157,5 @@ def is_nothing(vector: Vector, count: int) -> Bools:
         if vector.tag == OBJECT:
             return np.array([v is None for v in vector.objects or ()], np.bool_)
         return np.full(count, vector.tag == EMPTY)
-    return vector.tags == EMPTY
+    found: Bools = vector.tags == EMPTY
+    return found

@@ -11,7 +11,9 @@ from ottl.tables.vectors import Bools, Int32s, Vector
 
 
 class MapColumn:
-    """One map a row, for some rows of a table. A vector kernel of an editor returns on how many rows it changed something.
+    """One map a row, for some rows of a table.
+
+    A vector kernel of an editor returns on how many rows it changed something.
 
     Args:
         batch: the tables.

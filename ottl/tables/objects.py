@@ -1,6 +1,7 @@
 """Between vectors and Python values: how scalar kernels get at columns.
 
-Lists and maps are decoded from and encoded to the bytes that an attribute holds; everything else is a direct translation of a cell.
+Lists and maps are decoded from and encoded to the bytes that an attribute holds; everything else is a direct
+translation of a cell.
 """
 
 from __future__ import annotations
@@ -78,6 +79,9 @@ def to_objects(vector: Vector, arena: Arena, containers: Containers, count: int)
     """The values of a vector as Python values.
 
     Args:
+        vector: the values.
+        arena: the batch.
+        containers: how lists and maps are decoded.
         count: how many rows a constant stands for.
     """
     found = _objects(vector, arena, containers)

@@ -41,13 +41,22 @@ _TAG_ARRAYS: Final = [np.full(1, tag, np.uint8) for tag in range(32)]
 class Arena(Protocol):
     """What vectors need of a batch: its bytes."""
 
-    def put(self, values: list[bytes]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]: ...
-    def put_joined(self, data: bytes, lengths: NDArray[np.uint32]) -> NDArray[np.int64]: ...
-    def take(self, bits: NDArray[np.int64], lens: NDArray[np.uint32]) -> list[bytes]: ...
-    def const(self, value: bytes) -> tuple[int, int]: ...
+    def put(self, values: list[bytes]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+        """Adds strings; their offsets and lengths."""
+
+    def put_joined(self, data: bytes, lengths: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """Adds strings that lie one behind the other; their offsets."""
+
+    def take(self, bits: NDArray[np.int64], lens: NDArray[np.uint32]) -> list[bytes]:
+        """The strings of views."""
+
+    def const(self, value: bytes) -> tuple[int, int]:
+        """Adds one string; its offset and length."""
+
     def intern(
         self, tags: NDArray[np.uint8] | None, bits: NDArray[np.int64], lens: NDArray[np.uint32]
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]: ...
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Codes of equal strings (n,), -1 for what is no view; and the first position of each code."""
 
 
 @dataclass(slots=True)
@@ -56,7 +65,8 @@ class Vector:
 
     Args:
         tags: one tag for all values, or uint8 (n,).
-        bits: (n,); bool for a uniform BOOL, float64 for a uniform DOUBLE, else int64. For views, the offset into the arena.
+        bits: (n,); bool for a uniform BOOL, float64 for a uniform DOUBLE, else int64. For views, the offset into the
+            arena.
         lens: uint32 (n,), byte lengths of views; None where no value is a view.
         objects: the values themselves, for a uniform OBJECT; `bits` is then empty.
         level: the level whose rows the values belong to; `""` for a constant, whose n is 1.
@@ -120,7 +130,10 @@ class Vector:
 
 
 def uniform(tags: NDArray[np.uint8], bits: NDArray[np.int64], lens: NDArray[np.uint32], level: str) -> Vector:
-    """A vector of cells, typed as one where all tags are the same. As in the reference, an index that nobody resolved is no value."""
+    """A vector of cells, typed as one where all tags are the same.
+
+    As in the reference, an index that nobody resolved is no value.
+    """
     if len(tags):
         first = int(tags[0])
         if (tags == first).all():

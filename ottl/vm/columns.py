@@ -1,10 +1,11 @@
 """The columns executor: each instruction over all selected rows of the tables of a payload.
 
-A register holds a `Vector` and the selection at which it was computed; constants and vectors of outer levels belong to no selection. Where all operands
-of an instruction lie at one outer level, it is computed there, once a row of that level. Blocks narrow the selection, `WHERE` narrows it to the rows that the
-editor gets.
+A register holds a `Vector` and the selection at which it was computed; constants and vectors of outer levels belong to
+no selection. Where all operands of an instruction lie at one outer level, it is computed there, once a row of that
+level. Blocks narrow the selection, `WHERE` narrows it to the rows that the editor gets.
 
-A row that fails is remembered in `_Errors`, with the message of its first failure, and leaves the statement: nothing later in it counts for that row.
+A row that fails is remembered in `_Errors`, with the message of its first failure, and leaves the statement: nothing
+later in it counts for that row.
 """
 
 from __future__ import annotations
@@ -223,7 +224,7 @@ class Evaluation:
             values = np.broadcast_to(before.bits, (count,)).copy()
             values[index] = inner.bits
             self.put(i.result, bools(values, frame.context))
-        elif before.tag == OBJECT or inner.tag == OBJECT:
+        elif OBJECT in (before.tag, inner.tag):
             objects = list(frame.objects(before, count))
             for position, value in zip(index.tolist(), frame.objects(inner, inner_count), strict=True):
                 objects[position] = value
@@ -245,32 +246,32 @@ class Evaluation:
     # -- instructions -------------------------------------------------------------------------------------------------
 
     def constant(self, i: Instruction) -> None:
-        """CONSTANT"""
+        """CONSTANT."""
         self.put(i.result, self.frame.constant(i.data))
 
     def load(self, i: Instruction) -> None:
-        """LOAD"""
+        """LOAD."""
         if i.constant_keys is not None:
             self.put(i.result, self.frame.load(i.data, i.constant_keys, self.selection, self.fail))
         else:
             self.put(i.result, lift.load_by_keys(self, i))
 
     def call(self, i: Instruction) -> None:
-        """CALL"""
+        """CALL."""
         self.put(i.result, lift.call(self, i))
 
     def index(self, i: Instruction) -> None:
-        """INDEX"""
+        """INDEX."""
         (value, key), level = self.common(*i.registers)
         self.put(i.result, lift.rowwise(self, lambda v, k: types.index_keys(v, (k,)), [value, key], level))
 
     def list(self, i: Instruction) -> None:
-        """LIST"""
+        """LIST."""
         vectors, level = self.common(*i.registers)
         self.put(i.result, lift.rowwise(self, lambda *items: [*items], vectors, level))
 
     def map(self, i: Instruction) -> None:
-        """MAP"""
+        """MAP."""
         vectors, level = self.common(*i.registers)
         names = i.data
         self.put(
@@ -279,7 +280,7 @@ class Evaluation:
         )
 
     def arithmetic(self, i: Instruction) -> None:
-        """ADD, SUBTRACT, MULTIPLY, DIVIDE"""
+        """ADD, SUBTRACT, MULTIPLY, DIVIDE."""
         (left, right), level = self.common(*i.registers)
         result = self._numbers(i.op, left, right, level)
         if result is None:
@@ -318,7 +319,7 @@ class Evaluation:
         return Vector(INT, quotient, None, None, level)
 
     def negate(self, i: Instruction) -> None:
-        """NEGATE"""
+        """NEGATE."""
         (value,), level = self.common(*i.registers)
         if value.tag in (INT, DOUBLE):
             self.put(i.result, Vector(value.tag, -value.bits, None, None, level))
@@ -326,13 +327,13 @@ class Evaluation:
             self.put(i.result, lift.rowwise(self, types.negate, [value], level))
 
     def compare(self, i: Instruction) -> None:
-        """COMPARE"""
+        """COMPARE."""
         (left, right), level = self.common(*i.registers)
         count = self.size(level)
         self.put(i.result, bools(compare(i.data, left, right, self.frame.batch, CONTAINERS, count), level))
 
     def truth(self, i: Instruction) -> None:
-        """TRUTH"""
+        """TRUTH."""
         (value,), level = self.common(*i.registers)
         if value.tag == BOOL:
             self.put(i.result, value)
@@ -346,18 +347,18 @@ class Evaluation:
         self.put(i.result, found)
 
     def negation(self, i: Instruction) -> None:
-        """NOT"""
+        """NOT."""
         (value,), level = self.common(*i.registers)
         self.put(i.result, bools(~value.bits, level))
 
     def store(self, i: Instruction) -> None:
-        """STORE"""
+        """STORE."""
         self._begin_edit()
         if self.selection.count:
             self.changed += stores.store(self, i)
 
     def edit(self, i: Instruction) -> None:
-        """EDIT"""
+        """EDIT."""
         self._begin_edit()
         if self.selection.count:
             self.changed += edits.edit(self, i)
@@ -415,7 +416,7 @@ def evaluate_condition(
 def select(
     frame: Frame, group: GroupCode, selection: Selection, around: Any, report: Any, numbers: list[int]
 ) -> tuple[NDArray[np.bool_], list[tuple[int, int, str]]]:
-    """The rows of a level that a filter's conditions select; a failing condition keeps the row, under `propagate` at once.
+    """The rows of a level that a filter's conditions select; a failing one keeps the row, under `propagate` at once.
 
     Args:
         frame: the tables, in the level's context.

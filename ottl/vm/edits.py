@@ -1,8 +1,8 @@
 """EDIT: editors over the tables.
 
-An editor runs on a target: the selected rows, or for a path that rows share, each of the outer rows once. In order of preference: its vector kernel; for a
-plain target whose other arguments are constants, its scalar kernel once a distinct value; its scalar kernel row by row, on detached values or maps that are
-stored afterwards.
+An editor runs on a target: the selected rows, or for a path that rows share, each of the outer rows once. In order of
+preference: its vector kernel; for a plain target whose other arguments are constants, its scalar kernel once a distinct
+value; its scalar kernel row by row, on detached values or maps that are stored afterwards.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ottl.tables.maps import MapColumn
 from ottl.tables.objects import storable_cells, to_objects
 from ottl.tables.vectors import NO_LENS, OBJECT, Int32s, Selection, Vector
 from ottl.types import Value
-from ottl.vm import lift, stores
+from ottl.vm import lift, messages, stores
 from ottl.vm.frame import CONTAINERS, Frame, level_of
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _edit_values(
     keys = place.constant_keys
     if keys is None or len(keys) > 1 or (keys and type(keys[0]) is not bytes):
         return _edit_deep(goal, place, prepared, vectors, capture)
-    key: bytes | None = keys[0] if keys else None  # type: ignore[assignment]
+    key: bytes | None = keys[0] if keys else None
     before = run.errors.count()
     current = _current(goal, place.spec, keys)
     if current is None:
@@ -162,13 +162,10 @@ def _edit_values(
         changed = kernel(*prepared.arguments(others, target)) is not False
         return changed and target.written, target.value
 
-    codes = None
+    codes, distinct = None, current
     if all(v.constant for v in vectors) and not current.constant and current.tag != OBJECT and _pure(prepared):
-        codes, distinct = lift._distinct(run, current)
-    if codes is None:
-        distinct, size = current, count
-    else:
-        size = len(distinct)
+        codes, distinct = lift.distinct_values(run, current)
+    size = count if codes is None else len(distinct)
     values = [frame.objects(distinct, size), *(frame.objects(v, size) for v in vectors)]
     written = np.zeros(size, np.bool_)
     results: list[Any] = [None] * size
@@ -250,11 +247,8 @@ def prepared_environment(prepared: lift.Call) -> Any:
 def _current(goal: Goal, spec: PathSpec, keys: tuple[Value, ...]) -> Vector | None:
     """The values that the target path has now, for the rows of the goal."""
     frame, run = goal.run.frame, goal.run
-    if goal.level == frame.context:
-        vector = frame.load(spec, keys, run.selection, run.fail)
-        return vector
     vector = frame.load(spec, keys, run.selection, run.fail)
-    if vector.constant or goal.rows is None:
+    if goal.level == frame.context or vector.constant or goal.rows is None:
         return vector
     return vector.take(goal.rows, goal.level)
 
@@ -269,7 +263,7 @@ def _edit_deep(
     """An editor of a value below further keys of a map, row by row on the decoded map."""
     run, frame, count = goal.run, goal.run.frame, goal.count
     keys = _key_rows(goal, place, count)
-    read, write = stores.messages.keys_getter(stores.CACHE), stores.messages.keys_setter(stores.CACHE)
+    read, write = messages.keys_getter(stores.CACHE), messages.keys_setter(stores.CACHE)
     columns = [frame.objects(v, count) for v in vectors]
     kernel = prepared.function.kernel
     changed = 0
@@ -302,7 +296,7 @@ def _edit_inner_maps(goal: Goal, place: Place, prepared: lift.Call, vectors: lis
     """An editor of a map that lies inside another, row by row on the decoded outer one."""
     frame, count = goal.run.frame, goal.count
     keys = _key_rows(goal, place, count)
-    open_map = stores.messages.map_target(stores.CACHE, True)
+    open_map = messages.map_target(stores.CACHE, True)
     columns = [frame.objects(v, count) for v in vectors]
     kernel = prepared.function.kernel
     changed = 0
@@ -480,8 +474,7 @@ def _write_back(
     total = len(slots)
     tags, bits, lens = np.zeros(total, np.uint8), np.zeros(total, np.int64), np.zeros(total, np.uint32)
     old = where >= 0
-    for target, source in zip((tags, bits, lens), cells, strict=True):
-        target[old] = source[where[old]]
+    tags[old], bits[old], lens[old] = (source[where[old]] for source in cells)
     if fresh:
         made, _ = storable_cells(goal.run.frame.vector(fresh, goal.level), arena, CONTAINERS)
         tags[~old] = made.tag_array(len(fresh))

@@ -153,7 +153,8 @@ def value_into_message(message: Any, value: Value) -> None:
     """Stores a value in an `AnyValue`.
 
     Raises:
-        NotStorableError: no slot takes such a value. A list or map is then stored in part, as the reference leaves it; one that nests too
+        NotStorableError: no slot takes such a value. A list or map is then stored in part, as the reference leaves it;
+        one that nests too
             deep leaves nil.
     """
     write = _WRITE.get(type(value))

@@ -1,7 +1,8 @@
 """A `Frame`: the tables of one payload as one group of statements sees them, with what has been loaded so far.
 
-Loads give vectors at the level that holds the field: for an outer level one value for each of *its* rows, so that an expression over a resource is computed
-once a resource. `align` brings a vector to the selected rows of the context. A load is kept until a statement writes to its level.
+Loads give vectors at the level that holds the field: for an outer level one value for each of *its* rows, so that an
+expression over a resource is computed once a resource. `align` brings a vector to the selected rows of the context. A
+load is kept until a statement writes to its level.
 """
 
 from __future__ import annotations
@@ -215,7 +216,8 @@ class Frame:
         """A path with constant keys.
 
         Returns:
-            A vector of the level that holds it: for the context, of the selected rows; for an outer level, of all its rows.
+            A vector of the level that holds it: for the context, of the selected rows; for an outer level, of all its
+            rows.
         """
         level = level_of(spec)
         if level == "otelcol":
@@ -272,7 +274,7 @@ class Frame:
     def _load_field(self, spec: PathSpec, level: str, rows: Int32s | None) -> Vector:
         if (level, spec.field) not in self.layout.columns:
             return nothing()
-        tags, bits, lens = self.column(level, spec.field, rows)
+        _, bits, lens = self.column(level, spec.field, rows)
         tag = {
             View.STRING: STRING,
             View.TRACE_STATE: STRING,

@@ -1,7 +1,8 @@
 """Scalar kernels over vectors.
 
-A call is computed, in this order of preference: by the function's vector kernel; if it is pure, once for every distinct value of the one argument that varies;
-else row by row. What the kernel sees and what it may return are the same in all three, and the same as in the rows executor.
+A call is computed, in this order of preference: by the function's vector kernel; if it is pure, once for every distinct
+value of the one argument that varies; else row by row. What the kernel sees and what it may return are the same in all
+three, and the same as in the rows executor.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ def rowwise(run: Evaluation, scalar: Scalar, vectors: list[Vector], level: str) 
         return _every_row(run, scalar, vectors, "", 1)
     size = run.size(level)
     if len(varying) == 1 and varying[0].tag != OBJECT:
-        codes, distinct = _distinct(run, varying[0])
+        codes, distinct = distinct_values(run, varying[0])
         if codes is not None:
             count = len(distinct)
             values = [run.frame.objects(distinct if v is varying[0] else v, count) for v in vectors]
@@ -167,7 +168,7 @@ def rowwise(run: Evaluation, scalar: Scalar, vectors: list[Vector], level: str) 
     return _every_row(run, scalar, vectors, level, size)
 
 
-def _distinct(run: Evaluation, vector: Vector) -> tuple[NDArray[Any] | None, Vector]:
+def distinct_values(run: Evaluation, vector: Vector) -> tuple[NDArray[Any] | None, Vector]:
     """Codes of the values, and the distinct values; no codes where telling values apart costs more than it saves."""
     tags = vector.tags
     if isinstance(tags, int):

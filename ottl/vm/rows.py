@@ -1,11 +1,12 @@
 """The rows executor: bytecode compiled to one Python function a group, run on one row at a time over protobuf messages.
 
-This is the executable meaning of the language: scalar kernels on scalars, statement after statement. Registers become local variables, blocks become
-`if`s, constants and kernels become names of the function's globals, so that nothing is looked up or dispatched while rows run. The text that is
-compiled consists of register numbers and generated names only; nothing of a rule's text is in it.
+This is the executable meaning of the language: scalar kernels on scalars, statement after statement. Registers become
+local variables, blocks become `if`s, constants and kernels become names of the function's globals, so that nothing is
+looked up or dispatched while rows run. The text that is compiled consists of register numbers and generated names only;
+nothing of a rule's text is in it.
 
-A statement that fails on a row raises `ValueError` inside the kernel or accessor; the generated function catches it at the statement and hands it to
-`Failures`, which applies the error mode.
+A statement that fails on a row raises `ValueError` inside the kernel or accessor; the generated function catches it at
+the statement and hands it to `Failures`, which applies the error mode.
 """
 
 from __future__ import annotations
@@ -264,7 +265,7 @@ class _Writer:
         arguments = [self.argument(p, o, prefix, constants) for p, o in zip(function.parameters, operands, strict=True)]
         text = f"{self.bind('f', function.kernel)}({', '.join(arguments)})"
         convert = None if function.editor else types.convert_result(function.result, function.result_raw)
-        return text if convert is None or convert is types._identity else f"{self.bind('out', convert)}({text})"
+        return text if convert is None or convert is types.identity else f"{self.bind('out', convert)}({text})"
 
     def argument(self, p: Parameter, operand: Operand, prefix: str, constants: dict[int, Any]) -> str:
         match operand:
@@ -280,8 +281,7 @@ class _Writer:
                 return self.place(p, operand, prefix, constants)
             case Live(spec=spec, keys=numbers, constant_keys=known):
                 read = self.live(spec, known, [self.register(prefix, n, constants) for n in numbers])
-                convert = self.bind("in", argument_converter(p))
-                return f"lambda: {convert}(({read})())"
+                return f"lambda: {self.bind('in', argument_converter(p))}(({read})())"
             case Reference():
                 return self.bind("function", function_argument(operand))
             case Elements(registers=registers):
@@ -300,7 +300,7 @@ class _Writer:
                 return self.converted(argument_converter(p), value)
 
     def converted(self, convert: Callable[[Any], Any], value: str) -> str:
-        return value if convert is types._identity else f"{self.bind('in', convert)}({value})"
+        return value if convert is types.identity else f"{self.bind('in', convert)}({value})"
 
     def place(self, p: Parameter, place: Place, prefix: str, constants: dict[int, Any]) -> str:
         keys = place.constant_keys
@@ -345,7 +345,7 @@ def truth(value: Value) -> bool:
 
 
 def emptied(value: Value, current: Callable[[], Value]) -> Value:
-    """What the slot is set to before a map or list that holds it is stored there: an empty one, or nil where that is needless."""
+    """What a slot is set to before a map or list that holds it is stored there: an empty one; nil where needless."""
     if not isinstance(value, (Map, list)):
         return None
     try:

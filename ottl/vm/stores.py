@@ -1,7 +1,7 @@
 """STORE: writing vectors to paths of the tables.
 
-A target is a set of rows of one level. For the context itself these are the selected rows; for an outer level the rows around them, in the order of the
-selected rows, so that the last one wins as it does row by row.
+A target is a set of rows of one level. For the context itself these are the selected rows; for an outer level the rows
+around them, in the order of the selected rows, so that the last one wins as it does row by row.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from ottl.tables.vectors import (
     uniform,
 )
 from ottl.types import Kind, Value
-from ottl.vm import fields, messages
+from ottl.vm import entries, fields, messages
 from ottl.vm.frame import CONTAINERS, Frame, level_of
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ def write(
     """Writes a vector to a path with at most one constant key.
 
     Args:
+        frame: the tables.
         spec: the path.
         level: its level.
         key: the key; None without one.
@@ -213,7 +214,7 @@ def _write_map(
     for position, value in enumerate(values):
         message = message_class("opentelemetry.proto.common.v1.KeyValueList")()
         try:
-            messages.replace_entries(message.values, value)
+            entries.replace_entries(message.values, value)
         except ValueError as error:
             bad.append(position)
             errors.append(str(error))
@@ -405,7 +406,7 @@ def _without_negative_zero(frame: Frame, spec: PathSpec, rows: Int32s | None, ce
 def _write_metric_data(
     frame: Frame, spec: PathSpec, rows: Int32s | None, vector: Vector, count: int, fail: Fail
 ) -> None:
-    """Goes to whichever data message the metric holds; ignored where that lacks the field, after the type is checked."""
+    """Goes to whichever data message the metric holds; ignored where that lacks the field, once the type is checked."""
     cells, good = _field_cells(frame, spec, vector, count, fail)
     if good is not None:
         rows = _subset(rows, good)

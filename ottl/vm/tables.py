@@ -61,9 +61,7 @@ class Program:
         if filtered:
             levels.add(native.ELEMENT_LEVELS[signal])
         wanted = {need for spec in specs for need in needs(spec)}
-        typed = "datapoint" in filtered or any(
-            spec.view in (View.METRIC_TYPE, View.METRIC_DATA) for spec in specs
-        )
+        typed = "datapoint" in filtered or any(spec.view in (View.METRIC_TYPE, View.METRIC_DATA) for spec in specs)
         self.layout = native.layout(signal, levels, wanted, typed)
 
     def scan(self, payload: bytes, limits: Limits) -> Any:

@@ -11,6 +11,10 @@ use sha2::{Digest, Sha256, Sha512};
 
 use crate::arena::{Arena, OUTSIDE};
 
+pub mod nested;
+#[cfg(feature = "python")]
+mod objects;
+pub mod parse;
 mod pattern;
 #[cfg(feature = "python")]
 mod py;

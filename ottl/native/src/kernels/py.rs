@@ -3,8 +3,11 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use super::nested::{self, Flatten, Strategy};
+use super::parse::{self, Parsed};
 use super::{Algorithm, Pattern, Piece};
 use crate::py::{frozen, Array, Batch, Input};
+use crate::values::Cells;
 
 type PyViews<'py> = (Array<'py, i64>, Array<'py, u32>);
 type Bools<'py> = Array<'py, bool>;
@@ -79,6 +82,144 @@ fn is_ascii<'py>(batch: &Bound<'py, Batch>, bits: Input<'py, i64>, lens: Input<'
     let batch = batch.try_borrow()?;
     let (arena, bits, lens) = (&batch.core.arena, bits.get(), lens.get());
     Ok(frozen(py, py.detach(|| super::is_ascii(arena, bits, lens)).map_err(bad)?))
+}
+
+type PyCells<'py> = (Array<'py, u8>, Array<'py, i64>, Array<'py, u32>);
+
+fn parsed<'py>(py: Python<'py>, found: Parsed) -> (PyCells<'py>, Option<Bools<'py>>) {
+    let declined = mask(py, found.cells.tags.len(), &found.declined);
+    let cells = found.cells;
+    ((frozen(py, cells.tags), frozen(py, cells.bits), frozen(py, cells.lens)), declined)
+}
+
+fn views<'py>(py: Python<'py>, (bits, lens): super::Views) -> PyViews<'py> {
+    (frozen(py, bits), frozen(py, lens))
+}
+
+#[pyfunction]
+fn parse_json<'py>(
+    batch: &Bound<'py, Batch>,
+    bits: Input<'py, i64>,
+    lens: Input<'py, u32>,
+) -> PyResult<(PyCells<'py>, Option<Bools<'py>>)> {
+    let py = batch.py();
+    let mut batch = batch.try_borrow_mut()?;
+    let values = batch.core.values().map_err(bad)?;
+    let (arena, texts) = (&mut batch.core.arena, (bits.get(), lens.get()));
+    Ok(parsed(py, py.detach(|| parse::json(arena, &values, texts)).map_err(bad)?))
+}
+
+#[pyfunction]
+fn parse_pairs<'py>(
+    batch: &Bound<'py, Batch>,
+    bits: Input<'py, i64>,
+    lens: Input<'py, u32>,
+    delimiter: &[u8],
+    pair_delimiter: &[u8],
+) -> PyResult<(PyCells<'py>, Option<Bools<'py>>)> {
+    let py = batch.py();
+    let mut batch = batch.try_borrow_mut()?;
+    let values = batch.core.values().map_err(bad)?;
+    let (arena, texts) = (&mut batch.core.arena, (bits.get(), lens.get()));
+    Ok(parsed(py, py.detach(|| parse::pairs(arena, &values, texts, delimiter, pair_delimiter)).map_err(bad)?))
+}
+
+type PyPart<'py> = (Input<'py, u8>, Input<'py, i64>, Input<'py, u32>, Option<Input<'py, bool>>);
+
+/// Columns of scalars to put together; views and tags are checked.
+fn parts<'a>(batch: &Batch, columns: &'a [PyPart<'_>], count: usize) -> PyResult<Vec<parse::Part<'a>>> {
+    const SCALARS: u16 = 0x3f;
+    let part = |(tags, bits, lens, present): &'a PyPart<'_>| {
+        let cells = Cells::new(tags.get(), bits.get(), lens.get(), count).map_err(bad)?;
+        batch.core.check(&cells, SCALARS).map_err(bad)?;
+        Ok((cells, present.as_ref().map(Input::get)))
+    };
+    columns.iter().map(part).collect()
+}
+
+#[pyfunction]
+fn make_maps<'py>(
+    batch: &Bound<'py, Batch>,
+    names: Vec<Vec<u8>>,
+    columns: Vec<PyPart<'py>>,
+    count: usize,
+) -> PyResult<PyViews<'py>> {
+    let py = batch.py();
+    let mut batch = batch.try_borrow_mut()?;
+    let values = batch.core.values().map_err(bad)?;
+    let parts = parts(&batch, &columns, count)?;
+    let arena = &mut batch.core.arena;
+    Ok(views(py, py.detach(|| parse::maps(arena, &values, &names, &parts, count)).map_err(bad)?))
+}
+
+#[pyfunction]
+fn make_lists<'py>(batch: &Bound<'py, Batch>, columns: Vec<PyPart<'py>>, count: usize) -> PyResult<PyViews<'py>> {
+    let py = batch.py();
+    let mut batch = batch.try_borrow_mut()?;
+    let values = batch.core.values().map_err(bad)?;
+    let parts = parts(&batch, &columns, count)?;
+    let arena = &mut batch.core.arena;
+    Ok(views(py, py.detach(|| parse::lists(arena, &values, &parts, count)).map_err(bad)?))
+}
+
+#[pyfunction]
+fn concat<'py>(
+    batch: &Bound<'py, Batch>,
+    columns: Vec<(Input<'py, i64>, Input<'py, u32>)>,
+    delimiter: &[u8],
+    count: usize,
+) -> PyResult<PyViews<'py>> {
+    let py = batch.py();
+    let mut batch = batch.try_borrow_mut()?;
+    let arena = &mut batch.core.arena;
+    let columns: Vec<(&[i64], &[u32])> = columns.iter().map(|(bits, lens)| (bits.get(), lens.get())).collect();
+    Ok(views(py, py.detach(|| parse::concat(arena, &columns, delimiter, count)).map_err(bad)?))
+}
+
+#[pyfunction]
+#[pyo3(signature = (batch, table, map, rows, bits, lens, strategy))]
+fn map_merge<'py>(
+    batch: &Bound<'py, Batch>,
+    table: usize,
+    map: usize,
+    rows: Option<Input<'py, i32>>,
+    bits: Input<'py, i64>,
+    lens: Input<'py, u32>,
+    strategy: &str,
+) -> PyResult<()> {
+    let strategy = match strategy {
+        "insert" => Strategy::Insert,
+        "update" => Strategy::Update,
+        "upsert" => Strategy::Upsert,
+        _ => return Err(bad(format!("there is no strategy {strategy}"))),
+    };
+    let py = batch.py();
+    let mut batch = batch.try_borrow_mut()?;
+    let values = batch.core.values().map_err(bad)?;
+    let rows = batch.core.rows(table, rows.as_ref().map(Input::get)).map_err(bad)?;
+    let (arena, map, touched) = batch.core.edit(table, map).map_err(bad)?;
+    let sources = (bits.get(), lens.get());
+    py.detach(|| nested::merge(arena, &values, map, rows, sources, strategy, touched)).map_err(bad)
+}
+
+#[pyfunction]
+#[pyo3(signature = (batch, table, map, rows, prefix, depth, resolve))]
+fn map_flatten<'py>(
+    batch: &Bound<'py, Batch>,
+    table: usize,
+    map: usize,
+    rows: Option<Input<'py, i32>>,
+    prefix: &[u8],
+    depth: Option<usize>,
+    resolve: bool,
+) -> PyResult<bool> {
+    let py = batch.py();
+    let mut batch = batch.try_borrow_mut()?;
+    let values = batch.core.values().map_err(bad)?;
+    let rows = batch.core.rows(table, rows.as_ref().map(Input::get)).map_err(bad)?;
+    let (arena, map, touched) = batch.core.edit(table, map).map_err(bad)?;
+    let how = Flatten { prefix, depth: depth.unwrap_or(usize::MAX), resolve };
+    py.detach(|| nested::flatten(arena, &values, map, rows, how, touched)).map_err(bad)
 }
 
 /// A regular expression with Go's meaning.
@@ -184,5 +325,13 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(xxh3_hex, module)?)?;
     module.add_function(wrap_pyfunction!(fnv1a64, module)?)?;
     module.add_function(wrap_pyfunction!(is_utf8, module)?)?;
+    module.add_function(wrap_pyfunction!(parse_json, module)?)?;
+    module.add_function(wrap_pyfunction!(parse_pairs, module)?)?;
+    module.add_function(wrap_pyfunction!(make_maps, module)?)?;
+    module.add_function(wrap_pyfunction!(make_lists, module)?)?;
+    module.add_function(wrap_pyfunction!(concat, module)?)?;
+    module.add_function(wrap_pyfunction!(map_merge, module)?)?;
+    module.add_function(wrap_pyfunction!(map_flatten, module)?)?;
+    super::objects::register(module)?;
     module.add_function(wrap_pyfunction!(is_ascii, module)?)
 }
