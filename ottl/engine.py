@@ -487,6 +487,7 @@ class GroupPass:
             cache = session.caches.setdefault(self.code.context, message_rows.new_cache())
         tick = self._tick
         touched = False
+        report.row = -1
         try:
             for row in message_rows.walk(
                 message, payload.signal, self.code.context, request=session.request, cache=cache
@@ -500,7 +501,6 @@ class GroupPass:
                 touched = touched or row.changed
         finally:
             self._tick = tick % SAMPLED_ROWS
-            report.row -= 1
             report.ns = [ns * SAMPLED_ROWS for ns in report.ns]
             if touched:
                 payload.touch()
