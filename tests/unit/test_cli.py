@@ -510,6 +510,8 @@ def test_help_of_every_command_is_there(capfd: pytest.CaptureFixture[str]) -> No
 def started(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """The command as a process of its own, all its streams pipes; it is ended where it takes too long."""
     root = str(Path(ottl.__file__).parent.parent)
+    # A shell lets its background jobs ignore interrupts, and what is ignored is inherited.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [sys.executable, "-m", "ottl", *arguments],
         stdin=subprocess.PIPE,
@@ -523,6 +525,7 @@ def started(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             watchdog.cancel()
+            signal.signal(signal.SIGINT, before)
 
 
 def test_a_closed_pipe_ends_quietly() -> None:
