@@ -9,7 +9,7 @@ rows executor branches. `WHERE` ends the condition of a statement, an editing in
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -18,8 +18,6 @@ from ottl.functions import Function, Parameter
 from ottl.source import NOWHERE, Source, SourceRange
 from ottl.typed import StackChoice
 from ottl.types import Kind
-
-FORMAT_VERSION = 1
 
 
 class Op(enum.IntEnum):
@@ -145,17 +143,6 @@ class GroupCode:
     error_mode: str
     shared_cache: bool
     choice: StackChoice
-    reads: frozenset[PathSpec] = frozenset()
-    writes: frozenset[PathSpec] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """All groups for one signal, in order. Immutable and picklable."""
-
-    signal: str
-    groups: tuple[GroupCode, ...]
-    version: int = FORMAT_VERSION
 
 
 def _shown_operand(operand: Operand) -> str:
@@ -223,6 +210,21 @@ def _shown(instruction: Instruction) -> str:
         case _:
             body = " ".join(r)
     return f"r{i.result:<3} <- {body}" if i.result >= 0 else f"        {body}"
+
+
+def projection(codes: Iterable[StatementCode]) -> tuple[list[str], list[str]]:
+    """What instructions read and write, as paths with their constant keys, sorted: all that a scan has to extract."""
+    read: set[str] = set()
+    written: set[str] = set()
+    for code in codes:
+        for i in code.instructions:
+            keys = i.registers[1:] if i.op in (Op.STORE, Op.TOUCH) else i.registers
+            if i.op is Op.LOAD:
+                read.add(shown_path(i.data, keys, i.constant_keys))
+            elif i.op in (Op.STORE, Op.TOUCH):
+                written.add(shown_path(i.data, keys, i.constant_keys))
+            written.update(shown_path(o.spec, o.keys, o.constant_keys) for o in i.operands if isinstance(o, Place))
+    return sorted(read), sorted(written)
 
 
 def disassemble(code: StatementCode) -> Iterator[str]:

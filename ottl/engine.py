@@ -421,6 +421,12 @@ class Pass(Protocol):
         """The pass over tables."""
 
 
+def describe_projection(codes: Iterable[bytecode.StatementCode]) -> Iterator[str]:
+    """What a pass reads and writes, as `explain` shows it."""
+    for verb, paths in zip(("reads", "writes"), bytecode.projection(codes), strict=True):
+        yield f"{verb}: {', '.join(paths) or 'nothing'}"
+
+
 class GroupPass:
     """One group of a transform: walks its context's rows and runs the statements on each."""
 
@@ -458,6 +464,7 @@ class GroupPass:
         """The pass as `explain` shows it."""
         choice = self.code.choice
         yield f"stack: {'columns' if choice.columns else 'rows'} ({choice.reason})"
+        yield from describe_projection((*self.code.conditions, *self.code.statements))
         for condition in self.code.conditions:
             yield f"when {condition.text}"
             yield from bytecode.disassemble(condition)

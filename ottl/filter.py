@@ -21,6 +21,7 @@ from ottl.engine import (
     Stack,
     compile_condition,
     contexts_of,
+    describe_projection,
     environment,
     infer,
     make_options,
@@ -103,6 +104,7 @@ class FilterPass:
         reasons = sorted({level.choice.reason for level in self._levels if not level.choice.columns})
         reasons = reasons or ["no conditions"]
         yield f"stack: {'columns' if self._columns else 'rows (' + '; '.join(reasons) + ')'}"
+        yield from describe_projection([code for _, code, _ in self.item.conditions])
         for level, code, _ in self.item.conditions:
             yield f"drop {level} when {code.text}"
             yield from bytecode.disassemble(code)
