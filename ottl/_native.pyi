@@ -309,6 +309,59 @@ def is_utf8(batch: Batch, bits: Int64s, lens: UInt32s) -> Bools:
 def is_ascii(batch: Batch, bits: Int64s, lens: UInt32s) -> Bools:
     """Whether each string is ASCII, bool (n,)."""
 
+Classes: TypeAlias = tuple[type, type, type, type]
+"""The classes of maps (with `entries`), lists, byte strings, and lists with an `element` type."""
+Part: TypeAlias = tuple[UInt8s, Int64s, UInt32s, Bools | None]
+"""A column of cells that are neither lists nor maps, (n,) or (1,), and where there is one."""
+
+def objects(batch: Batch, tags: UInt8s, bits: Int64s, lens: UInt32s, classes: Classes) -> list[object]:
+    """Cells as Python values, lists and maps with all they hold; strings are `bytes`.
+
+    Raises:
+        ValueError: a list or map is odd (two values in one place) or nests deeper than 60.
+    """
+
+def cells(batch: Batch, values: list[object], classes: Classes) -> tuple[Cells, list[int]]:
+    """Python values as cells, and the positions of values of other types, too large or nested deep; those are empty."""
+
+def parse_json(batch: Batch, bits: Int64s, lens: UInt32s) -> tuple[Cells, Bools | None]:
+    """JSON objects and arrays as map and list cells.
+
+    Returns:
+        The cells and `declined`: texts that are no JSON object or array, not UTF-8, repeat a key, nest deep, or have a
+        number that no float holds.
+    """
+
+def parse_pairs(
+    batch: Batch, bits: Int64s, lens: UInt32s, delimiter: bytes, pair_delimiter: bytes
+) -> tuple[Cells, Bools | None]:
+    """Texts of keys and values as map cells.
+
+    Returns:
+        The cells and `declined`: texts that are empty, not ASCII, malformed or very long.
+    """
+
+def make_maps(batch: Batch, names: Sequence[bytes], columns: Sequence[Part], count: int) -> tuple[Int64s, UInt32s]:
+    """A map cell a row, of the same keys in the same order, less the entries that are not there."""
+
+def make_lists(batch: Batch, columns: Sequence[Part], count: int) -> tuple[Int64s, UInt32s]:
+    """A list cell a row."""
+
+def concat(
+    batch: Batch, columns: Sequence[tuple[Int64s, UInt32s]], delimiter: bytes, count: int
+) -> tuple[Int64s, UInt32s]:
+    """Strings joined row by row; a column is (count,) or (1,)."""
+
+def map_merge(
+    batch: Batch, table: int, map: int, rows: Int32s | None, bits: Int64s, lens: UInt32s, strategy: str
+) -> None:
+    """Writes the entries of map cells, (k,) or (1,), into the maps of rows: `insert`, `update` or `upsert`."""
+
+def map_flatten(
+    batch: Batch, table: int, map: int, rows: Int32s | None, prefix: bytes, depth: int | None, resolve: bool
+) -> bool:
+    """Replaces nested lists and maps of rows by entries with dotted keys; false, nothing done, for too long keys."""
+
 @final
 class Regex:
     """A regular expression that means what it means in Go; immutable and safe to share.

@@ -1,0 +1,492 @@
+//! Texts to encoded maps and lists, and columns of cells to them: JSON, pairs of keys and values, captures.
+//!
+//! What a text says is written down at once as the body of a list or map, without a tree between. A text that is unusual in any
+//! way (an error, a repeated key, deep nesting) is declined: the caller's scalar way says what it means.
+
+use std::hash::Hasher;
+
+use rustc_hash::FxHasher;
+
+use super::{each, Views};
+use crate::arena::Arena;
+use crate::schema::{tags, Values};
+use crate::values::{self, Cell, CellVec, Cells};
+use crate::wire;
+
+/// Lists and maps inside each other that a kernel reads or writes; deeper ones are the caller's.
+pub const DEEPEST: usize = 20;
+
+/// Pairs of one text: each is compared with all before it.
+const MOST_PAIRS: usize = 256;
+
+/// Results of texts, and the rows declined.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    pub cells: CellVec,
+    pub declined: Vec<u32>,
+}
+
+/// Writes one result a row at the end of the arena.
+fn parse_each<P: AsRef<[u8]>>(
+    arena: &mut Arena<P>,
+    (bits, lens): (&[i64], &[u32]),
+    mut parse: impl FnMut(&[u8], &mut Vec<u8>) -> Option<u8>,
+) -> Result<Parsed, String> {
+    let mut parsed = Parsed { cells: CellVec::with_capacity(bits.len()), declined: Vec::new() };
+    let base = arena.end();
+    let mut out = Vec::new();
+    for (row, text) in each(arena, bits, lens)?.enumerate() {
+        let begin = out.len();
+        match parse(text?, &mut out) {
+            Some(tag) => parsed.cells.push(Cell::view(tag, base + begin as i64, out.len() - begin)),
+            None => {
+                out.truncate(begin);
+                parsed.declined.push(row as u32);
+                parsed.cells.push(Cell::EMPTY);
+            }
+        }
+    }
+    arena.add(&out);
+    Ok(parsed)
+}
+
+/// JSON objects and arrays as map and list cells; all numbers are floats.
+pub fn json<P: AsRef<[u8]>>(arena: &mut Arena<P>, values: &Values, texts: (&[i64], &[u32])) -> Result<Parsed, String> {
+    parse_each(arena, texts, |text, out| {
+        std::str::from_utf8(text).ok()?;
+        let mut json = Json { text, at: 0, values, out };
+        let tag = json.document()?;
+        json.blanks();
+        (json.at == text.len()).then_some(tag)
+    })
+}
+
+struct Json<'a> {
+    text: &'a [u8],
+    at: usize,
+    values: &'a Values,
+    out: &'a mut Vec<u8>,
+}
+
+impl Json<'_> {
+    fn blanks(&mut self) -> u8 {
+        while let Some(&byte) = self.text.get(self.at) {
+            if !matches!(byte, b' ' | b'\n' | b'\t' | b'\r') {
+                return byte;
+            }
+            self.at += 1;
+        }
+        0
+    }
+
+    fn document(&mut self) -> Option<u8> {
+        let first = self.blanks();
+        self.at += 1;
+        match first {
+            b'{' => self.map(1).map(|()| tags::MAP),
+            b'[' => self.list(1).map(|()| tags::LIST),
+            _ => None,
+        }
+    }
+
+    /// A tag, and one byte for the length that `close` fills in.
+    fn open(&mut self, number: u8) -> usize {
+        wire::put_tag(self.out, u32::from(number), wire::LEN);
+        self.out.push(0);
+        self.out.len()
+    }
+
+    fn close(&mut self, begin: usize) {
+        let len = self.out.len() - begin;
+        if len < 128 {
+            self.out[begin - 1] = len as u8;
+            return;
+        }
+        let mut head = Vec::with_capacity(10);
+        wire::put_varint(&mut head, len as u64);
+        self.out.splice(begin - 1..begin, head);
+    }
+
+    /// The body of a KeyValueList, behind the opening bracket.
+    fn map(&mut self, depth: usize) -> Option<()> {
+        if self.blanks() == b'}' {
+            self.at += 1;
+            return Some(());
+        }
+        let mut seen: Vec<u64> = Vec::with_capacity(16);
+        loop {
+            if self.blanks() != b'"' {
+                return None;
+            }
+            let pair = self.open(self.values.map_values);
+            let key = self.open(self.values.key);
+            self.string()?;
+            let mut hasher = FxHasher::default();
+            hasher.write(&self.out[key..]);
+            seen.push(hasher.finish());
+            if self.out.len() == key {
+                self.out.truncate(pair);
+            } else {
+                self.close(key);
+            }
+            if self.blanks() != b':' {
+                return None;
+            }
+            self.at += 1;
+            let value = self.open(self.values.value);
+            self.value(depth)?;
+            self.close(value);
+            self.close(pair);
+            if self.ends(b'}')? {
+                break;
+            }
+        }
+        seen.sort_unstable();
+        seen.windows(2).all(|two| two[0] != two[1]).then_some(())
+    }
+
+    /// The body of an ArrayValue, behind the opening bracket.
+    fn list(&mut self, depth: usize) -> Option<()> {
+        if self.blanks() == b']' {
+            self.at += 1;
+            return Some(());
+        }
+        loop {
+            let item = self.open(self.values.array_values);
+            self.value(depth)?;
+            self.close(item);
+            if self.ends(b']')? {
+                return Some(());
+            }
+        }
+    }
+
+    /// Reads a comma (false) or the closing bracket (true).
+    fn ends(&mut self, closing: u8) -> Option<bool> {
+        let found = self.blanks();
+        self.at += 1;
+        (found == b',' || found == closing).then_some(found == closing)
+    }
+
+    fn member(&self, tag: u8) -> u8 {
+        self.values.members[usize::from(tag)]
+    }
+
+    /// The body of an AnyValue.
+    fn value(&mut self, depth: usize) -> Option<()> {
+        let first = self.blanks();
+        match first {
+            b'"' => {
+                let text = self.open(self.member(tags::STRING));
+                self.string()?;
+                self.close(text);
+            }
+            b'{' | b'[' => {
+                if depth >= DEEPEST {
+                    return None;
+                }
+                self.at += 1;
+                let tag = if first == b'{' { tags::MAP } else { tags::LIST };
+                let body = self.open(self.member(tag));
+                if first == b'{' {
+                    self.map(depth + 1)?;
+                } else {
+                    self.list(depth + 1)?;
+                }
+                self.close(body);
+            }
+            b't' => self.word(b"true", Cell::scalar(tags::BOOL, 1))?,
+            b'f' => self.word(b"false", Cell::scalar(tags::BOOL, 0))?,
+            b'n' => self.word(b"null", Cell::EMPTY)?,
+            _ => {
+                let number = self.number()?;
+                values::put_any(self.out, self.values, Cell::scalar(tags::DOUBLE, number.to_bits() as i64), &[]);
+            }
+        }
+        Some(())
+    }
+
+    fn word(&mut self, word: &[u8], cell: Cell) -> Option<()> {
+        let found = self.text.get(self.at..self.at + word.len())?;
+        self.at += word.len();
+        values::put_any(self.out, self.values, cell, &[]);
+        (found == word).then_some(())
+    }
+
+    fn digits(&mut self) -> usize {
+        let begin = self.at;
+        while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        self.at - begin
+    }
+
+    fn number(&mut self) -> Option<f64> {
+        let begin = self.at;
+        self.at += usize::from(self.text.get(self.at) == Some(&b'-'));
+        let whole = self.at;
+        let count = self.digits();
+        if count == 0 || (count > 1 && self.text[whole] == b'0') {
+            return None;
+        }
+        if self.text.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            if self.digits() == 0 {
+                return None;
+            }
+        } else if count <= 15 && whole == begin && !matches!(self.text.get(self.at), Some(b'e' | b'E')) {
+            let digits = &self.text[begin..self.at];
+            return Some(digits.iter().fold(0u64, |number, digit| number * 10 + u64::from(digit - b'0')) as f64);
+        }
+        if matches!(self.text.get(self.at), Some(b'e' | b'E')) {
+            self.at += 1;
+            self.at += usize::from(matches!(self.text.get(self.at), Some(b'+' | b'-')));
+            if self.digits() == 0 {
+                return None;
+            }
+        }
+        let number: f64 = std::str::from_utf8(&self.text[begin..self.at]).ok()?.parse().ok()?;
+        number.is_finite().then_some(number)
+    }
+
+    /// The characters of a string, from its opening quote to behind the closing one.
+    fn string(&mut self) -> Option<()> {
+        self.at += 1;
+        loop {
+            let rest = self.text.get(self.at..)?;
+            let plain = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20)?;
+            self.out.extend_from_slice(&rest[..plain]);
+            self.at += plain + 1;
+            match rest[plain] {
+                b'"' => return Some(()),
+                b'\\' => self.escape()?,
+                _ => return None,
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Option<()> {
+        let letter = *self.text.get(self.at)?;
+        self.at += 1;
+        let byte = match letter {
+            b'"' | b'\\' | b'/' => letter,
+            b'b' => 8,
+            b'f' => 12,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'u' => {
+                let mut code = self.hex()?;
+                if (0xd800..0xdc00).contains(&code) {
+                    if self.text.get(self.at..self.at + 2)? != b"\\u" {
+                        return None;
+                    }
+                    self.at += 2;
+                    let low = self.hex()?;
+                    if !(0xdc00..0xe000).contains(&low) {
+                        return None;
+                    }
+                    code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+                }
+                let mut buffer = [0; 4];
+                self.out.extend_from_slice(char::from_u32(code)?.encode_utf8(&mut buffer).as_bytes());
+                return Some(());
+            }
+            _ => return None,
+        };
+        self.out.push(byte);
+        Some(())
+    }
+
+    fn hex(&mut self) -> Option<u32> {
+        let digits = self.text.get(self.at..self.at + 4)?;
+        self.at += 4;
+        digits.iter().try_fold(0, |code, &digit| Some(code << 4 | char::from(digit).to_digit(16)?))
+    }
+}
+
+/// Pairs of keys and values, with quotes, as map cells; see the scalar kernel of `ParseKeyValue` for the rules.
+pub fn pairs<P: AsRef<[u8]>>(
+    arena: &mut Arena<P>,
+    values: &Values,
+    texts: (&[i64], &[u32]),
+    delimiter: &[u8],
+    pair_delimiter: &[u8],
+) -> Result<Parsed, String> {
+    if delimiter.is_empty() || pair_delimiter.is_empty() {
+        return Err("a delimiter is empty".into());
+    }
+    let between = memchr::memmem::Finder::new(delimiter);
+    let after = memchr::memmem::Finder::new(pair_delimiter);
+    let mut unquoted: Vec<u8> = Vec::new();
+    let mut ends: Vec<usize> = Vec::new();
+    parse_each(arena, texts, |text, out| {
+        if text.is_empty() || !text.is_ascii() {
+            return None;
+        }
+        unquoted.clear();
+        ends.clear();
+        if text.iter().any(|byte| matches!(byte, b'"' | b'\'' | b'\\' | 0)) {
+            unquote(text, pair_delimiter, &mut unquoted, &mut ends)?;
+        } else {
+            let mut rest = text;
+            while !rest.is_empty() {
+                let end = after.find(rest).unwrap_or(rest.len());
+                unquoted.extend_from_slice(&rest[..end]);
+                if end > 0 {
+                    ends.push(unquoted.len());
+                }
+                rest = rest.get(end + pair_delimiter.len()..).unwrap_or_default();
+            }
+        }
+        if ends.len() > MOST_PAIRS {
+            return None;
+        }
+        let mut begin = 0;
+        let mut found: Vec<(&[u8], &[u8])> = Vec::with_capacity(ends.len());
+        for &end in &ends {
+            let pair = &unquoted[begin..end];
+            begin = end;
+            let middle = between.find(pair)?;
+            let (key, value) = (stripped(&pair[..middle]), stripped(&pair[middle + delimiter.len()..]));
+            match found.iter_mut().find(|(known, _)| *known == key) {
+                Some(known) => known.1 = value,
+                None => found.push((key, value)),
+            }
+        }
+        for (key, value) in found {
+            let cell = Cell::view(tags::STRING, 0, value.len());
+            values::put_pair(out, values, u32::from(values.map_values), key, cell, value, None);
+        }
+        Some(tags::MAP)
+    })
+}
+
+/// The pairs of a text without the quotes that protect delimiters, one after the other; None for a quote without end.
+fn unquote(text: &[u8], delimiter: &[u8], out: &mut Vec<u8>, ends: &mut Vec<usize>) -> Option<()> {
+    let (mut quote, mut escaped, mut at, mut begin) = (0, false, 0, 0);
+    while let Some(&byte) = text.get(at) {
+        if quote == 0 && text[at..].starts_with(delimiter) {
+            if out.len() > begin {
+                begin = out.len();
+                ends.push(begin);
+            }
+            at += delimiter.len();
+            continue;
+        }
+        at += 1;
+        if escaped {
+            escaped = false;
+        } else if quote == 0 && (byte == b'"' || byte == b'\'') {
+            quote = byte;
+            continue;
+        } else if byte == quote {
+            // Outside of quotes this drops a NUL.
+            quote = 0;
+            continue;
+        } else {
+            escaped = byte == b'\\';
+        }
+        out.push(byte);
+    }
+    if out.len() > begin {
+        ends.push(out.len());
+    }
+    (quote == 0).then_some(())
+}
+
+fn stripped(text: &[u8]) -> &[u8] {
+    let blank = |byte: &u8| matches!(byte, b'\t'..=b'\r' | b' ');
+    let begin = text.iter().position(|byte| !blank(byte)).unwrap_or(text.len());
+    let end = text.iter().rposition(|byte| !blank(byte)).map_or(begin, |last| last + 1);
+    &text[begin..end]
+}
+
+/// One column of the values that `maps` and `lists` put together: cells, and where there is one.
+pub type Part<'a> = (Cells<'a>, Option<&'a [bool]>);
+
+/// A map a row, of the same keys in the same order; columns hold no lists or maps.
+pub fn maps<P: AsRef<[u8]>>(
+    arena: &mut Arena<P>,
+    values: &Values,
+    names: &[Vec<u8>],
+    parts: &[Part],
+    count: usize,
+) -> Result<Views, String> {
+    assemble(arena, parts, count, |out, part, cell, bytes| {
+        let name = names.get(part).map(Vec::as_slice).unwrap_or_default();
+        values::put_pair(out, values, u32::from(values.map_values), name, cell, bytes, None);
+    })
+}
+
+/// A list a row; columns hold no lists or maps.
+pub fn lists<P: AsRef<[u8]>>(
+    arena: &mut Arena<P>,
+    values: &Values,
+    parts: &[Part],
+    count: usize,
+) -> Result<Views, String> {
+    assemble(arena, parts, count, |out, _, cell, bytes| put_item(out, values, cell, bytes))
+}
+
+/// Appends an element of a list.
+pub fn put_item(out: &mut Vec<u8>, values: &Values, cell: Cell, bytes: &[u8]) {
+    wire::put_tag(out, u32::from(values.array_values), wire::LEN);
+    wire::put_varint(out, values::any_len(cell) as u64);
+    values::put_any(out, values, cell, bytes);
+}
+
+fn assemble<P: AsRef<[u8]>>(
+    arena: &mut Arena<P>,
+    parts: &[Part],
+    count: usize,
+    mut put: impl FnMut(&mut Vec<u8>, usize, Cell, &[u8]),
+) -> Result<Views, String> {
+    let base = arena.end();
+    let mut out = Vec::new();
+    let (mut bits, mut lens) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    for row in 0..count {
+        let begin = out.len();
+        for (number, (cells, present)) in parts.iter().enumerate() {
+            if present.is_none_or(|present| present.get(row).copied().unwrap_or(false)) {
+                let cell = cells.get(row);
+                put(&mut out, number, cell, arena.cell(cell)?);
+            }
+        }
+        bits.push(base + begin as i64);
+        lens.push(u32::try_from(out.len() - begin).map_err(|_| "a value is too long")?);
+    }
+    arena.add(&out);
+    Ok((bits, lens))
+}
+
+/// Strings joined row by row; a column of one string stands for every row.
+pub fn concat<P: AsRef<[u8]>>(
+    arena: &mut Arena<P>,
+    columns: &[(&[i64], &[u32])],
+    delimiter: &[u8],
+    count: usize,
+) -> Result<Views, String> {
+    for (bits, lens) in columns {
+        if bits.len() != lens.len() || (bits.len() != count && bits.len() != 1) {
+            return Err(format!("expected {count} strings or one, got {} and {}", bits.len(), lens.len()));
+        }
+    }
+    let base = arena.end();
+    let mut out = Vec::new();
+    let (mut bits, mut lens) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    for row in 0..count {
+        let begin = out.len();
+        for (number, (begins, sizes)) in columns.iter().enumerate() {
+            if number > 0 {
+                out.extend_from_slice(delimiter);
+            }
+            let at = if begins.len() == 1 { 0 } else { row };
+            out.extend_from_slice(arena.bytes(begins[at], sizes[at])?);
+        }
+        bits.push(base + begin as i64);
+        lens.push(u32::try_from(out.len() - begin).map_err(|_| "a value is too long")?);
+    }
+    arena.add(&out);
+    Ok((bits, lens))
+}
