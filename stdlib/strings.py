@@ -34,8 +34,8 @@ def concat(vals: list[Utf8Like | None], delimiter: Utf8) -> Utf8:
 
 
 @concat.vector
-def _(columns: Columns, vals: list[Vector], delimiter: Vector) -> Vector | None:
-    if not isinstance(vals, list) or not vals or any(v.tag != STRING or v.lens is None for v in vals):
+def _(columns: Columns, vals: list[Vector] | Vector, delimiter: Vector) -> Vector | None:
+    if isinstance(vals, Vector) or not vals or any(v.tag != STRING or v.lens is None for v in vals):
         return None
     if not delimiter.constant or delimiter.lens is None:
         return None

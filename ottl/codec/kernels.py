@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ottl.patterns import Regex
+from ottl.patterns import Regex, compile_regex
+from ottl.types import Bytes, Map, Slice, TypedList
 
 if TYPE_CHECKING:
     from ottl import _native
 
 Bits = NDArray[np.int64]
 Lens = NDArray[np.uint32]
+Tags = NDArray[np.uint8]
 Bools = NDArray[np.bool_]
+Cells = tuple[Tags, Bits, Lens]
 
 
 def distinct(arena: Any, bits: Bits, lens: Lens, compute: Callable[[Bits, Lens], tuple[NDArray[Any], ...]]) -> Any:
@@ -129,15 +132,79 @@ def joined(arena: Any, columns: list[tuple[Bits, Lens]], delimiter: bytes, count
         delimiter: between them.
         count: number of rows.
     """
-    pieces: list[list[bytes]] = []
-    total = np.zeros(count, np.int64)
-    for position, (bits, lens) in enumerate(columns):
-        if position and delimiter:
-            pieces.append([delimiter] * count)
-            total += len(delimiter)
-        texts = arena.take(bits, lens)
-        pieces.append(texts if len(texts) == count else texts * count)
-        total += lens
-    lengths = total.astype(np.uint32)
-    data = b"".join([piece for row in zip(*pieces, strict=True) for piece in row]) if pieces else b""
-    return arena.put_joined(data, lengths), lengths
+    from ottl import _native
+
+    return _native.concat(arena, columns, delimiter, count)
+
+
+_CLASSES = (Map, Slice, Bytes, TypedList)
+
+
+def objects(arena: Any, tags: Tags, bits: Bits, lens: Lens) -> list[Any] | None:
+    """Cells as Python values, lists and maps with all they hold; None where they are odd or nest very deep."""
+    from ottl import _native
+
+    try:
+        return _native.objects(arena, tags, bits, lens, _CLASSES)
+    except ValueError:
+        return None
+
+
+def cells(arena: Any, values: list[Any]) -> tuple[Cells, list[int]]:
+    """Python values as cells that an attribute can hold, and the positions of those that another way must look at."""
+    from ottl import _native
+
+    return _native.cells(arena, values, _CLASSES)
+
+
+def parsed_json(arena: Any, bits: Bits, lens: Lens) -> tuple[Cells, Bools | None]:
+    """JSON objects and arrays as map and list cells, and the rows declined, bool (n,)."""
+    from ottl import _native
+
+    return _native.parse_json(arena, bits, lens)
+
+
+def parsed_pairs(
+    arena: Any, bits: Bits, lens: Lens, delimiter: bytes, pair_delimiter: bytes
+) -> tuple[Cells, Bools | None]:
+    """Texts of keys and values as map cells, and the rows declined, bool (n,)."""
+    from ottl import _native
+
+    return _native.parse_pairs(arena, bits, lens, delimiter, pair_delimiter)
+
+
+def captured(
+    arena: Any, regex: Regex, bits: Bits, lens: Lens
+) -> tuple[Bools, dict[str, tuple[Bits, Lens, Bools]], Bools | None] | None:
+    """The named groups of the first match in each string.
+
+    Returns:
+        Where there is a match, for each name the views and where the group took part, and the rows declined; None where
+        only the scalar way can do it.
+    """
+    engine = _engine(regex.text)
+    # Nameless groups count for the native engine, whatever they do for the scalar one.
+    names = compile_regex(regex.text).group_names
+    named = [number for number, name in enumerate(names) if name]
+    if engine is None or engine.groups != len(names) or len({names[n] for n in named}) != len(named):
+        return None
+    matched, groups, declined = engine.captures(arena, bits, lens, named)
+    return matched, {names[n]: group for n, group in zip(named, groups, strict=True)}, declined
+
+
+Part = tuple[Tags, Bits, Lens, Bools | None]
+"""A column of scalar cells, (n,) or (1,), and where there is one."""
+
+
+def maps(arena: Any, names: list[bytes], columns: list[Part], count: int) -> tuple[Bits, Lens]:
+    """A map cell a row, of the same keys in the same order, less the entries that are not there."""
+    from ottl import _native
+
+    return _native.make_maps(arena, names, columns, count)
+
+
+def lists(arena: Any, columns: list[Part], count: int) -> tuple[Bits, Lens]:
+    """A list cell a row."""
+    from ottl import _native
+
+    return _native.make_lists(arena, columns, count)

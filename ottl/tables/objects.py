@@ -38,6 +38,9 @@ from ottl.types import Bytes, Duration, Map, ProfileID, Slice, SpanID, Time, Tra
 
 Decode = Callable[[bytes], Any]
 
+_PAYLOAD_CONTAINERS = frozenset({Map, Slice})
+_PAYLOAD_KINDS = frozenset({type(None), bytes, bool, int, float, Bytes, Map, Slice})
+
 _VIEW_FORMS: dict[int, Callable[[bytes], Any]] = {
     BYTES: Bytes,
     TRACE_ID: TraceID,
@@ -65,14 +68,25 @@ class Containers:
         decode_list: an encoded ArrayValue to a `Slice`.
         decode_map: an encoded KeyValueList to a `Map`.
         encode: a storable list or map to its encoded form.
+        read: from an arena and cells without ids and times to values; None where it cannot.
+        write: from an arena and values to their cells, and the positions of values that need `encode` or no cell holds.
     """
 
-    __slots__ = ("decode_list", "decode_map", "encode")
+    __slots__ = ("decode_list", "decode_map", "encode", "read", "write")
 
-    def __init__(self, decode_list: Decode, decode_map: Decode, encode: Callable[[Slice | Map], bytes]) -> None:
+    def __init__(
+        self,
+        decode_list: Decode,
+        decode_map: Decode,
+        encode: Callable[[Slice | Map], bytes],
+        read: Callable[[Any, Any, Any, Any], list[Any] | None],
+        write: Callable[[Any, list[Any]], tuple[tuple[Any, Any, Any], list[int]]],
+    ) -> None:
         self.decode_list = decode_list
         self.decode_map = decode_map
         self.encode = encode
+        self.read = read
+        self.write = write
 
 
 def to_objects(vector: Vector, arena: Arena, containers: Containers, count: int) -> list[Any]:
@@ -93,8 +107,12 @@ def _objects(vector: Vector, arena: Arena, containers: Containers) -> list[Any]:
         return vector.objects
     if isinstance(vector.tags, int):
         return _one_tag(vector.tags, vector.bits, vector.lens, arena, containers)
-    values: list[Any] = [None] * len(vector.bits)
     tags = vector.tags
+    if not (tags > STRING_INDEX).any():
+        found = containers.read(arena, tags, vector.raw(), NO_LENS if vector.lens is None else vector.lens)
+        if found is not None:
+            return found
+    values: list[Any] = [None] * len(vector.bits)
     for tag in np.unique(tags).tolist():
         if tag in (EMPTY, STRING_INDEX):
             continue
@@ -119,6 +137,10 @@ def _one_tag(tag: int, bits: Any, lens: Any, arena: Arena, containers: Container
         return [Time(ns) for ns in bits.tolist()]
     if tag == DURATION:
         return [Duration(ns) for ns in bits.tolist()]
+    if tag in (LIST, MAP):
+        found = containers.read(arena, np.full(1, tag, np.uint8), bits, lens)
+        if found is not None:
+            return found
     raw = arena.take(bits, lens)
     if tag == STRING:
         return raw
@@ -130,9 +152,20 @@ def _one_tag(tag: int, bits: Any, lens: Any, arena: Arena, containers: Container
     return [form(body) for body in raw]
 
 
-def from_objects(values: list[Any], arena: Arena, level: str) -> Vector:
-    """A vector of Python values: cells where cells can hold them all, else objects."""
+def from_objects(values: list[Any], arena: Arena, level: str, containers: Containers | None = None) -> Vector:
+    """A vector of Python values: cells where cells can hold them all, else objects.
+
+    Args:
+        values: the values.
+        arena: takes their texts.
+        level: of the vector.
+        containers: where given, lists and maps as payloads hold them become cells too.
+    """
     kinds = set(map(type, values))
+    if containers is not None and not kinds.isdisjoint(_PAYLOAD_CONTAINERS) and kinds <= _PAYLOAD_KINDS:
+        cells, declined = containers.write(arena, values)
+        if not declined:
+            return uniform(*cells, level)
     if len(kinds) == 1:
         (kind,) = kinds
         if kind is bytes or kind in (Bytes, TraceID, SpanID, ProfileID):
@@ -189,14 +222,15 @@ def storable_cells(
     ):
         return vector, {}
     values = _objects(vector, arena, containers)
-    count = len(values)
-    tags = np.zeros(count, np.uint8)
-    bits = np.zeros(count, np.int64)
-    lens = np.zeros(count, np.uint32)
+    cells, declined = containers.write(arena, values)
+    if not declined:
+        return uniform(*cells, vector.level), {}
+    tags, bits, lens = (part.copy() for part in cells)
     failures: dict[int, types.NotStorableError] = {}
     texts: list[bytes] = []
     at: list[int] = []
-    for position, value in enumerate(values):
+    for position in declined:
+        value = values[position]
         try:
             stored = types.storable(value)
         except types.NotStorableError as error:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ottl import types
 from ottl.bytecode import Instruction
-from ottl.codec import native
+from ottl.codec import kernels, native
 from ottl.codec.messages import message_class
 from ottl.contexts.paths import PathSpec, View
 from ottl.tables.objects import Containers, constant, from_objects, nothing, to_objects
@@ -69,7 +69,7 @@ def _encode(value: Slice | Map) -> bytes:
     return part.SerializeToString()  # type: ignore[no-any-return]
 
 
-CONTAINERS = Containers(_decode_list, _decode_map, _encode)
+CONTAINERS = Containers(_decode_list, _decode_map, _encode, kernels.objects, kernels.cells)
 
 
 def level_of(spec: PathSpec) -> str:
@@ -202,7 +202,7 @@ class Frame:
 
     def vector(self, values: list[Any], level: str) -> Vector:
         """A vector of Python values."""
-        return from_objects(values, self.batch, level)
+        return from_objects(values, self.batch, level, CONTAINERS)
 
     def written(self, level: str) -> None:
         """Forgets what was loaded from a level."""

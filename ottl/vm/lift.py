@@ -1,7 +1,7 @@
 """Scalar kernels over vectors.
 
-A call is computed, in this order of preference: by the function's vector kernel; if it is pure, once for every distinct
-value of the one argument that varies; else row by row. What the kernel sees and what it may return are the same in all
+A call is computed, in this order of preference: by the function's vector kernel, less the rows that it declines; if it
+is pure, once for every distinct value of the one argument that varies; else row by row. What the kernel sees and what it may return are the same in all
 three, and the same as in the rows executor.
 """
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ottl import types
 from ottl.bytecode import Elements, Instruction, Literal, Operand, Reference
 from ottl.functions import Columns, Form, Function, Parameter
-from ottl.tables.vectors import BOOL, DOUBLE, OBJECT, VIEWS, Selection, Vector
+from ottl.tables.vectors import BOOL, DOUBLE, OBJECT, VIEWS, Selection, Vector, merge, uniform
 from ottl.types import Kind
 from ottl.vm.frame import level_of
 from ottl.vm.rows import argument_converter, element_converter, function_argument
@@ -113,11 +113,66 @@ def call(run: Evaluation, i: Instruction) -> Vector:
 
 
 def _by_kernel(run: Evaluation, prepared: Call, vectors: list[Vector], level: str) -> Vector | None:
-    """The vector kernel's answer; None where it declines, or where a value is not of the type it wants."""
-    function = prepared.function
+    """The vector kernel's answer, and the scalar one's for the rows that it declines; None where it declines all.
+
+    A kernel sees the rows whose values are of the types it wants.
+    """
     size = run.size(level)
+    index = _fitting(prepared, vectors)
+    if index is None:
+        answer = _answer(run, prepared, vectors, level, size)
+    elif not len(index):
+        return None
+    else:
+        parts = [v if v.constant else _retyped(v.take(index, level)) for v in vectors]
+        answer = _answer(run, prepared, parts, level, len(index))
+    if answer is None:
+        return None
+    found, declined = answer if isinstance(answer, tuple) else (answer, None)
+    if declined is not None and not declined.any():
+        declined = None
+    if index is None and declined is None:
+        return found
+    done = np.ones(size, np.bool_) if index is None else np.zeros(size, np.bool_)
+    if index is not None:
+        done[index] = True
+        found = _spread_over(found, index, size)
+    if declined is not None:
+        done[declined if index is None else index[declined]] = False
+    return _completed(run, prepared, vectors, level, found, np.flatnonzero(~done))
+
+
+def _fitting(prepared: Call, vectors: list[Vector]) -> NDArray[np.intp] | None:
+    """The rows whose values are of the types that strict parameters want; None for all, empty for none."""
+    fit: NDArray[np.bool_] | None = None
+    for p, (form, what, _) in zip(prepared.function.parameters, prepared.slots, strict=True):
+        if form != "value" or p.kind is Kind.ANY or p.like:
+            continue
+        vector, wanted = vectors[what], _TAG_OF.get(p.kind)
+        if p.compile is not None and vector.constant:
+            continue
+        if isinstance(vector.tags, int):
+            if vector.tags != wanted:
+                return np.zeros(0, np.intp)
+        elif wanted is None or vector.constant:
+            return np.zeros(0, np.intp)
+        else:
+            right = vector.tags == wanted
+            fit = right if fit is None else fit & right
+    return None if fit is None else np.flatnonzero(fit)
+
+
+def _retyped(vector: Vector) -> Vector:
+    if isinstance(vector.tags, int) or vector.lens is None:
+        return vector
+    return uniform(vector.tags, vector.bits, vector.lens, vector.level)
+
+
+def _answer(
+    run: Evaluation, prepared: Call, vectors: list[Vector], level: str, size: int
+) -> Vector | tuple[Vector, NDArray[np.bool_] | None] | None:
     arguments: list[Any] = []
-    for p, (form, what, convert) in zip(function.parameters, prepared.slots, strict=True):
+    for p, (form, what, convert) in zip(prepared.function.parameters, prepared.slots, strict=True):
         if form == "constant":
             arguments.append(what)
         elif form == "value":
@@ -128,13 +183,68 @@ def _by_kernel(run: Evaluation, prepared: Call, vectors: list[Vector], level: st
                 except ValueError:
                     return None
                 continue
-            if p.kind is not Kind.ANY and not p.like and vector.tag != _TAG_OF.get(p.kind):
-                return None
             arguments.append(vector)
         else:
             arguments.append([vectors[n] for n in what])
-    found: Vector | None = function.vector_kernel(Columns(run.frame.batch, level, size), *arguments)  # type: ignore[misc]
-    return found
+    kernel: Callable[..., Any] = prepared.function.vector_kernel  # type: ignore[assignment]
+    return kernel(Columns(run.frame.batch, level, size), *arguments)  # type: ignore[no-any-return]
+
+
+def _spread_over(found: Vector, index: NDArray[np.intp], size: int) -> Vector:
+    """The values at positions of a larger vector, with zeros of their type between, which failing rows will have."""
+    if found.objects is not None:
+        objects: list[Any] = [None] * size
+        for position, value in zip(index.tolist(), found.objects, strict=True):
+            objects[position] = value
+        return Vector(OBJECT, found.bits, None, objects, found.level)
+    bits = np.zeros(size, found.bits.dtype)
+    bits[index] = found.bits
+    lens = None
+    if found.lens is not None:
+        lens = np.zeros(size, np.uint32)
+        lens[index] = found.lens
+    tags = found.tags
+    if not isinstance(tags, int):
+        tags = np.zeros(size, np.uint8)
+        tags[index] = found.tags
+    return Vector(tags, bits, lens, None, found.level)
+
+
+def _completed(
+    run: Evaluation, prepared: Call, vectors: list[Vector], level: str, found: Vector, left: NDArray[np.intp]
+) -> Vector:
+    """The kernel's answer with the scalar kernel's results on the rows that are left."""
+    frame, size = run.frame, run.size(level)
+    parts = [v if v.constant else v.take(left, level) for v in vectors]
+    count = len(left)
+    varying = [v for v in parts if not v.constant]
+    codes, distinct = (
+        distinct_values(run, varying[0]) if len(varying) == 1 and varying[0].tag != OBJECT else (None, None)
+    )
+    if codes is None or distinct is None:
+        results, failures = _apply(prepared.scalar(), [frame.objects(v, count) for v in parts], count)
+    else:
+        total = len(distinct)
+        values = [frame.objects(distinct if v is varying[0] else v, total) for v in parts]
+        few, failed = _apply(prepared.scalar(), values, total)
+        results = [few[c] for c in codes.tolist()]
+        failures = {position: failed[c] for position, c in enumerate(codes.tolist()) if c in failed}
+    if failures:
+        mask = np.zeros(size, np.bool_)
+        mask[left[list(failures)]] = True
+        run.fail(mask, level, list(failures.values()))
+    if len(failures) == count:
+        return found
+    if failures:
+        good = [n for n in range(count) if n not in failures]
+        left, results = left[good], [results[n] for n in good]
+    inner = frame.vector(results, level)
+    if OBJECT not in (found.tag, inner.tag):
+        return merge(found, left, inner, size)
+    objects = list(frame.objects(found, size))
+    for position, value in zip(left.tolist(), results, strict=True):
+        objects[position] = value
+    return frame.vector(objects, level)
 
 
 _TAG_OF = {
