@@ -12,7 +12,7 @@ from ottl import ConfigError, Filter, Transform, bytecode, engine
 from ottl.codec import DEFAULT_LIMITS, messages
 from ottl.contexts import CONTEXTS
 from ottl.contexts.paths import Access
-from ottl.errors import Error
+from ottl.errors import Error, StatementError
 from ottl.stdlib import FUNCTIONS
 from ottl.vm.tables import paths
 from tests.property.payloads import Payload, random_payload
@@ -124,6 +124,9 @@ def _difference(plain: Outcome, fast: Outcome, signal: str, encoding: engine.Enc
     if plain.error is not None or fast.error is not None:
         if type(plain.error) is not type(fast.error):
             return f"plain: {plain.error!r}, fast: {fast.error!r}"
+        if isinstance(plain.error, StatementError) and isinstance(fast.error, StatementError):
+            places = [(e.statement, e.row) for e in (plain.error, fast.error)]
+            return None if places[0] == places[1] else f"failing statement and row: plain {places[0]}, fast {places[1]}"
         return None
     assert plain.data is not None
     assert fast.data is not None

@@ -336,7 +336,7 @@ def _targets(context: str) -> tuple[tuple[str, PathSpec], ...]:
     found: list[tuple[str, PathSpec]] = []
     for prefix in known.prefixes:
         for name, spec in known.levels[prefix].items():
-            times = 12 if prefix == context else 1
+            times = 12 if prefix == context else 3
             if prefix == "otelcol" or spec.access is Access.READ_ONLY or spec.view in _RARE:
                 times = 1
             elif spec.view in (View.MAP, View.VALUE) and prefix == context:
@@ -428,17 +428,19 @@ class Writer:
     def key(self, kind: Kind, depth: int) -> Piece:
         """A key of attributes whose values mostly are of a kind."""
         draw = self.draw
-        if depth > 0 and draw.random() < 0.04:
+        if depth > 0 and draw.random() < 0.08:
             return self.value(draw.choice((Kind.STRING, Kind.STRING, Kind.INT, Kind.ANY)), 0)
         if draw.random() < 0.08:
             return text(draw.choice(('"missing"', '"zz"', "0", '"http"')))
         names = payloads.KEYS[_KEY_KINDS.get(kind, "any")] if draw.random() < 0.9 else payloads.KEYS["any"]
         return text(quoted(draw.choice(names)))
 
-    def map_path(self, own: bool = False) -> str:
+    def map_path(self, own: bool = False, write: bool = False) -> str:
         """A path of a map or of another thing with keys."""
         draw = self.draw
         specs = _paths(self.context).get(Kind.MAP, ())
+        if write and draw.random() < 0.98:
+            specs = tuple(s for s in specs if s[1].access is Access.READ_WRITE) or specs
         if own:
             specs = tuple(s for s in specs if s[0].startswith(self.context + ".")) or specs
         if self.context == "log" and draw.random() < (0.02 if own else 0.12):
@@ -630,12 +632,12 @@ class Writer:
         """A path for an editor to change."""
         draw = self.draw
         if parameter.form is Form.MAP_TARGET:
-            name = self.map_path(own=draw.random() < 0.75)
+            name = self.map_path(own=draw.random() < 0.75, write=True)
             if draw.random() < 0.2:
                 return text(name, "[", self.key(Kind.MAP, 0), "]")
             return text(name)
         if parameter.form is Form.LIST_TARGET:
-            return text(self.map_path(own=draw.random() < 0.8), "[", self.key(Kind.LIST, 0), "]")
+            return text(self.map_path(own=draw.random() < 0.8, write=True), "[", self.key(Kind.LIST, 0), "]")
         return self.place()[0]
 
     def place(self) -> tuple[Piece, Kind]:
