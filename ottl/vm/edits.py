@@ -159,8 +159,8 @@ def _edit_values(
 
     def apply(value: Value, *others: Value) -> tuple[bool, Value]:
         target = capture(value)
-        changed = kernel(*prepared.arguments(others, target)) is not False
-        return changed and target.written, target.value
+        kernel(*prepared.arguments(others, target))
+        return target.written, target.value
 
     codes, distinct = None, current
     if all(v.constant for v in vectors) and not current.constant and current.tag != OBJECT and _pure(prepared):
@@ -272,7 +272,8 @@ def _edit_deep(
         nonlocal changed
         target = capture(read(row, keys[position]))
         arguments = prepared.arguments([c[position] for c in columns], target)
-        if kernel(*arguments) is not False and target.written:
+        kernel(*arguments)
+        if target.written:
             write(row, keys[position], target.value)
             changed += 1
 
@@ -304,9 +305,9 @@ def _edit_inner_maps(goal: Goal, place: Place, prepared: lift.Call, vectors: lis
     def change(row: Any, position: int) -> None:
         nonlocal changed
         target = open_map(row, keys[position])
-        done = kernel(*prepared.arguments([c[position] for c in columns], target)) is not False
+        kernel(*prepared.arguments([c[position] for c in columns], target))
         target.finish()
-        changed += done
+        changed += target.changed
 
     stores.rewrite_maps(frame, place.spec, goal.level, _rows(goal), count, change, goal.fail)
     return changed
@@ -438,8 +439,8 @@ def _edit_detached(goal: Goal, column: MapColumn, prepared: lift.Call, vectors: 
     for position in range(count):
         target = DetachedMap(maps[position])
         try:
-            if kernel(*prepared.arguments([c[position] for c in columns], target)) is not False:
-                changed += 1
+            kernel(*prepared.arguments([c[position] for c in columns], target))
+            changed += target.changed
         except ValueError as error:
             failures[position] = str(error)
         if target.changed:
