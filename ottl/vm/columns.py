@@ -60,6 +60,8 @@ class Errors:
             rows: row numbers (m,), ascending.
             message: one for all, or one each.
         """
+        if not len(rows):
+            return  # an outer row failed that has no row selected
         if self.mask is None:
             self.mask = np.zeros(self.frame.count, np.bool_)
         fresh = ~self.mask[rows]
