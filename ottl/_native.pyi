@@ -354,8 +354,12 @@ def concat(
 
 def map_merge(
     batch: Batch, table: int, map: int, rows: Int32s | None, bits: Int64s, lens: UInt32s, strategy: str
-) -> None:
-    """Writes the entries of map cells, (k,) or (1,), into the maps of rows: `insert`, `update` or `upsert`."""
+) -> int:
+    """Writes the entries of map cells, (k,) or (1,), into the maps of rows: `insert`, `update` or `upsert`.
+
+    Returns:
+        In how many rows it wrote any.
+    """
 
 def map_flatten(
     batch: Batch, table: int, map: int, rows: Int32s | None, prefix: bytes, depth: int | None, resolve: bool

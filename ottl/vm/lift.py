@@ -1,8 +1,8 @@
 """Scalar kernels over vectors.
 
 A call is computed, in this order of preference: by the function's vector kernel, less the rows that it declines; if it
-is pure, once for every distinct value of the one argument that varies; else row by row. What the kernel sees and what it may return are the same in all
-three, and the same as in the rows executor.
+is pure, once for every distinct value of the one argument that varies; else row by row. What the kernel sees and what
+it may return are the same in all three, and the same as in the rows executor.
 """
 
 from __future__ import annotations
@@ -254,6 +254,8 @@ _TAG_OF = {
     Kind.STRING: types.Tag.STRING,
     Kind.TIME: types.Tag.TIME,
     Kind.DURATION: types.Tag.DURATION,
+    Kind.LIST: types.Tag.LIST,
+    Kind.MAP: types.Tag.MAP,
 }
 
 

@@ -186,7 +186,7 @@ fn map_merge<'py>(
     bits: Input<'py, i64>,
     lens: Input<'py, u32>,
     strategy: &str,
-) -> PyResult<()> {
+) -> PyResult<usize> {
     let strategy = match strategy {
         "insert" => Strategy::Insert,
         "update" => Strategy::Update,
