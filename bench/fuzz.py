@@ -1,6 +1,9 @@
-"""Holds the two stacks together on many random programs and payloads: `python bench/fuzz.py --pairs 1000000 --seed 1 --jobs 2`.
+"""Holds the two stacks together on many random programs and payloads.
 
-Prints pairs a second, the share of groups in columns, what was not reached, and every disagreement made small. Exits 1 where there is one.
+    python bench/fuzz.py --pairs 1000000 --seed 1 --jobs 2
+
+Prints pairs a second, the share of groups in columns, what was not reached, and every disagreement made small. Exits 1
+where there is one.
 """
 
 from __future__ import annotations
@@ -48,13 +51,8 @@ def main() -> int:
     seconds = time.perf_counter() - start
     for found in total.disagreements[: options.keep_going]:
         print("\n" + (found if options.raw else agreement.shrunk(found)).render())
-    print(
-        f"\n{total.pairs:,} pairs of {total.programs:,} programs ({total.refused:,} refused) in {seconds:,.0f} s: "
-        f"{total.pairs / seconds:,.0f} a second, seed {options.seed}"
-    )
-    print(
-        f"groups in columns: {total.columns:,} of {total.groups:,}, {100 * total.columns / max(1, total.groups):.1f} %"
-    )
+    print(f"\n{total.summary()}")
+    print(f"{seconds:,.0f} s, {total.pairs / seconds:,.0f} pairs a second, seed {options.seed}")
     missing = total.missing()
     print(f"not reached: {len(missing)}" + "".join(f"\n  {name}" for name in missing[:60]))
     print(f"disagreements: {len(total.disagreements)}")
