@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, Protocol, TypeVar
 import click
 
 import ottl
+from ottl.cli.complete import complete_contexts
 from ottl.codec import Limits
 from ottl.config import Config, Processor, load_config
 
@@ -151,7 +152,10 @@ def rule_options(command: F) -> F:
             "-e", "--statement", "statements", multiple=True, metavar="STATEMENT",
             help="A statement in place of a RULES file; repeat it for more, they form one group.",
         ),
-        click.option("--context", metavar="NAME", help="Context of the -e statements, where it cannot be inferred."),
+        click.option(
+            "--context", metavar="NAME", help="Context of the -e statements, where it cannot be inferred.",
+            shell_complete=complete_contexts,
+        ),
         click.option(
             "--processor", "processors", multiple=True, metavar="NAME",
             help="Use this processor of the file (transform/name); repeat it for more, in this order.",

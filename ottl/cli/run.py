@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, Self
 import click
 
 from ottl import files
+from ottl.cli.complete import complete_files
 from ottl.cli.rules import Rules, Size, load_rules, rule_options, settings_of
 from ottl.codec import Limits
 from ottl.errors import Error, PayloadError, StatementError
@@ -250,7 +251,7 @@ def _targets(
 
 
 @click.command("run")
-@click.argument("arguments", nargs=-1, metavar="[RULES] [INPUT]...")
+@click.argument("arguments", nargs=-1, metavar="[RULES] [INPUT]...", shell_complete=complete_files)
 @rule_options
 @click.option("--signal", type=click.Choice(SIGNALS), help="The signal of protobuf that cannot tell it.")
 @click.option(
