@@ -32,6 +32,7 @@ from ottl.tables.vectors import (
     PROFILE_ID,
     SPAN_ID,
     STRING,
+    STRING_INDEX,
     TIME,
     TRACE_ID,
     Int32s,
@@ -89,8 +90,27 @@ def needs(spec: PathSpec) -> list[native.Need]:
     return [(level, spec.field)]
 
 
-Failure = Callable[[NDArray[np.bool_], str, str], None]
-"""Reports failed rows of a level: mask, level, message."""
+Failure = Callable[[NDArray[np.bool_], str, str | list[str]], None]
+"""Reports failed rows of a level: mask, level, one message or one each."""
+
+_KIND_NAMES = {
+    EMPTY: "Empty",
+    STRING_INDEX: "Empty",
+    STRING: "Str",
+    BOOL: "Bool",
+    INT: "Int",
+    DOUBLE: "Double",
+    BYTES: "Bytes",
+}
+
+
+def _refusal(tag: int, key: Value) -> str:
+    """Why a value of a tag cannot be indexed by a key."""
+    if tag == MAP:
+        return f"expected a string key for a map but got {types.kind_name(key)}"
+    if tag == LIST:
+        return f"expected an integer index for a list but got {types.kind_name(key)}"
+    return f"type {_KIND_NAMES[tag]} does not support indexing"
 
 
 class Frame:
@@ -233,7 +253,7 @@ class Frame:
         rows = None if whole else selection.rows
         failed = False
 
-        def note(mask: NDArray[np.bool_], where: str, message: str) -> None:
+        def note(mask: NDArray[np.bool_], where: str, message: str | list[str]) -> None:
             nonlocal failed
             failed = True
             fail(mask, where, message)
@@ -331,14 +351,15 @@ class Frame:
         for number, key in enumerate(keys):
             before, sizes = bits, lens
             if type(key) is not bytes and type(key) is not int:
-                fail(~gone, vector.level, f"expected a string or an integer as key but got {types.kind_name(key)}")
+                fail(~gone, vector.level, [_refusal(tag, key) for tag in tags[~gone].tolist()])
                 return nothing()
+            holders = tags
             was_map = tags == MAP
             tags, bits, lens, errors = self.batch.child(np.ascontiguousarray(tags), bits, lens, key)
             errors = np.where(gone, 0, errors)
             wrong = (errors == 1) & ~gone
             if wrong.any():
-                fail(wrong, vector.level, "the value does not support indexing by this key")
+                fail(wrong, vector.level, [_refusal(tag, key) for tag in holders[wrong].tolist()])
             beyond = (errors == 2) & ~gone
             if beyond.any():
                 fail(beyond, vector.level, f"index {key!r} out of bounds")

@@ -368,7 +368,7 @@ def _write_field(
     if level == "datapoint" and spec.nullable:
         possible = frame.points_with(spec.field, rows)
         if not possible.all():
-            fail(positions[~possible], f"{spec.level}.{spec.name} does not exist in this kind of data point")
+            fail(positions[~possible], f"the data point has no {spec.name}")
             keep = np.flatnonzero(possible)
             if not len(keep):
                 return
