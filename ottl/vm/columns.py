@@ -30,6 +30,7 @@ from ottl.tables.vectors import (
     bools,
     merge,
 )
+from ottl.types import Kind
 from ottl.vm import edits, lift, stores
 from ottl.vm.frame import CONTAINERS, Frame
 from ottl.vm.rows import truth
@@ -190,7 +191,8 @@ class Evaluation:
             inside = is_nothing(vector, 1 if vector.constant else count)
         else:
             inside = vector.bits if i.op is Op.AND else ~vector.bits
-        inside = np.broadcast_to(inside, (count,))
+        if len(inside) != count:
+            inside = np.broadcast_to(inside, (count,))
         outer = self.selection
         inner = self.errors.alive(outer.narrow(inside))
         if inner.count == 0:
@@ -260,7 +262,10 @@ class Evaluation:
 
     def call(self, i: Instruction) -> None:
         """CALL."""
-        self.put(i.result, lift.call(self, i))
+        found = lift.call(self, i)
+        if i.kind is Kind.BOOL and found.tag != BOOL:
+            found = self._flags(found)
+        self.put(i.result, found)
 
     def index(self, i: Instruction) -> None:
         """INDEX."""
@@ -341,12 +346,13 @@ class Evaluation:
             self.put(i.result, value)
             return
         found = lift.rowwise(self, truth, [value], level)
-        if found.tag != BOOL:
-            # Some rows failed, and count no more; for the others it is a bool.
-            size = 1 if found.constant else self.size(level)
-            flags = np.array([v is True for v in self.frame.objects(found, size)], np.bool_)
-            found = bools(flags, level)
-        self.put(i.result, found)
+        self.put(i.result, found if found.tag == BOOL else self._flags(found))
+
+    def _flags(self, vector: Vector) -> Vector:
+        """A bool for every row, of values that are bools but for rows that failed, which count no more."""
+        size = 1 if vector.constant else self.size(vector.level)
+        flags = np.array([value is True for value in self.frame.objects(vector, size)], np.bool_)
+        return bools(flags, vector.level)
 
     def negation(self, i: Instruction) -> None:
         """NOT."""
