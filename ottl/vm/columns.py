@@ -23,8 +23,10 @@ from ottl.tables.compare import compare, is_nothing
 from ottl.tables.vectors import (
     BOOL,
     DOUBLE,
+    DURATION,
     INT,
     OBJECT,
+    TIME,
     Selection,
     Vector,
     bools,
@@ -41,6 +43,7 @@ _SCALAR_ARITHMETIC: dict[Op, Callable[[Any, Any], Any]] = {
     Op.MULTIPLY: types.multiply,
     Op.DIVIDE: types.divide,
 }
+_FAR = 1 << 62
 _BLOCKS = (Op.AND, Op.OR, Op.UNLESS_NIL)
 
 
@@ -309,7 +312,23 @@ class Evaluation:
                 self._refuse_zero(y, level)
             with np.errstate(all="ignore"):
                 return Vector(DOUBLE, _COMPUTE[op](x, y), None, None, level)
+        if op in (Op.ADD, Op.SUBTRACT) and {a, b} <= {TIME, DURATION}:
+            return self._instants(op, left, right, level)
         return None
+
+    def _instants(self, op: Op, left: Vector, right: Vector, level: str) -> Vector | None:
+        """Times and durations, where their sum stays within 64 bits."""
+        result = {
+            (Op.ADD, TIME, DURATION): TIME,
+            (Op.ADD, DURATION, TIME): TIME,
+            (Op.ADD, DURATION, DURATION): DURATION,
+            (Op.SUBTRACT, TIME, TIME): DURATION,
+            (Op.SUBTRACT, TIME, DURATION): TIME,
+            (Op.SUBTRACT, DURATION, DURATION): DURATION,
+        }.get((op, left.tag, right.tag))
+        if result is None or any(((v.bits >= _FAR) | (v.bits <= -_FAR)).any() for v in (left, right)):
+            return None
+        return Vector(result, _COMPUTE[op](left.bits, right.bits), None, None, level)
 
     def _refuse_zero(self, divisor: NDArray[Any], level: str) -> None:
         zero = divisor == 0

@@ -113,6 +113,16 @@ def _refusal(tag: int, key: Value) -> str:
     return f"type {_KIND_NAMES[tag]} does not support indexing"
 
 
+_FIELD_TAGS = {
+    View.STRING: STRING,
+    View.TRACE_STATE: STRING,
+    View.BYTES: BYTES,
+    View.BOOL: BOOL,
+    View.DOUBLE: DOUBLE,
+    View.TIME: TIME,
+}
+
+
 class Frame:
     """The tables of a payload, in one context.
 
@@ -141,7 +151,7 @@ class Frame:
         self.all = Selection(None, self.count)
         self.cache: dict[bytes, Vector] = {}
         self._parents: dict[str, Int32s] = {}
-        self._loads: dict[tuple[PathSpec, Any], Vector] = {}
+        self._loads: dict[str, dict[tuple[int, tuple[Value, ...]], Vector]] = {}
         self._constants: dict[int, Vector] = {}
         self._kept: list[Any] = []
 
@@ -185,7 +195,15 @@ class Frame:
         """The vector of a constant; the same for the same object."""
         found = self._constants.get(id(value))
         if found is None:
-            found = nothing() if value is None else constant(value, self.batch)
+            if type(value) is bytes:
+                bit, length = self.batch.const(value)
+                found = Vector(STRING, np.array([bit]), np.array([length], np.uint32))
+            elif type(value) in (int, float, bool):
+                found = self.preparations.get(id(value))
+                if found is None:
+                    found = self.preparations[id(value)] = constant(value, self.batch)
+            else:
+                found = nothing() if value is None else constant(value, self.batch)
             self._constants[id(value)] = found
             self._kept.append(value)
         return found
@@ -226,9 +244,7 @@ class Frame:
 
     def written(self, level: str) -> None:
         """Forgets what was loaded from a level."""
-        stale = [key for key in self._loads if level_of(key[0]) == level]
-        for key in stale:
-            del self._loads[key]
+        self._loads.pop(level, None)
 
     # -- loads --------------------------------------------------------------------------------------------------------
 
@@ -244,10 +260,12 @@ class Frame:
             return self._metadata(spec, keys, fail)
         own = level == self.context
         whole = selection.rows is None or not own
-        known = (spec, keys)
+        # Specs are singletons of the contexts, so identity tells them apart; their hash would cost more than a load.
+        known = (id(spec), keys)
         kept = whole and all(type(key) in (bytes, int) for key in keys)
         if kept:
-            found = self._loads.get(known)
+            loaded = self._loads.get(level)
+            found = None if loaded is None else loaded.get(known)
             if found is not None:
                 return found
         rows = None if whole else selection.rows
@@ -260,7 +278,7 @@ class Frame:
 
         found = self._load(spec, keys, level, rows, note)
         if kept and not failed and spec.view is not View.CACHE:
-            self._loads[known] = found
+            self._loads.setdefault(level, {})[known] = found
         return found
 
     def _load(self, spec: PathSpec, keys: tuple[Value, ...], level: str, rows: Int32s | None, fail: Failure) -> Vector:
@@ -295,14 +313,7 @@ class Frame:
         if (level, spec.field) not in self.layout.columns:
             return nothing()
         _, bits, lens = self.column(level, spec.field, rows)
-        tag = {
-            View.STRING: STRING,
-            View.TRACE_STATE: STRING,
-            View.BYTES: BYTES,
-            View.BOOL: BOOL,
-            View.DOUBLE: DOUBLE,
-            View.TIME: TIME,
-        }.get(spec.view, INT)
+        tag = _FIELD_TAGS.get(spec.view, INT)
         vector = typed(tag, bits, lens, level)
         return self._where_present(spec, vector, level, rows)
 
