@@ -124,7 +124,7 @@ class Evaluation:
         self.selection = selection
         self.errors = errors
         self.environment = around
-        self.registers: list[tuple[Vector, Selection] | None] = [None] * code.registers
+        self.registers: list[tuple[Vector, Selection] | Instruction | None] = [None] * code.registers
         self.blocks: list[tuple[Op, Selection, Vector]] = []
         self.matched = -1
         self.changed = 0
@@ -134,6 +134,8 @@ class Evaluation:
     def raw(self, register: int) -> tuple[Vector, Selection]:
         """A register's vector and the selection it was computed at."""
         found = self.registers[register]
+        if isinstance(found, Instruction):
+            found = self.registers[register] = (self.frame.constant(found.data), self.selection)
         assert found is not None
         return found
 
@@ -253,8 +255,8 @@ class Evaluation:
     # -- instructions -------------------------------------------------------------------------------------------------
 
     def constant(self, i: Instruction) -> None:
-        """CONSTANT."""
-        self.put(i.result, self.frame.constant(i.data))
+        """CONSTANT: made a vector when it is first read, which a call with prepared arguments never does."""
+        self.registers[i.result] = i
 
     def load(self, i: Instruction) -> None:
         """LOAD."""
