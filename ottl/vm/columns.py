@@ -479,7 +479,7 @@ def select(
                 open_rows &= ~errors.mask[rows]
         pending = pending.narrow(open_rows)
         report.ns[number] += time.perf_counter_ns() - begun
-    return selected, failures
+    return selected, sorted(failures, key=lambda failure: failure[1])
 
 
 def run_group(frame: Frame, group: GroupCode, around: Any, report: Any) -> None:
