@@ -103,8 +103,8 @@ def call(run: Evaluation, i: Instruction) -> Vector:
         vectors, level = run.common(*prepared.registers)
     else:
         vectors, level = [run.get(n) for n in prepared.registers], run.frame.context
-    if function.vector_kernel is not None:
-        found = _by_kernel(run, prepared, vectors, level)
+    if function.vector_kernel is not None and (function.pure or not vectors):
+        found = _by_kernel(run, prepared, vectors, level) if function.pure else _by_living_kernel(run, prepared)
         if found is not None:
             return found
     if not function.pure:
@@ -140,6 +140,16 @@ def _by_kernel(run: Evaluation, prepared: Call, vectors: list[Vector], level: st
     if declined is not None:
         done[declined if index is None else index[declined]] = False
     return _completed(run, prepared, vectors, level, found, np.flatnonzero(~done))
+
+
+def _by_living_kernel(run: Evaluation, prepared: Call) -> Vector | None:
+    """The answer of an impure function's vector kernel, for the rows that have not failed."""
+    level = run.frame.context
+    alive = run.errors.alive(run.selection)
+    found = _answer(run, prepared, [], level, alive.count)
+    assert not isinstance(found, tuple)
+    index = alive.positions(run.selection)
+    return found if index is None or found is None else _spread_over(found, index, run.selection.count)
 
 
 def fitting(prepared: Call, vectors: list[Vector]) -> NDArray[np.intp] | None:
