@@ -79,7 +79,7 @@ def compare(
             if a != b:
                 return np.full(count, symbol == "!=")
             found = _same(symbol, a, left, right, arena, count)
-            return found if len(found) == count else np.broadcast_to(found, (count,))  # type: ignore[no-any-return]
+            return found if len(found) == count else np.broadcast_to(found, (count,))
     result = np.full(count, symbol == "!=")
     classes_left = _PLAIN[left.tag_array(count)]
     classes_right = _PLAIN[right.tag_array(count)]
