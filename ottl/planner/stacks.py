@@ -225,7 +225,7 @@ def _shared_write(group: typed.Group) -> str | None:
 
 
 def _repeatable(statement: typed.Statement) -> bool:
-    """Whether the target stays where it is: a negative index makes a list the first time, and is out of it from then on."""
+    """Whether the target stays the same: a negative index makes a list the first time, and lies outside it later."""
     return all(
         isinstance(key, typed.Constant) and (type(key.value) is not int or key.value >= 0)
         for operand in statement.arguments
