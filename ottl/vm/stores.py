@@ -125,7 +125,7 @@ def _store_second(
     outer = MapColumn(frame.batch, frame.layout.tables[level], number, rows, run.selection.count, level)
     found, _ = outer.get(first)
     # A list or map put inside another may nest too deep.
-    if failures or found.tag != MAP or found.lens is None or (cells.tag_array(1) >= LIST).any():
+    if failures or found.tag != MAP or found.lens is None or np.any(np.asarray(cells.tags) >= LIST):
         return False
     inner = outer.scratch(found.bits, found.lens)
     inner.set(second, cells)
