@@ -287,7 +287,7 @@ def measure(name: str, kernel: bool, case: Case, way: Way, seconds: float, disti
 
 def as_table(results: Sequence[Result]) -> str:
     """The results in markdown."""
-    header = ["function", "statement, columns", "statement, rows", "ratio", "whole, columns", "whole, rows", ""]
+    header = ["function", "statement, columns", "statement, rows", "ratio", "whole, columns", "whole, rows", "note"]
     lines = [
         [
             f"`{r.name}`" if r.name else "load and store alone",

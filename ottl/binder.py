@@ -191,7 +191,7 @@ class Binder:
                 return Constant(Kind.BOOL, value, range=tree.range)
             case ast.Call():
                 operand = self._call(tree)
-                return Truth(Kind.BOOL, operand, range=tree.range)
+                return operand if operand.kind is Kind.BOOL else Truth(Kind.BOOL, operand, range=tree.range)
             case ast.Comparison(operator=operator, left=left, right=right):
                 a = self._attempt(lambda: self._value(left))
                 b = self._attempt(lambda: self._value(right))

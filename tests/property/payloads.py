@@ -275,7 +275,7 @@ def _fill_messages(name: str, kind: str) -> Fill:
         parts = getattr(message, name)
         count = draw.choice(counts)
         many = name in _COUNTS and draw.random() < 0.03
-        for _ in range(40 if many and name in _LONG else count):
+        for _ in range(24 if many and name in _LONG else count):
             if len(parts) and draw.random() < (0.8 if many else 0.2):
                 parts.add().CopyFrom(draw.choice(parts))
             else:

@@ -555,7 +555,9 @@ class Writer:
             return text(draw.choice(choices))
         if parameter.compile is not None:
             texts = _COMPILED.get(getattr(parameter.compile, "__name__", ""))
-            if texts is not None and draw.random() < 0.93:
+            if function.name.startswith("replace"):
+                texts = tuple(t for t in texts or () if t)  # between all letters it would double a text on each row
+            if texts and draw.random() < 0.93:
                 return text(quoted(draw.choice(texts) if draw.random() < 0.995 else draw.choice(_BAD_REGEXES)))
         if parameter.name == "replacement" and draw.random() < 0.9:
             return text(quoted(draw.choice(_REPLACEMENTS)))

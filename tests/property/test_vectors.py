@@ -39,7 +39,7 @@ def _program(name: str, draw: random.Random) -> Program:
     """A statement that calls the function, without a condition or with one."""
     function = FUNCTIONS[name]
     writer = Writer(draw, "log", draw.choice((0.0, 0.1)))
-    action: Piece = text(name, "(", *writer.arguments(function, 0), ")")
+    action: Piece = text(name, "(", *writer.arguments(function, draw.choice((0, 0, 2))), ")")
     if not function.editor:
         action = text('set(log.attributes["out"], ', action, ")")
     statement = Statement(action, writer.condition(0) if draw.random() < 0.4 else None)

@@ -149,7 +149,7 @@ def test_groups_in_columns(signal: str, statements: list[str]) -> None:
         ("traces", ['merge_maps(span.attributes, span.attributes, "upsert")'], "inside itself"),
         ("traces", ['set(span.attributes["m"], span.attributes)'], "inside itself"),
         ("traces", ["set(span.attributes, span.cache)"], "cache is used as a whole"),
-        ("traces", ["flatten(span.cache)"], "cache is edited as a whole"),
+        ("traces", ["flatten(span.cache)"], "cache is used as a whole"),
         ("logs", ['set(log.body["x"], 1)'], "a part of log.body is written"),
         ("profiles", ['set(profile.attributes["x"], 1)'], "shared tables"),
         ("profiles", ['set(resource.attributes["x"], 1)'], "shared tables"),
