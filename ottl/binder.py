@@ -21,7 +21,7 @@ from ottl.contexts.paths import Access, Context, PathSpec, View
 from ottl.errors import Diagnostic, Severity, register_codes
 from ottl.functions import Form, Function, FunctionSet, Parameter
 from ottl.recursion import bounded
-from ottl.source import Source, SourceRange
+from ottl.source import NOWHERE, Source, SourceRange
 from ottl.typed import (
     And,
     Arithmetic,
@@ -124,12 +124,14 @@ class Binder:
         functions: those that statements may call (see `available`).
         names: what paths say about their context (see `Names`).
         lambdas: lambda arguments are allowed.
+        parts: a source holds more than one text, as a script does.
     """
 
     context: Context
     functions: FunctionSet
     names: Names = "required"
     lambdas: bool = False
+    parts: bool = False
     source: Source = field(default_factory=lambda: Source(""))
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
@@ -150,14 +152,14 @@ class Binder:
         if arguments is None or (tree.condition is not None and condition is None):
             return None
         self._check_store(function, arguments)
-        return Statement(function, arguments, condition, source)
+        return Statement(function, arguments, condition, source, tree.range if self.parts else NOWHERE)
 
     @bounded
     def condition(self, tree: ast.Expression, source: Source) -> ConditionText | None:
         """The condition bound; None when it has errors."""
         self.source = source
         bound = self._attempt(lambda: self._condition(tree))
-        return None if bound is None else ConditionText(bound, source)
+        return None if bound is None else ConditionText(bound, source, tree.range if self.parts else NOWHERE)
 
     @bounded
     def value(self, tree: ast.Expression, source: Source) -> Expression | None:
@@ -227,6 +229,8 @@ class Binder:
                 return Constant(Kind.INT, value, range=where)
             case ast.Float(value=value):
                 return Constant(Kind.DOUBLE, value, range=where)
+            case ast.Duration(value=value):
+                return Constant(Kind.DURATION, types.Duration(value), range=where)
             case ast.String(value=value):
                 return Constant(Kind.STRING, value, range=where)
             case ast.Bytes(value=value):
@@ -254,6 +258,8 @@ class Binder:
                     # The reference folds the sign of a number as written, not that of an expression in parentheses.
                     written = isinstance(operand, ast.Integer | ast.Float)
                     return Constant(inner.kind, types.negate(inner.value), written, range=where)
+                if isinstance(operand, ast.Duration):
+                    return Constant(Kind.DURATION, types.Duration(-operand.value), range=where)
                 return Negate(inner.kind if inner.kind in NUMBERS else Kind.ANY, inner, range=where)
             case ast.Binary(operator=operator, left=left, right=right):
                 a = self._attempt(lambda: self._value(left))
@@ -374,6 +380,9 @@ class Binder:
                 where,
                 nearest(tree.name, known),
             )
+        if function.editor and not editor:
+            message = f"{tree.name} is an editor and gives no value"
+            raise self._fail("E209", message, where, "an editor stands at the beginning of a statement")
         return function
 
     def _call(self, tree: ast.Call) -> Expression:
@@ -446,7 +455,10 @@ class Binder:
         match parameter.form:
             case Form.TARGET | Form.MAP_TARGET | Form.LIST_TARGET:
                 if not isinstance(tree, ast.Path):
-                    raise self._fail("E301", f"{parameter.name} of {function.name} must be a path", where)
+                    written = self.source.slice(where)
+                    computed = isinstance(tree, ast.Binary) and written in ("duration", "span.duration")
+                    hint = "a duration is end minus start: set span.end_time or span.start_time" if computed else None
+                    raise self._fail("E301", f"{parameter.name} of {function.name} must be a path", where, hint)
                 return self._place(tree)
             case Form.FUNCTION:
                 return self._function_reference(tree)
@@ -508,6 +520,7 @@ class Binder:
             Kind.DOUBLE: ast.Float,
             Kind.BOOL: ast.Boolean,
             Kind.BYTES: ast.Bytes,
+            Kind.DURATION: ast.Duration,
         }
         if parameter.kind is Kind.ANY:
             bound = self._value(tree)
@@ -607,6 +620,9 @@ class Binder:
         elif spec.view in (View.MAP, View.CACHE, View.DICTIONARY_MAP):
             fits = got in (Kind.MAP, Kind.NIL)
             wanted = "a map"
+        elif spec.view is View.POINT_VALUE:
+            fits = got in NUMBERS
+            wanted = "a number"
         elif spec.view in (View.OPAQUE, View.INTS, View.DOUBLES, View.TIMES, View.METRIC_POINTS):
             return
         else:

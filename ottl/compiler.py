@@ -11,7 +11,7 @@ from ottl.binder import constant_argument
 from ottl.bytecode import Instruction, Op, Operand, StatementCode
 from ottl.functions import Form, Function, Parameter
 from ottl.recursion import bounded
-from ottl.source import SourceRange
+from ottl.source import NOWHERE, SourceRange
 from ottl.types import Kind
 
 _ARITHMETIC = {"+": Op.ADD, "-": Op.SUBTRACT, "*": Op.MULTIPLY, "/": Op.DIVIDE}
@@ -139,7 +139,8 @@ class _Emitter:
 
     def finish(self, source: typed.Statement | typed.ConditionText | None, text: str, result: int) -> StatementCode:
         assert source is not None
-        return StatementCode(tuple(self.instructions), self.registers, source.source, text, result)
+        place = source.source if source.range == NOWHERE else source.source.part(source.range)
+        return StatementCode(tuple(self.instructions), self.registers, place, text, result)
 
 
 def is_pure(node: typed.Operand) -> bool:
@@ -194,4 +195,4 @@ def compile_condition(condition: typed.ConditionText) -> StatementCode:
     """The bytecode of a condition or value; the result's register is in `result`."""
     emitter = _Emitter()
     register = emitter.expression(condition.expression)
-    return emitter.finish(condition, condition.source.text, register)
+    return emitter.finish(condition, condition.text, register)

@@ -28,6 +28,7 @@ from ottl.errors import ConfigError, Diagnostic, PayloadError, StatementError, r
 from ottl.functions import FunctionSet
 from ottl.planner import stacks
 from ottl.source import Source
+from ottl.types import Kind
 from ottl.vm import messages as message_rows
 from ottl.vm import rows
 
@@ -162,10 +163,29 @@ def contexts_of(signal: str) -> dict[str, Context]:
 
 
 def infer(
-    trees: Sequence[tuple[ast.Node, Source]], candidates: Mapping[str, Context], functions: FunctionSet
+    trees: Sequence[tuple[Any, Source]], candidates: Mapping[str, Context], functions: FunctionSet
 ) -> Context | Diagnostic:
     """The context for texts that run together (see `binder.infer_context`)."""
     return binder.infer_context(trees, candidates, lambda name: binder.available(functions, name))
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTree:
+    """A group as parsed: trees with the sources that their ranges point into.
+
+    Args:
+        statements: in order.
+        conditions: of which one must hold for the group to run on a row; of a script, all.
+        error_mode: as configured.
+        shared_cache: as configured.
+        script: of a script: sources hold more than one text.
+    """
+
+    statements: tuple[tuple[ast.Statement, Source], ...]
+    conditions: tuple[tuple[ast.Expression, Source], ...] = ()
+    error_mode: str = "ignore"
+    shared_cache: bool = False
+    script: bool = False
 
 
 def bind_group(text: GroupText, signal: str, options: Options) -> tuple[typed.Group | None, list[Diagnostic]]:
@@ -180,42 +200,53 @@ def bind_group(text: GroupText, signal: str, options: Options) -> tuple[typed.Gr
         except ConfigError as error:
             conditions.append(None)
             diagnostics += error.diagnostics
-    pairs: list[tuple[Any, Source]] = [
-        *((t, s) for t, s in zip(statements, text.statements, strict=True) if t is not None),
-        *((t, s) for t, s in zip(conditions, text.conditions, strict=True) if t is not None),
-    ]
+    tree = GroupTree(
+        tuple((t, s) for t, s in zip(statements, text.statements, strict=True) if t is not None),
+        tuple((t, s) for t, s in zip(conditions, text.conditions, strict=True) if t is not None),
+        text.error_mode,
+        text.shared_cache,
+    )
     if text.context is not None:
-        context = CONTEXTS[text.context]
-    else:
-        chosen = infer(pairs, contexts_of(signal), options.functions)
-        if isinstance(chosen, Diagnostic):
-            # What does not parse might have named the context.
-            return None, diagnostics or [chosen]
-        context = chosen
+        return bind_tree(tree, CONTEXTS[text.context], True, options, diagnostics)
+    chosen = infer([*tree.statements, *tree.conditions], contexts_of(signal), options.functions)
+    if isinstance(chosen, Diagnostic):
+        # What does not parse might have named the context.
+        return None, diagnostics or [chosen]
+    return bind_tree(tree, chosen, False, options, diagnostics)
+
+
+def bind_tree(
+    tree: GroupTree, context: Context, explicit: bool, options: Options, diagnostics: list[Diagnostic]
+) -> tuple[typed.Group | None, list[Diagnostic]]:
+    """A parsed group bound in its context, with all diagnostics; None when there is an error among them.
+
+    Args:
+        tree: the group.
+        context: given, or inferred.
+        explicit: it was given, so paths may leave it out.
+        options: of the program.
+        diagnostics: found so far; added to.
+    """
     functions = binder.available(options.functions, context.name)
-    explicit = text.context is not None
     names: binder.Names = "inserted" if explicit else "required"
-    bind = binder.Binder(context, functions, names, options.lambdas, diagnostics=diagnostics)
-    bound = [
-        bind.statement(tree, source)
-        for tree, source in zip(statements, text.statements, strict=True)
-        if tree is not None
-    ]
+    bind = binder.Binder(context, functions, names, options.lambdas, tree.script, diagnostics=diagnostics)
+    bound = [bind.statement(statement, source) for statement, source in tree.statements]
     bind.functions = binder.available(options.functions, context.name, conditions_only=True)
-    bind.names = "legacy" if explicit else "required"
-    bound_conditions = [
-        bind.condition(tree, source)
-        for tree, source in zip(conditions, text.conditions, strict=True)
-        if tree is not None
-    ]
+    if explicit and not tree.script:
+        bind.names = "legacy"
+    bound_conditions = [bind.condition(condition, source) for condition, source in tree.conditions]
     if any(d.severity == "error" for d in diagnostics):
         return None, diagnostics
+    found = [c for c in bound_conditions if c is not None]
+    if tree.script and len(found) > 1:
+        every = typed.And(Kind.BOOL, tuple(c.expression for c in found))
+        found = [typed.ConditionText(every, found[0].source, found[0].range)]
     group = typed.Group(
         context.name,
         tuple(s for s in bound if s is not None),
-        tuple(c for c in bound_conditions if c is not None),
-        text.error_mode,
-        text.shared_cache,
+        tuple(found),
+        tree.error_mode,
+        tree.shared_cache,
     )
     return group, diagnostics
 

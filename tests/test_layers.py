@@ -49,6 +49,7 @@ LAYERS = {
     "ottl/files.py": 11,
     "ottl/rewriting.py": 11,
     "ottl/program.py": 11,
+    "ottl/scripts.py": 11,
     "ottl/__init__.py": 12,
     "ottl/cli/": 13,
     "ottl/repl/": 13,
