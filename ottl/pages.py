@@ -26,6 +26,7 @@ class Form(enum.Enum):
     """What the examples of a page are."""
 
     STATEMENT = "statement"
+    SCRIPT = "script"
     YAML = "yaml"
     PYTHON = "python"
     OUTLINE = "outline"
@@ -99,10 +100,17 @@ _TEXT: Final = {
         "set(span.name, SHA256(span.name))",
     ),
     "E107": Page(
-        "A function inside a statement is a converter, and converters are written with an upper-case first letter.",
-        'set(span.name, concat([span.name, "x"], "-"))',
+        "A function inside a statement is a converter, and converters are written with an upper-case first "
+        "letter. Only "
+        "scripts take them in lower case too.",
+        """\
+trace_statements:
+  - set(span.name, concat([span.name, "x"], "-"))""",
         "Use the converter's own spelling; `ottl functions` lists all of them.",
-        'set(span.name, Concat([span.name, "x"], "-"))',
+        """\
+trace_statements:
+  - set(span.name, Concat([span.name, "x"], "-"))""",
+        Form.YAML,
     ),
     "E108": Page(
         "Once an argument is given by its name, all that follow need theirs.",
@@ -163,6 +171,72 @@ _TEXT: Final = {
         "set(span.nil, 1)",
         "If it is the key of an attribute, put it between brackets and quotes.",
         'set(span.attributes["nil"], 1)',
+    ),
+    "E117": Page(
+        "In a script, a `where` that begins a line governs the statements of its block above it. Here there are none: "
+        "the block begins with it.",
+        """\
+set(span.attributes["slow"], true)
+
+where duration > 3s""",
+        "Put it right below its statements, without a blank line.",
+        """\
+set(span.attributes["slow"], true)
+where duration > 3s""",
+        Form.SCRIPT,
+    ),
+    "E118": Page(
+        "A block of a script has one condition, and this one has two lines that begin with `where`.",
+        """\
+set(span.attributes["slow"], true)
+where duration > 3s
+where span.kind == SERVER""",
+        "Join the two with `and`.",
+        """\
+set(span.attributes["slow"], true)
+where duration > 3s and span.kind == SERVER""",
+        Form.SCRIPT,
+    ),
+    "W101": Page(
+        "In a script, a `where` that begins a line governs all statements of its block. In a collector's "
+        "configuration it "
+        "would belong to the statement before it, so that text pasted from there means something else here.",
+        """\
+set(span.status.code, ERROR)
+set(span.attributes["slow"], true)
+where duration > 3s""",
+        "If all are meant, nothing is wrong. If only the last one is, put the `where` on its line, or a "
+        "blank line above "
+        "that statement.",
+        """\
+set(span.status.code, ERROR)
+
+set(span.attributes["slow"], true)
+where duration > 3s""",
+        Form.SCRIPT,
+    ),
+    "W102": Page(
+        "The condition of a block ends it, so a statement right below begins the next block, and the "
+        "condition does not "
+        "govern it. Without a blank line between, that is easily misread.",
+        """\
+set(span.status.code, ERROR)
+where duration > 3s
+set(span.attributes["seen"], true)""",
+        "Put a blank line between, or the condition below all statements that it is to govern.",
+        """\
+set(span.status.code, ERROR)
+where duration > 3s
+
+set(span.attributes["seen"], true)""",
+        Form.SCRIPT,
+    ),
+    "W103": Page(
+        "The script is empty, or has nothing but comments.",
+        "# set(span.status.code, ERROR)",
+        "Write a statement; `#` begins a comment.",
+        "set(span.status.code, ERROR)  # why",
+        Form.SCRIPT,
     ),
 }
 
@@ -404,6 +478,26 @@ trace_conditions:
         "and scope in all.",
         'ottl.compile(\'set(name, "checkout")\', context="span", signal="traces")',
         Form.PYTHON,
+    ),
+    "E410": Page(
+        "An entry of `scripts:` is one block with one condition, and this action has several.",
+        """\
+scripts:
+  - name: slow
+    condition: duration > 3s
+    action: |
+      set(span.status.code, ERROR)
+
+      set(span.attributes["slow"], true)""",
+        "Write one entry a block, or remove the blank line between.",
+        """\
+scripts:
+  - name: slow
+    condition: duration > 3s
+    action: |
+      set(span.status.code, ERROR)
+      set(span.attributes["slow"], true)""",
+        Form.YAML,
     ),
     "E450": Page(
         "The file is not YAML. The most frequent cause is a statement that begins with a quote or holds `: ` "

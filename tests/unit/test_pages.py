@@ -37,8 +37,8 @@ def codes_of(text: str, code: str, folder: Path, capfd: pytest.CaptureFixture[st
         except ConfigError as error:
             return [diagnostic.code for diagnostic in error.diagnostics]
         return []
-    if page.form is Form.YAML:
-        path = folder / "rules.yaml"
+    if page.form in {Form.YAML, Form.SCRIPT}:
+        path = folder / ("rules.yaml" if page.form is Form.YAML else "rules.ottl")
         path.write_text(text + "\n", encoding="utf-8")
         rules = [str(path)]
     else:
