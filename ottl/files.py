@@ -42,6 +42,8 @@ __all__ = [
     "Output",
     "compression_of",
     "find_inputs",
+    "is_file_name",
+    "named_errors",
     "output_name",
     "transcode",
 ]
@@ -64,6 +66,8 @@ _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
 _ZSTD_STEP = 2048
 _ZSTD_WINDOW = 128 << 20
 _BLANK = b" \t\r\n"
+# Some editors put it in front of a text. Neither a protobuf message nor a frame can begin with it.
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Control characters that JSON cannot hold. A protobuf message of OTLP always holds some: field 2 is tagged 0x12.
 _BINARY = bytes(set(range(32)) - set(_BLANK))
 _COMPRESSION_SUFFIXES: Mapping[str, Compression] = MappingProxyType({".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"})
@@ -152,8 +156,10 @@ class Input:
             self._file = Path(name).open("rb", buffering=0)  # noqa: SIM115 (closed by `close`)
         self.size = os.fstat(self._file.fileno()).st_size if self._owned else None
         try:
-            self._bytes = _Bytes(_Chunks(self._file))
+            self._bytes = _Bytes(_Chunks(self._file, self.name))
             compression = self._inflate()
+            if self._bytes.peek(1) == _BYTE_ORDER_MARK[:1] and self._bytes.peek(3) == _BYTE_ORDER_MARK:
+                self._bytes.take(3)
             self.layout = Layout(format or self._detect(name), compression)
         except BaseException:
             self.close()
@@ -270,7 +276,8 @@ class Input:
                 continue
             body = source.take(length)
             if len(body) < length:
-                fault = PayloadError(f"a frame of {length} bytes is cut short after {len(body)}", len(body))
+                message = f"a frame of {length} bytes is cut short after {len(body)}"
+                fault = PayloadError(message, _PREFIX + len(body))
                 yield Message(prefix + body, "protobuf", None, offset, fault=fault)
                 return
             yield self._frame(prefix, body, offset)
@@ -308,7 +315,8 @@ class Input:
             return self._signal
         signal = signal_of_protobuf(payload)
         if signal is None:
-            raise PayloadError("the bytes do not tell which signal they hold, name it with --signal", 0)
+            message = "malformed, or of a signal that the bytes do not tell (--signal names it)"
+            raise PayloadError(f"a protobuf message that is {message}", 0)
         return signal
 
     def _too_large(self) -> PayloadError:
@@ -318,11 +326,24 @@ class Input:
 class _Chunks:
     """A file read in chunks; of a pipe, whatever is there."""
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: Any, name: str) -> None:
         self._read: Callable[[int], bytes] = getattr(file, "read1", file.read)
+        self._name = name
 
     def read(self, size: int, /) -> bytes:
-        return self._read(max(size, 1)) or b""
+        with named_errors(self._name):
+            return self._read(max(size, 1)) or b""
+
+
+@contextlib.contextmanager
+def named_errors(name: str) -> Iterator[None]:
+    """Have errors of the system name the file at which they arise."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = name
+        raise
 
 
 class _Once:
@@ -643,13 +664,14 @@ class Output:
 
     def finish(self) -> None:
         """Complete the bytes and, of a file, have them on disk."""
-        if self._file is not self._raw:
-            self._file.close()
-        self._raw.flush()
-        if self._temporary is not None:
-            os.fsync(self._raw.fileno())
-        if self.path is not None:
-            self._raw.close()
+        with named_errors(self.name):
+            if self._file is not self._raw:
+                self._file.close()
+            self._raw.flush()
+            if self._temporary is not None:
+                os.fsync(self._raw.fileno())
+            if self.path is not None:
+                self._raw.close()
 
     def commit(self) -> None:
         """Let the finished file appear under its name."""
@@ -721,6 +743,12 @@ def transcode(payload: bytes, signal: str, source: Encoding, target: Encoding, l
 def compression_of(name: str | os.PathLike[str]) -> Compression | None:
     """The compression that a file name asks for."""
     return _COMPRESSION_SUFFIXES.get(Path(name).suffix.lower())
+
+
+def is_file_name(name: str | os.PathLike[str]) -> bool:
+    """Whether a name ends as those of OTLP files do."""
+    path = Path(name)
+    return path.suffix.lower() in _INPUT_SUFFIXES or compression_of(path) is not None
 
 
 def find_inputs(names: Sequence[str]) -> list[tuple[str, Path]]:

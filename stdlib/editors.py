@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from ottl.codec import kernels
+from ottl.codec.maps import MapColumn
 from ottl.functions import (
     MISSING,
     Columns,
@@ -25,7 +26,6 @@ from ottl.functions import (
     editor,
 )
 from ottl.patterns import Regex, compile_regex
-from ottl.tables.maps import MapColumn
 from ottl.tables.vectors import MAP, STRING, Bools, Vector, uniform
 from ottl.types import (
     MAX_STRING_BYTES,

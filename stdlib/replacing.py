@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ottl.codec import kernels
+from ottl.codec.maps import MapColumn
 from ottl.functions import (
     Columns,
     Compiled,
@@ -26,7 +27,6 @@ from ottl.functions import (
     editor,
 )
 from ottl.patterns import Glob, Regex, compile_glob, compile_regex
-from ottl.tables.maps import MapColumn
 from ottl.tables.vectors import STRING, Vector
 from ottl.types import MAX_STRING_BYTES, Value, strict_string
 

@@ -78,11 +78,12 @@ class _Run:
                 raise click.UsageError(f"--on-bad-input copy cannot turn {source.layout.format} into {self.to}")
             target = output.open(source.layout, self.outputs)
             messages = iter(source)
-            while (message := self._next(messages, source)) is not None:
-                self._run_message(message, source, target)
-                progress.show(source.position)
-                if name == files.STANDARD_STREAM:
-                    target.flush()
+            with files.named_errors(target.name):
+                while (message := self._next(messages, source)) is not None:
+                    self._run_message(message, source, target)
+                    progress.show(source.position)
+                    if name == files.STANDARD_STREAM:
+                        target.flush()
             progress.finish(source.size or 0)
 
     def _next(self, messages: Iterator[Message], source: Input) -> Message | None:
@@ -184,10 +185,11 @@ def _fits(source: files.Format, target: files.Format) -> bool:
 def _describe(fault: PayloadError | StatementError | None, message: Message, source: Input) -> str:
     """A fault with the file, line and offset of its message."""
     place = f"{source.name}:{message.line}" if message.line else source.name
-    if not isinstance(fault, PayloadError):
-        return f"{place}: {fault}"
-    offset = message.offset + (0 if message.packed else fault.offset or 0)
     inflated = " of the inflated stream" if source.layout.compression is not None else ""
+    if not isinstance(fault, PayloadError):
+        message_place = "" if message.line else f" (in the message at byte {message.offset}{inflated})"
+        return f"{place}: {fault}{message_place}"
+    offset = message.offset + (0 if message.packed else fault.offset or 0)
     return f"{place}: {fault.args[0]} (at byte {offset}{inflated})"
 
 
@@ -234,7 +236,9 @@ def _targets(
     """For each input where it goes."""
     if output is None:
         return [_Target(None, to)] * len(inputs)
-    folder = output.endswith(os.sep) or Path(output).is_dir() or any(Path(name).is_dir() for name in arguments)
+    folder = output.endswith(os.sep) or Path(output).is_dir()
+    if not folder and not Path(output).exists() and not files.is_file_name(output):
+        folder = any(Path(name).is_dir() for name in arguments)
     if not folder:
         if not Path(output).parent.is_dir():
             raise click.UsageError(f"{output}: its directory is not there")
@@ -296,6 +300,8 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
         raise click.UsageError(f"{error.filename}: {error.strerror}") from None
     targets = _targets(inputs, names, options["output"], options["to"])
     rules = load_rules(path, settings, limits)
+    if settings.stack == "fast":
+        _demand_native()
     _say_what_runs(rules, settings.stack)
     run = _Run(rules, limits, options["on_bad_input"], options["to"], options["source"], options["signal"])
     with _termination(), _Progress(inputs, options["output"]) as progress:
@@ -327,6 +333,18 @@ def _termination() -> Iterator[None]:
         signals.signal(signals.SIGTERM, previous)
 
 
+def _demand_native() -> None:
+    """The fast stack is one with native code.
+
+    Raises:
+        Error: there is none.
+    """
+    from ottl.engine import native_enabled
+
+    if not native_enabled():
+        raise Error("--stack fast needs the native extension, which is not in use here (ottl --version)")
+
+
 def _say_what_runs(rules: Rules, stack: str) -> None:
     """One line each for the processors left out and for a missing native extension."""
     if rules.left_out:
@@ -344,8 +362,9 @@ def _say_what_runs(rules: Rules, stack: str) -> None:
 def _report(rules: Rules, run: _Run, *, stats: bool, silent: bool) -> None:
     """Bad messages, statement errors and the statistics, on standard error."""
     for name, bad in run.bad.items():
-        done = "left out" if run.on_bad_input == "skip" else "copied as they were"
-        messages = "message" if bad.count == 1 else "messages"
+        one = bad.count == 1
+        done = "left out" if run.on_bad_input == "skip" else f"copied as {'it was' if one else 'they were'}"
+        messages = "message" if one else "messages"
         click.echo(f"ottl: {name}: {bad.count} bad {messages} {done}, the first: {bad.first}", err=True)
     found = [stat for _, runner in rules.runners() for stat in runner.stats()]
     for stat in found:

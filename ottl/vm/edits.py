@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from ottl import types
 from ottl.bytecode import Instruction, Place
+from ottl.codec.maps import MapColumn
 from ottl.contexts.paths import Access, PathSpec, View
 from ottl.functions import MISSING, Columns, Form, Function, Missing
-from ottl.tables.maps import MapColumn
 from ottl.tables.objects import storable_cells, to_objects
 from ottl.tables.vectors import MAP, NO_LENS, OBJECT, Int32s, Selection, Vector
 from ottl.types import Value

@@ -317,6 +317,40 @@ def test_bad_messages_can_be_left_out_or_copied(capfd: pytest.CaptureFixture[str
     assert Path("copy.jsonl").read_text().splitlines() == [done, SPAN % "bad", "nonsense", done, SPAN % "bad"]
 
 
+def test_one_bad_message_is_spoken_of_as_one(capfd: pytest.CaptureFixture[str]) -> None:
+    """It was copied, not they."""
+    assert ottl_command("run", rules(trace=["x"]), telemetry("{", SPAN % "*"), "--on-bad-input", "copy") == 1
+    assert "ottl: in.jsonl: 1 bad message copied as it was, the first: in.jsonl:1: " in capfd.readouterr().err
+
+
+def test_a_failing_frame_is_told_by_its_offset(capfd: pytest.CaptureFixture[str]) -> None:
+    """Frames have no lines."""
+    assert ottl_command("run", rules(metric=["x"]), telemetry("{}", SPAN % "bad"), "--to", "framed", "-o", "in.pb") == 0
+    assert ottl_command("run", rules(trace=["fails"]), "in.pb") == 1
+    assert capfd.readouterr().err == "ottl: in.pb: row 3: it fails: fails (in the message at byte 8)\n"
+
+
+def test_the_fast_stack_is_refused_without_native_code(capfd: pytest.CaptureFixture[str]) -> None:
+    """Not run on the other one in silence."""
+    assert ottl_command("run", rules(trace=["x"]), telemetry(SPAN % "*"), "--stack", "fast") == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err == "ottl: --stack fast needs the native extension, which is not in use here (ottl --version)\n"
+
+
+def test_a_directory_may_go_into_one_file() -> None:
+    """Where the name of the output is that of an OTLP file; any other new name is a directory."""
+    Path("in").mkdir()
+    telemetry(SPAN % "*", name="in/a.jsonl")
+    telemetry(SPAN % "*", SPAN % "*", name="in/b.jsonl")
+    config = rules(trace=["x"])
+    for name in ("out.jsonl", "out.jsonl"):
+        assert ottl_command("run", config, "in", "-o", name) == 0
+        assert Path("out.jsonl").read_text().splitlines() == [SPAN % "*x"] * 3
+    assert ottl_command("run", config, "in", "-o", "out") == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.jsonl", "b.jsonl"]
+
+
 def test_a_broken_stream_ends_its_input(capfd: pytest.CaptureFixture[str]) -> None:
     """What was read before the break is written under `skip`; the next input follows."""
     Path("cut.jsonl.gz").write_bytes(gzip.compress((SPAN % "*" + "\n").encode() * 3)[:-6])
@@ -563,7 +597,7 @@ def test_an_interrupt_leaves_nothing_behind(number: int, code: int) -> None:
 def test_a_full_disk_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     """No traceback."""
     assert ottl_command("run", rules(trace=["x"]), telemetry(SPAN % "*"), "-o", "/dev/full") == 1
-    assert capfd.readouterr().err == "ottl: No space left on device\n"
+    assert capfd.readouterr().err == "ottl: /dev/full: No space left on device\n"
 
 
 def test_standard_input_is_answered_line_by_line() -> None:
