@@ -208,11 +208,10 @@ def bind_group(text: GroupText, signal: str, options: Options) -> tuple[typed.Gr
     )
     if text.context is not None:
         return bind_tree(tree, CONTEXTS[text.context], True, options, diagnostics)
-    if any(t is None for t in [*statements, *conditions]):
-        return None, diagnostics
     chosen = infer([*tree.statements, *tree.conditions], contexts_of(signal), options.functions)
     if isinstance(chosen, Diagnostic):
-        return None, [*diagnostics, chosen]
+        # What does not parse might have named the context.
+        return None, diagnostics or [chosen]
     return bind_tree(tree, chosen, False, options, diagnostics)
 
 

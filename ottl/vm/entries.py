@@ -342,13 +342,15 @@ class EntriesTarget:
         row: told when something changed; None for maps outside the payload.
     """
 
-    __slots__ = ("_entries", "_row")
+    __slots__ = ("_entries", "_row", "changed")
 
     def __init__(self, entries: Any, row: Row | None) -> None:
         self._entries = entries
         self._row = row
+        self.changed = False
 
     def _touch(self) -> None:
+        self.changed = True
         if self._row is not None:
             self._row.changed = True
 

@@ -151,11 +151,12 @@ class ValuesTarget:
         write: takes the new list.
     """
 
-    __slots__ = ("_values", "_write")
+    __slots__ = ("_values", "_write", "changed")
 
     def __init__(self, values: list[Value], write: Callable[[Value], None]) -> None:
         self._values = values
         self._write = write
+        self.changed = False
 
     def items(self) -> list[Value]:
         """A snapshot of the elements."""
@@ -165,6 +166,7 @@ class ValuesTarget:
         """Gives the list new contents."""
         self._values = Slice(items)
         self._write(self._values)
+        self.changed = True
 
     def finish(self) -> None:
         """Ends a successful edit; here all is written already."""

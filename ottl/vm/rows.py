@@ -54,6 +54,7 @@ class PathTarget:
     row: Row
     read: Callable[[Row], Value]
     write: Callable[[Row, Value], None]
+    changed: bool = False
 
     def get(self) -> Value:
         """The current value."""
@@ -62,6 +63,7 @@ class PathTarget:
     def set(self, value: Value) -> None:
         """Writes the value."""
         self.write(self.row, value)
+        self.changed = True
 
 
 @dataclass(slots=True)
@@ -72,6 +74,7 @@ class KeyedTarget:
     keys: tuple[Value, ...]
     read: Callable[[Row, tuple[Value, ...]], Value]
     write: Callable[[Row, tuple[Value, ...], Value], None]
+    changed: bool = False
 
     def get(self) -> Value:
         """The current value."""
@@ -80,6 +83,7 @@ class KeyedTarget:
     def set(self, value: Value) -> None:
         """Writes the value."""
         self.write(self.row, self.keys, value)
+        self.changed = True
 
 
 @dataclass(slots=True)
@@ -198,17 +202,19 @@ class _Writer:
     def edit(self, i: Instruction, prefix: str, constants: dict[int, Any]) -> None:
         function: Function = i.data
         arguments = []
-        opened = ""
+        finish = False
         for p, operand in zip(function.parameters, i.operands, strict=True):
             text = self.argument(p, operand, prefix, constants)
-            if p.form in (Form.MAP_TARGET, Form.LIST_TARGET):
+            if isinstance(operand, Place):
                 self.line(f"target = {text}")
-                opened = text = "target"
+                text = "target"
+                finish = p.form is not Form.TARGET
             arguments.append(text)
         kernel = function.alias_kernel if any(isinstance(o, Live) for o in i.operands) else function.kernel
-        self.line(f"edited = {self.bind('f', kernel)}({', '.join(arguments)})")
-        if opened:
+        self.line(f"{self.bind('f', kernel)}({', '.join(arguments)})")
+        if finish:
             self.line("target.finish()")
+        self.line("edited = target.changed")
 
     def load(self, i: Instruction, r: list[str]) -> str:
         spec = i.data
@@ -240,7 +246,7 @@ class _Writer:
                 self.line(f"{self.bind('set', messages.keys_setter(spec))}(row, {keys}, {r[0]})")
         else:
             self.line(f"{self.bind('set', messages.keys_setter(spec))}(row, ({', '.join(r[1:])},), {r[0]})")
-        self.line("edited = None")
+        self.line("edited = True")
 
     def compare(self, i: Instruction, r: list[str], constants: dict[int, Any]) -> str:
         operator = i.data
@@ -448,7 +454,7 @@ def build_group(group: GroupCode, environment: Any, timed: bool = False) -> RowF
         writer.indent += 1
         writer.line("edited = False")
         writer.code(statement, f"s{number}_", lambda n=number: writer.line(f"matched[{n}] += 1"))  # type: ignore[misc]
-        writer.line(f"if edited is not False: changed[{number}] += 1")
+        writer.line(f"if edited: changed[{number}] += 1")
         writer.indent -= 1
         writer.line("except ValueError as error:")
         writer.lines.append("    " * (writer.indent + 1) + f"sink.failed({number}, row, error)")

@@ -16,7 +16,7 @@ pub enum Strategy {
     Upsert,
 }
 
-/// Writes the entries of encoded maps, one a row or one for all, into the maps of rows.
+/// Writes the entries of encoded maps, one a row or one for all, into the maps of rows; in how many rows it wrote any.
 pub fn merge<P: AsRef<[u8]>>(
     arena: &Arena<P>,
     values: &Values,
@@ -25,11 +25,12 @@ pub fn merge<P: AsRef<[u8]>>(
     sources: (&[i64], &[u32]),
     strategy: Strategy,
     touched: &mut [bool],
-) -> Result<(), String> {
+) -> Result<usize, String> {
     let fits = |len: usize| len == rows.len() || len == 1;
     if !fits(sources.0.len()) || sources.0.len() != sources.1.len() {
         return Err(format!("expected {} maps or one, got {}", rows.len(), sources.0.len()));
     }
+    let mut written = 0;
     let mut pairs: Vec<(&[u8], Cell)> = Vec::new();
     for (at, row) in rows.iter().enumerate() {
         if at == 0 || sources.0.len() > 1 {
@@ -37,6 +38,7 @@ pub fn merge<P: AsRef<[u8]>>(
             decode_map(arena, values, sources.0[at], sources.1[at], |key, cell| pairs.push((key, cell)))?;
         }
         let one = [row as i32];
+        let mut wrote = false;
         for &(key, cell) in &pairs {
             if strategy != Strategy::Upsert {
                 let known = map.keys.find(key).is_some_and(|code| map.row(row).0.contains(&code));
@@ -46,9 +48,11 @@ pub fn merge<P: AsRef<[u8]>>(
             }
             let cell = if cell.tag == tags::STRING_INDEX { Cell::EMPTY } else { cell };
             map.set(key, Rows::Some(&one), Cells::new(&[cell.tag], &[cell.bits], &[cell.len], 1)?, touched)?;
+            wrote = true;
         }
+        written += usize::from(wrote);
     }
-    Ok(())
+    Ok(written)
 }
 
 /// What `flatten` does: the prefix of all keys, how many levels are taken apart, whether taken keys get numbers.
