@@ -42,8 +42,8 @@ MAX_SCRIPT: Final = 1_000_000
 
 register_codes(
     {
-        "E117": "a `where` without statements",
-        "E118": "two conditions of one block",
+        "E120": "a `where` without statements",
+        "E121": "two conditions of one block",
         "W101": "a `where` that begins a line governs several statements",
         "W102": "a statement right behind the condition of a block",
         "W103": "a script without statements",
@@ -229,8 +229,7 @@ def parse_script(source: Source) -> tuple[ast.Script, list[Diagnostic]]:
     """The tree of a script, and everything that is wrong with its text.
 
     Returns:
-        The blocks without mistakes, and the diagnostics in the order of the text; with an error among them the
-        script is not whole.
+        The blocks as far as they could be parsed, and the diagnostics in the order of the text.
     """
     text = source.text
     if len(text) > MAX_SCRIPT:
@@ -263,7 +262,7 @@ def _blocks(paragraph: _Paragraph, source: Source, diagnostics: list[Diagnostic]
             if item.governs:
                 hint = "join them with `and`"
                 message = "the block has a condition already"
-                diagnostics.append(Diagnostic("E118", "error", message, item.tokens[0].range, hint, source))
+                diagnostics.append(Diagnostic("E121", "error", message, item.tokens[0].range, hint, source))
                 continue
             message = "a statement right behind the condition of a block: the condition does not govern it"
             hint = "put a blank line between, or the condition below all statements that it is to govern"
@@ -280,7 +279,6 @@ def _blocks(paragraph: _Paragraph, source: Source, diagnostics: list[Diagnostic]
 def _block(
     items: Sequence[_Item], after: Sequence[ast.Comment], source: Source, diagnostics: list[Diagnostic]
 ) -> ast.Block | None:
-    before = len(diagnostics)
     statements: list[ast.Statement] = []
     condition: Any = None
     comments = ast.Comments()
@@ -293,12 +291,12 @@ def _block(
             if number == 0:
                 hint = "a blank line ends a block: put the `where` right below its statements"
                 message = "there are no statements above this `where` in its block"
-                diagnostics.append(Diagnostic("E117", "error", message, where.range, hint, source))
+                diagnostics.append(Diagnostic("E120", "error", message, where.range, hint, source))
             condition = parse_part(source, "condition", SourceRange(where.end, item.place.end))
             comments = item.comments()
         except ConfigError as error:
             diagnostics += error.diagnostics
-    if len(diagnostics) > before:
+    if not statements:
         return None
     place = items[0].place.union(items[-1].place)
     return ast.Block(tuple(statements), condition, comments=comments, after=tuple(after), range=place)
@@ -512,7 +510,7 @@ class _Lowering:
     def call(self, node: ast.Call) -> ast.Node:
         """A converter under its own name; editors stay as they are, and are no converters."""
         name = node.name
-        if name not in self.functions or self.functions[name].editor:
+        if name[0].islower() and (name not in self.functions or self.functions[name].editor):
             name = converter_name(name, self.functions) or name
         return self._references(node if name == node.name else replace(node, name=name), name)
 

@@ -165,7 +165,8 @@ def _program(
     if chosen is not None and not any(s in SCRIPT_CONTEXTS[chosen].signals for s in signals):
         message = f"context {chosen} does not occur in {', '.join(signals)}"
         raise ConfigError([Diagnostic("E409", "error", message, None, None, first)])
-    passes, found = scripts.build(groups, chosen, signals, options)
+    whole = all(d.severity != "error" for d in diagnostics)
+    passes, found = scripts.build(groups, chosen, signals, options, whole)
     diagnostics = _in_order([*diagnostics, *found])
     if any(d.severity == "error" for d in diagnostics):
         raise ConfigError(_in_order([*diagnostics, *notes]))

@@ -36,7 +36,7 @@ def read_texts(
     """The groups of one script, or of a list of statements and scripts.
 
     Returns:
-        The groups without syntax errors, what is wrong, and warnings for the checker alone.
+        The groups as far as they could be parsed, what is wrong, and warnings for the checker alone.
     """
     groups: list[GroupTree] = []
     diagnostics: list[Diagnostic] = []
@@ -55,6 +55,8 @@ def read_texts(
         statement = _single(script) if len(sources) > 1 else None
         if statement is not None:
             flat.append((statement, source))
+            continue
+        if not script.blocks:
             continue
         finish()
         groups += [_group(block, source, error_mode) for block in script.blocks]
@@ -135,7 +137,7 @@ def _entry(reader: Reader, fields: Mapping[str, Any], path: str, mode: str, note
 
 
 def build(
-    groups: Sequence[GroupTree], context: str | None, signals: Sequence[str], options: Options
+    groups: Sequence[GroupTree], context: str | None, signals: Sequence[str], options: Options, whole: bool = True
 ) -> tuple[dict[str, list[GroupPass]], list[Diagnostic]]:
     """Binds and compiles groups for the signals that have their contexts.
 
@@ -144,6 +146,7 @@ def build(
         context: given for all of them; None to infer each.
         signals: that are wanted; a group that has none of them is left out.
         options: of the program.
+        whole: all texts could be parsed; else what is missing might have named a context.
 
     Returns:
         The passes by signal, and all diagnostics.
@@ -155,7 +158,7 @@ def build(
         group = _lowered(tree, options, context)
         chosen = SCRIPT_CONTEXTS[context] if context is not None else _inferred(group, options)
         if isinstance(chosen, Diagnostic):
-            diagnostics.append(chosen)
+            diagnostics += [chosen] if whole else []
             continue
         applies = [s for s in SIGNALS if s in signals and s in chosen.signals]
         if not applies:
@@ -173,7 +176,7 @@ def build(
             diagnostics += refused[0]
         for signal, code in codes.items():
             passes.setdefault(signal, []).append(GroupPass(code, options))
-    if left_out and not passes and not diagnostics:
+    if left_out and not passes and whole and not diagnostics:
         diagnostics += left_out
     return passes, diagnostics
 
