@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ottl import ast
-from ottl.formatter import format_condition, format_statement, format_value
+from ottl.formatter import format_condition, format_script, format_statement, format_value
 
-__all__ = ["statement_lines", "value_lines"]
+__all__ = ["script_text", "statement_lines", "value_lines"]
 
 _STEP = "  "
 
@@ -30,6 +30,30 @@ def statement_lines(statement: ast.Statement, width: int) -> list[str]:
     if statement.condition is not None:
         lines += _indented(_led("where ", value_lines(statement.condition, width - len(_STEP) - len("where "))))
     return lines
+
+
+def script_text(script: ast.Script, width: int) -> str:
+    """The text of a script (see `formatter.format_script`), long statements over several lines.
+
+    A `where` that begins a line governs a whole block there, so that of a statement ends one.
+    """
+    return format_script(
+        script,
+        lambda statement: _script_lines(statement, width),
+        lambda condition: _led("where ", value_lines(condition, width - len("where "))),
+    )
+
+
+def _script_lines(statement: ast.Statement, width: int) -> list[str]:
+    whole = format_statement(statement)
+    if len(whole) <= width or statement.condition is None:
+        return [whole] if len(whole) <= width else value_lines(statement.editor, width)
+    editor = value_lines(statement.editor, width - len(_STEP) - len("> "))
+    inner = width - len(_STEP)
+    if statement.guarded:
+        return [*value_lines(statement.condition, width), *_indented(_led("> ", editor))]
+    lines = value_lines(statement.editor, width - len(" where"))
+    return [*lines[:-1], f"{lines[-1]} where", *_indented(value_lines(statement.condition, inner))]
 
 
 def value_lines(node: ast.Expression, width: int) -> list[str]:

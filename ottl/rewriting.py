@@ -1,9 +1,12 @@
-"""Configuration files with their statements in canonical form, and everything else as it was.
+"""Rule files in canonical form: scripts, and the statements of configuration files, of which all else stays.
 
 The YAML is composed into nodes to find the statements and conditions of its OTTL processors; each is parsed, formatted
 and written back over its own characters, in the style that it had (plain, quoted, block). Comments, order, indentation,
 anchors and line ends are never touched, because nothing else is written. What was on one line stays on one line;
 what spans several is laid out anew.
+
+`scripts:` hold texts of the script dialect; an action is rewritten where its line ends are its own: in a literal block
+(`|`), or as a single statement.
 
 `$` needs no care: it occurs inside of string literals only, whose text is kept.
 """
@@ -14,14 +17,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from ottl import parser
+from ottl import ast, dialect, parser
 from ottl.config import is_filter_list, is_transform_list, kind_of_processor, locate
 from ottl.errors import ConfigError, Diagnostic, Error
-from ottl.formatter import format_condition, format_statement
-from ottl.layout import statement_lines, value_lines
+from ottl.layout import script_text, statement_lines, value_lines
 from ottl.source import Source
 
-__all__ = ["WIDTH", "format_config"]
+__all__ = ["WIDTH", "format_config", "format_rules"]
 
 WIDTH: Final = 100
 """Characters of a line, where a line can be broken."""
@@ -30,7 +32,7 @@ _BLOCKS: Final = {"|", ">"}
 _SHORTEST = 40
 _STRING = "tag:yaml.org,2002:str"
 
-Part = Literal["statement", "condition"]
+Part = Literal["statement", "condition", "script", "script condition"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,35 @@ class _Place:
     start: int
     end: int
     indentation: int
+
+
+def format_rules(text: str, name: str = "<rules>") -> str:
+    """The text of a script in canonical form, its comments kept.
+
+    Args:
+        text: with whatever line ends.
+        name: of the file, for diagnostics.
+
+    Raises:
+        ConfigError: with all diagnostics.
+    """
+    bare = text.removeprefix("\ufeff")
+    tree = _parse_script(Source(bare, name))
+    made = script_text(tree, WIDTH)
+    again = _parse_script(Source(made, name))
+    if again != tree or _comments(again) != _comments(tree):
+        raise Error(f"{name}: the formatted script would mean something else, it is left as it was")
+    return text[: len(text) - len(bare)] + (made.replace("\n", "\r\n") if "\r\n" in bare else made)
+
+
+def _comments(script: ast.Script) -> list[str]:
+    """The texts of all comments."""
+    found = [comment for lines in script.after for comment in lines]
+    for block in script.blocks:
+        found += [*(comment for lines in block.before for comment in lines), *block.after]
+        for comments in (block.comments, *(statement.comments for statement in block.statements)):
+            found += [*comments.above, *([comments.beside] if comments.beside is not None else [])]
+    return sorted(comment.text.rstrip() for comment in found)
 
 
 def format_config(text: str, name: str = "<config>") -> str:
@@ -111,7 +142,23 @@ def _compose(text: str) -> Any:
 
 
 def _parse(part: Part, source: Source) -> Any:
-    return parser.parse_statement(source) if part == "statement" else parser.parse_condition(source)
+    match part:
+        case "statement":
+            return parser.parse_statement(source)
+        case "condition":
+            return parser.parse_condition(source)
+        case "script condition":
+            return parser.parse_part(source, "condition")
+        case _:
+            return _parse_script(source)
+
+
+def _parse_script(source: Source) -> ast.Script:
+    script, diagnostics = dialect.parse_script(source)
+    errors = [diagnostic for diagnostic in diagnostics if diagnostic.severity == "error"]
+    if errors:
+        raise ConfigError(errors)
+    return script
 
 
 # -- finding -----------------------------------------------------------------------------------------------------------
@@ -132,7 +179,9 @@ def _entries(node: Any) -> Iterator[tuple[str, Any]]:
 def _texts(root: Any) -> Iterator[_Found]:
     """The scalars that are statements or conditions."""
     entries = dict(_entries(root))
-    if "processors" in entries or "service" in entries:
+    if "scripts" in entries:
+        yield from _scripts(entries["scripts"])
+    elif "processors" in entries or "service" in entries:
         yield from _processors(entries.get("processors"))
     elif entries and all(kind_of_processor(key) is not None for key in entries):
         yield from _processors(root)
@@ -164,6 +213,17 @@ def _filter(node: Any) -> Iterator[_Found]:
             for inner, texts in _entries(value):
                 if inner not in {"include", "exclude"}:
                     yield from _list(texts, "condition")
+
+
+def _scripts(node: Any) -> Iterator[_Found]:
+    for item in node.value if node.id == "sequence" else ():
+        for key, value in _entries(item):
+            texts = value.value if value.id == "sequence" else [value]
+            for text in texts if key in {"condition", "action"} else ():
+                # Elsewhere than in a literal block, line ends are folded, so those of a script cannot be written.
+                several = key == "action" and text.style != "|" and "\n" in text.value
+                if text.id == "scalar" and text.tag == _STRING and text.value.strip() and not several:
+                    yield _Found(text, "script" if key == "action" else "script condition", bool(item.flow_style))
 
 
 def _list(node: Any, part: Part) -> Iterator[_Found]:
@@ -225,16 +285,18 @@ def _written(found: _Found, place: _Place, tree: Any, text: str) -> str:
             # A line that is indented deeper would keep its line end.
             made = [line.lstrip(" ") for line in made]
         carried = "\r" if old.endswith("\r") else ""
-        return end.join(margin + line for line in made) + carried
-    if "\n" in old:
+        return end.join(margin + line if line else "" for line in made) + carried
+    if "\n" in old and found.part != "script":
         joined = (end + margin).join(_lines(found.part, tree, width))
     else:
         joined = " ".join(_lines(found.part, tree, 1 << 30))
-    whole = format_statement(tree) if found.part == "statement" else format_condition(tree)
+    whole = " ".join(_lines(found.part, tree, 1 << 30))
     return _scalar(joined, whole, style, flow=found.flow)
 
 
 def _lines(part: Part, tree: Any, width: int) -> list[str]:
+    if part == "script":
+        return script_text(tree, width).rstrip("\n").split("\n")
     return statement_lines(tree, width) if part == "statement" else value_lines(tree, width)
 
 

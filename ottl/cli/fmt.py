@@ -17,12 +17,12 @@ from ottl.cli.complete import complete_files
 from ottl.cli.terminal import colored
 from ottl.errors import ConfigError, Diagnostic, Error
 from ottl.files import STANDARD_STREAM
-from ottl.rewriting import format_config
+from ottl.rewriting import format_config, format_rules
 from ottl.source import Source
 
 __all__ = ["command"]
 
-# A line of YAML that is a mapping's key; no script has one outside of a string or a comment.
+# A line that is a key of a YAML mapping; a script has none but inside of a string or a comment.
 _YAML_KEY = re.compile(r"^(?:---|[\w./-]+:(?:\s|$))", re.MULTILINE)
 
 
@@ -91,7 +91,7 @@ def _formatted(text: str, path: str, name: str) -> str:
         ConfigError: with all diagnostics.
     """
     if _is_script(text, path):
-        raise Error(f"{name}: no script")
+        return format_rules(text, name)
     return format_config(text, name)
 
 

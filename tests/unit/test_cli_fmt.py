@@ -77,6 +77,19 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         assert capfd.readouterr().out == NEAT
 
 
+def test_scripts(rules: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """By their names, and on standard input by their content."""
+    path = rules.parent / "rules.ottl"
+    path.write_text("set(span.name,'x')  # trace_statements: here\n", encoding="utf-8")
+    neat = 'set(span.name, "x")  # trace_statements: here\n'
+    assert run("rules.ottl") == 0
+    assert path.read_text(encoding="utf-8") == neat
+    capfd.readouterr()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"set(span.name,'x')  # trace_statements: here")))
+    assert run("-") == 0
+    assert capfd.readouterr().out == neat
+
+
 def test_many_files(rules: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """One that has a syntax error stays and ends the command with 1; the others are formatted."""
     broken = rules.parent / "broken.yaml"

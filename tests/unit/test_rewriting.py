@@ -10,7 +10,7 @@ from ottl.config import load_config
 from ottl.errors import ConfigError
 from ottl.layout import statement_lines, value_lines
 from ottl.parser import parse_condition, parse_statement
-from ottl.rewriting import format_config
+from ottl.rewriting import format_config, format_rules
 from ottl.source import Source
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
@@ -188,3 +188,116 @@ def test_layout_of_long_lists() -> None:
         'Split(span.name, "aaaaaaaaaaaaaaaaaaaaaaaaa")[0] == "b"',
         "  or true and false",
     ]
+
+
+SCRIPT = """
+#   about the file
+
+# about the block
+set( span.status.code ,ERROR )   # beside
+   # between
+set(span.attributes['a'],
+    # inside
+    "b") where span.kind==SERVER
+  where duration>3s and
+    resource.attr.env == 'prod'
+# behind
+
+
+metric.value>3   >   set(metric.attributes['alert'], 'anomaly')
+# the end"""
+
+NEAT_SCRIPT = """\
+#   about the file
+
+# about the block
+set(span.status.code, ERROR)  # beside
+# between
+# inside
+set(span.attributes["a"], "b") where span.kind == SERVER
+where duration > 3s and resource.attr.env == "prod"
+# behind
+
+metric.value > 3 > set(metric.attributes["alert"], "anomaly")
+# the end
+"""
+
+
+def test_scripts() -> None:
+    """A line a statement, a blank line between blocks, every comment kept; line ends and byte order mark too."""
+    assert format_rules(SCRIPT) == NEAT_SCRIPT
+    assert format_rules(NEAT_SCRIPT) == NEAT_SCRIPT
+    assert format_rules("\ufeff" + SCRIPT.replace("\n", "\r\n")) == "\ufeff" + NEAT_SCRIPT.replace("\n", "\r\n")
+    assert format_rules("# nothing but this") == "# nothing but this\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "lines"),
+    [
+        (
+            f"{LONG}  # why",
+            [
+                'set(span.attributes["key"], Concat(["a", "b", "c"], "-")) where',
+                '  (span.name == "aaaaaaaa" or span.name == "bbbbbbbb")',
+                "    and not IsRootSpan()",
+                "    and span.kind == 2  # why",
+            ],
+        ),
+        (
+            "span.name == 'aaaaaaaaaaaaaaaaaaaaa' and span.kind == 2 > set(span.attributes['bbbbbbbbbbbbbbbbbbbb'], 1)",
+            [
+                'span.name == "aaaaaaaaaaaaaaaaaaaaa" and span.kind == 2',
+                '  > set(span.attributes["bbbbbbbbbbbbbbbbbbbb"], 1)',
+            ],
+        ),
+        (
+            "set(span.name, 'x')\nwhere span.name == 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' and span.kind == 2",
+            [
+                'set(span.name, "x")',
+                'where span.name == "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"',
+                "  and span.kind == 2",
+            ],
+        ),
+    ],
+)
+def test_long_lines_of_scripts(script: str, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A statement's own `where` ends a line, because one that begins a line would be its block's."""
+    monkeypatch.setattr("ottl.rewriting.WIDTH", 70)
+    text = "\n".join(lines) + "\n"
+    assert format_rules(script) == text
+    assert format_rules(text) == text
+
+
+def test_a_script_with_mistakes_is_refused() -> None:
+    """All of them are reported."""
+    with pytest.raises(ConfigError) as caught:
+        format_rules("set(span.name 1)\n\nset(span.name", "rules.ottl")
+    assert [(d.code, d.to_dict()["line"]) for d in caught.value.diagnostics] == [("E102", 1), ("E115", 3)]
+
+
+def test_scripts_in_yaml() -> None:
+    """Conditions and actions are formatted; a script that YAML has folded into one line stays."""
+    before = (
+        "scripts:\n"
+        "  - name:   slow  # its name\n"
+        "    condition: duration>3s\n"
+        "    action: |\n"
+        "      # why\n"
+        "      set(span.status.code,ERROR)\n"
+        "      set(span.name,'x')\n"
+        "  - {condition: duration>3s, action: 'set(span.name,\"x\")'}\n"
+        "  - action:\n      - set(span.kind,SERVER)\n"
+    )
+    assert format_config(before) == (
+        "scripts:\n"
+        "  - name:   slow  # its name\n"
+        "    condition: duration > 3s\n"
+        "    action: |\n"
+        "      # why\n"
+        "      set(span.status.code, ERROR)\n"
+        '      set(span.name, "x")\n'
+        "  - {condition: duration > 3s, action: 'set(span.name, \"x\")'}\n"
+        "  - action:\n      - set(span.kind, SERVER)\n"
+    )
+    folded = 'scripts:\n  - action: "set(span.name,1)\\nset(span.kind,2)"\n'
+    assert format_config(folded) == folded
