@@ -31,6 +31,7 @@ from ottl.source import Source
 from ottl.types import Kind
 from ottl.vm import messages as message_rows
 from ottl.vm import rows
+from ottl.vm.extract import alone
 
 Stack = Literal["auto", "fast", "plain"]
 Encoding = Literal["protobuf", "json"]
@@ -133,6 +134,43 @@ class StatementStats:
     errors: int = 0
     ns: int = 0
     first_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """A statement, or a condition, that failed on a row.
+
+    Args:
+        statement: its text.
+        location: file, line and column, and place in the configuration.
+        signal: `traces`, `metrics`, `logs` or `profiles`.
+        context: the context it runs in.
+        row: number of the row among those of its context, from 0; None where a filter's walk does not count them.
+        message: what went wrong.
+        record: the row as it came to the processor, as a payload of OTLP JSON with nothing beside it; where rows may
+            come and go before the statement runs, as it was when the statement failed.
+    """
+
+    statement: str
+    location: str
+    signal: str
+    context: str
+    row: int | None
+    message: str
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """A failure as a pass reports it: of a statement, or of a group condition (negative, from -1 on).
+
+    `row` is the number of a row, or the row's record where numbers may not hold any more.
+    """
+
+    number: int
+    row: int | None
+    message: str
+    record: Any = None
 
 
 # -- front end ------------------------------------------------------------------------------------------------------
@@ -318,7 +356,20 @@ class _Counter:
 class Report:
     """The sink of one pass over one payload: counts, and the error mode."""
 
-    __slots__ = ("changed", "condition_errors", "errors", "first", "matched", "mode", "ns", "row", "texts")
+    __slots__ = (
+        "changed",
+        "condition_errors",
+        "context",
+        "errors",
+        "faults",
+        "first",
+        "matched",
+        "mode",
+        "ns",
+        "row",
+        "signal",
+        "texts",
+    )
 
     def __init__(self, texts: Sequence[str], conditions: int, mode: str) -> None:
         count = len(texts)
@@ -331,22 +382,52 @@ class Report:
         self.condition_errors = [0] * conditions
         self.first: dict[int, str] = {}
         self.row = 0
+        self.faults: list[_Fault] | None = None
+        self.signal = ""
+        self.context = ""
 
-    def failed(self, statement: int, _row: Any, error: ValueError) -> None:
+    def listen(self, signal: str, context: str) -> None:
+        """Every failure is kept from now on; with a context, so are the rows, whose numbers may not hold."""
+        self.faults = []
+        self.signal = signal
+        self.context = context
+
+    def fault(self, number: int, row: Any, message: str, context: str = "") -> None:
+        """Keeps a failure, if failures are kept.
+
+        Args:
+            number: of the statement, or of a group condition: -1, -2...
+            row: its number; or the row itself, with its context.
+            message: what went wrong.
+            context: of the row.
+        """
+        if self.faults is None:
+            return
+        if isinstance(row, int):
+            self.faults.append(_Fault(number, row, message))
+        else:
+            self.faults.append(_Fault(number, None, message, alone(row, self.signal, context)))
+
+    def failed(self, statement: int, row: Any, error: ValueError) -> None:
         """A statement failed on the current row; raises under `propagate`."""
         self.errors[statement] += 1
         if statement not in self.first:
             self.first[statement] = str(error)
+        if self.faults is not None:
+            self.fault(statement, row if self.context else self.row, str(error), self.context)
         if self.mode == "propagate":
             raise StatementError(str(error), self.texts[statement], self.row) from error
 
     def propagate(self, statement: int, row: int, message: str) -> None:
         """The failure that ends the payload: of a statement, or of a group condition where the number is negative."""
+        self.fault(statement if statement >= 0 else -1 - (statement + len(self.condition_errors)), row, message)
         raise StatementError(message, self.texts[statement] if statement >= 0 else None, row)
 
-    def condition_failed(self, condition: int, _row: Any, error: ValueError) -> None:
+    def condition_failed(self, condition: int, row: Any, error: ValueError) -> None:
         """A group condition failed on the current row; raises under `propagate`."""
         self.condition_errors[condition] += 1
+        if self.faults is not None:
+            self.fault(-1 - condition, row if self.context else self.row, str(error), self.context)
         if self.mode == "propagate":
             raise StatementError(str(error), None, self.row) from error
 
@@ -384,6 +465,13 @@ class Payload:
             self._bytes = messages.encode(self._message, self.signal, "protobuf")
         return self._bytes
 
+    def snapshot(self) -> bytes:
+        """The payload as protobuf, while it is still to be worked on."""
+        data = self.encoded()
+        if self.signal == "profiles":
+            self._message = None  # encoding has changed it for good
+        return data
+
     def set_bytes(self, data: bytes) -> None:
         """Takes over new bytes."""
         if data is not self._bytes:
@@ -400,12 +488,14 @@ class Session:
         caches: the shared caches, by context.
         errors: failures of filter conditions under `propagate`, which are reported at the end.
         emptied: a filter has left nothing.
+        base: the payload in which row numbers of failures are looked up, if anybody wants them.
     """
 
     request: Any
     caches: dict[str, Any] = field(default_factory=dict)
     errors: list[StatementError] = field(default_factory=list)
     emptied: bool = False
+    base: bytes | None = None
 
 
 class Pass(Protocol):
@@ -443,6 +533,9 @@ class Pass(Protocol):
 
     def report(self) -> Report:
         """A new sink for one payload."""
+
+    def place(self, number: int) -> tuple[str, Source, str]:
+        """Text, place and context of a statement, or of a group condition (-1, -2...)."""
 
     def run_rows(self, payload: Payload, report: Report, session: Session) -> None:
         """The pass in the rows executor."""
@@ -484,6 +577,11 @@ class GroupPass:
     def report(self) -> Report:
         """A new sink for one payload."""
         return Report(self.texts, len(self.code.conditions), self.code.error_mode)
+
+    def place(self, number: int) -> tuple[str, Source, str]:
+        """Text, place and context of a statement, or of a group condition (-1, -2...)."""
+        code = self.code.statements[number] if number >= 0 else self.code.conditions[-1 - number]
+        return code.text, code.source, self.code.context
 
     @property
     def title(self) -> str:
@@ -562,6 +660,7 @@ class Processor:
         self._lock = threading.Lock()
         self._tables: dict[tuple[str, int], Any] = {}
         self.recipe: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] = (type(self), (), {})
+        self.on_error: Callable[[RowError], None] | None = None
         self._counters = {
             (signal, number): [
                 _Counter(text, source, signal, context)
@@ -658,6 +757,8 @@ class Processor:
             else:
                 payload.set_message(messages.decode(data, signal, "json", options.limits))
         session = Session(metadata)
+        if self.on_error is not None:
+            session.base = payload.snapshot()
         if native:
             self._run_native(payload, signal, passes, session)
         else:
@@ -677,10 +778,36 @@ class Processor:
 
     def _run_rows(self, payload: Payload, signal: str, number: int, one: Pass, session: Session) -> None:
         report = one.report()
+        if session.base is not None:
+            # Groups that columns may run neither add nor remove rows, so numbers hold.
+            report.listen(signal, "" if one.in_columns and not one.drops else one.contexts[0])
         try:
             one.run_rows(payload, report, session)
         finally:
             self._count(signal, number, report)
+            self._tell(signal, one, report, session)
+        if session.base is not None and (one.drops or not one.in_columns):
+            session.base = payload.snapshot()
+
+    def _tell(self, signal: str, one: Pass, report: Report, session: Session) -> None:
+        """Hands the failures of a pass to whoever wants them."""
+        if not report.faults or self.on_error is None or session.base is None:
+            return
+        places = {fault.number: one.place(fault.number) for fault in report.faults}
+        wanted: dict[str, dict[int, Any]] = {}
+        for fault in report.faults:
+            if fault.row is not None:
+                wanted.setdefault(places[fault.number][2], {})[fault.row] = None
+        for context, found in wanted.items():
+            root = messages.decode(session.base, signal, "protobuf", self._options.limits)
+            for at, row in enumerate(message_rows.walk(root, signal, context)):
+                if at in found:
+                    found[at] = messages.encode(alone(row, signal, context), signal, "json")
+        for fault in sorted(report.faults, key=lambda fault: -1 if fault.row is None else fault.row):
+            text, source, context = places[fault.number]
+            record = fault.record
+            encoded = wanted[context][fault.row] if fault.row is not None else messages.encode(record, signal, "json")
+            self.on_error(RowError(text, source.describe(), signal, context, fault.row, fault.message, encoded))
 
     def _run_native(self, payload: Payload, signal: str, passes: tuple[Pass, ...], session: Session) -> None:
         """Neighbouring passes that columns can take share one set of tables; the others and odd payloads go in rows."""
@@ -715,9 +842,14 @@ class Processor:
             return False
         for index in range(start, end):
             report = passes[index].report()
+            if session.base is not None:
+                report.listen(signal, "")
             try:
                 passes[index].run_columns(program, index - start, batch, report, session)
             finally:
                 self._count(signal, index, report)
+                self._tell(signal, passes[index], report, session)
         payload.set_bytes(batch.patch())
+        if session.base is not None and any(one.drops for one in passes[start:end]):
+            session.base = payload.snapshot()
         return True

@@ -63,6 +63,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Runner(Protocol):
     """What `ottl.Transform`, `ottl.Filter` and `ottl.Program` have in common."""
 
+    on_error: Callable[[Any], None] | None
+
     @property
     def signals(self) -> frozenset[str]: ...
 
