@@ -247,8 +247,14 @@ class _Builder:
         )
 
 
-def scan(projection: Layout, payload: bytes, limits: Limits) -> _native.Batch | None:
+def scan(projection: Layout, payload: bytes, limits: Limits, deepest: int) -> _native.Batch | None:
     """The tables of a payload; None for an odd one, which only messages can hold.
+
+    Args:
+        projection: what to look at.
+        payload: the encoded root message.
+        limits: bounds.
+        deepest: nesting, below that of the limits, from which on a payload counts as odd.
 
     Raises:
         PayloadError: it is malformed or exceeds a limit.
@@ -256,8 +262,10 @@ def scan(projection: Layout, payload: bytes, limits: Limits) -> _native.Batch | 
     from ottl import _native
 
     try:
-        return _native.scan(projection.plan, payload, limits.max_messages, limits.max_depth)
+        return _native.scan(projection.plan, payload, limits.max_messages, min(limits.max_depth, deepest))
     except _native.ScanError as error:
+        if deepest < limits.max_depth and "nested" in str(error):
+            return None
         raise PayloadError(str(error), error.offset) from None
 
 
