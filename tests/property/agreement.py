@@ -257,7 +257,9 @@ def shrink(
         except ConfigError:
             return None
 
-    how = problem(program, payload) or "only once"
+    how = problem(program, payload)
+    if how is None:
+        return program, payload, "only once"
     progress = True
     while progress and tries < budget:
         progress = False
@@ -424,4 +426,4 @@ def shrunk(found: Disagreement) -> Disagreement:
         program, payload, how = shrink(found.program, found.payload, found.encoding)
     finally:
         engine.SMALL_PAYLOAD = small
-    return Disagreement(program, payload, found.encoding, how)
+    return Disagreement(program, payload, found.encoding, how if how != "only once" else f"only once: {found.how}")
