@@ -330,7 +330,7 @@ class Coverage:
         self.programs += 1
         self.groups += len(pair.passes)
         self.columns += sum(pair.in_columns)
-        self.functions |= pair.program.functions
+        self.functions |= pair.program.functions()
         for context, code in pair.codes():
             self.operations |= {i.op for i in code.instructions}
             self.paths |= {f"{context}: {spec.level}.{spec.name}" for spec in paths(code)}
