@@ -571,44 +571,48 @@ class Output:
     Args:
         path: the file; None for `stream`.
         layout: format and compression.
-        stream: where to write without a path.
-
-    Raises:
-        OSError: the file cannot be made.
+        stream: where to write without a path; standard output by default.
     """
 
     def __init__(self, path: Path | None, layout: Layout, stream: IO[bytes] | None = None) -> None:
         self.path = path
         self.layout = layout
         self._messages = 0
+        self._stream = stream
         self._temporary: Path | None = None
-        self._raw: IO[bytes]
-        if path is None:
-            self._raw = stream or sys.stdout.buffer
-        else:
-            # A link stays a link: what it points to is replaced.
-            self._target = Path(os.path.realpath(path))
-            self._raw = self._open(self._target)
-        self._file = _compressed(self._raw, layout.compression)
+        self._opened: tuple[IO[bytes], IO[bytes]] | None = None
 
-    def _open(self, target: Path) -> IO[bytes]:
+    def open(self) -> tuple[IO[bytes], IO[bytes]]:
+        """Make the file, if that is not done yet; an interrupt may come at any moment, and `abandon` undoes it.
+
+        Returns:
+            The stream to write to, and the one below it that has the compressed bytes.
+        """
+        if self._opened is None:
+            # A link stays a link: what it points to is replaced.
+            raw = (
+                self._stream or sys.stdout.buffer
+                if self.path is None
+                else self._make(Path(os.path.realpath(self.path)))
+            )
+            self._opened = _compressed(raw, self.layout.compression), raw
+        return self._opened
+
+    def _make(self, target: Path) -> IO[bytes]:
+        self._target = target
         try:
             mode = target.stat().st_mode
         except FileNotFoundError:
             mode = None
         if mode is not None and not stat.S_ISREG(mode):
             return target.open("wb")
-        import tempfile
-
-        handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=".part", dir=target.parent)
-        self._temporary = Path(name)
-        if mode is None:
-            mask = os.umask(0)
-            os.umask(mask)
-            mode = 0o666 & ~mask
-        with contextlib.suppress(OSError):
-            self._temporary.chmod(stat.S_IMODE(mode))
-        return os.fdopen(handle, "wb")
+        # Not with `tempfile`, which tells the name when the file is there: an interrupt in between would leave it.
+        self._temporary = target.with_name(f".{target.name[:80]}.{os.urandom(6).hex()}.part")
+        raw = self._temporary.open("xb")
+        if mode is not None:
+            with contextlib.suppress(OSError):
+                self._temporary.chmod(stat.S_IMODE(mode))
+        return raw
 
     def write(self, payload: bytes, *, packed: bool = False, encoding: Encoding | None = None) -> None:
         """Write a message.
@@ -621,6 +625,7 @@ class Output:
         Raises:
             Error: a second message in a format that holds one.
         """
+        file, _ = self.open()
         self._messages += 1
         layout = self.layout
         if layout.format == "framed":
@@ -630,8 +635,8 @@ class Output:
                 payload = zstandard.ZstdCompressor().compress(payload)
             if encoding == "json" and payload == b"{}":
                 payload = b""
-            self._file.write(len(payload).to_bytes(_PREFIX, "big"))
-            self._file.write(payload)
+            file.write(len(payload).to_bytes(_PREFIX, "big"))
+            file.write(payload)
             return
         if self._messages > 1 and layout.format != "jsonl":
             other = "jsonl" if layout.format == "json" else "framed"
@@ -639,18 +644,19 @@ class Output:
         if layout.format == "jsonl" and b"\n" in payload:
             # Outside of strings a line end is a blank like any other, inside JSON has none.
             payload = payload.strip(_BLANK).translate(_ONE_LINE)
-        self._file.write(payload)
+        file.write(payload)
         if layout.format == "jsonl" or (layout.format == "json" and not payload.endswith(b"\n")):
-            self._file.write(b"\n")
+            file.write(b"\n")
 
     def copy(self, message: Message) -> None:
         """Write a faulty message as it lay in its file."""
+        file, _ = self.open()
         self._messages += 1
-        self._file.write(message.payload)
+        file.write(message.payload)
         for chunk in message.rest or ():
-            self._file.write(chunk)
+            file.write(chunk)
         if self.layout.format == "jsonl":
-            self._file.write(b"\n")
+            file.write(b"\n")
 
     @property
     def name(self) -> str:
@@ -659,19 +665,20 @@ class Output:
 
     def flush(self) -> None:
         """Hand what is written so far to the system."""
-        self._file.flush()
-        self._raw.flush()
+        for stream in self.open():
+            stream.flush()
 
     def finish(self) -> None:
         """Complete the bytes and, of a file, have them on disk."""
         with named_errors(self.name):
-            if self._file is not self._raw:
-                self._file.close()
-            self._raw.flush()
+            file, raw = self.open()
+            if file is not raw:
+                file.close()
+            raw.flush()
             if self._temporary is not None:
-                os.fsync(self._raw.fileno())
+                os.fsync(raw.fileno())
             if self.path is not None:
-                self._raw.close()
+                raw.close()
 
     def commit(self) -> None:
         """Let the finished file appear under its name."""
@@ -688,9 +695,9 @@ class Output:
 
     def abandon(self) -> None:
         """Forget what was written; the file under its name stays as it was."""
-        if self.path is not None:
+        if self.path is not None and self._opened is not None:
             with contextlib.suppress(OSError, ValueError):
-                self._raw.close()
+                self._opened[1].close()
         if self._temporary is not None:
             self._temporary.unlink(missing_ok=True)
             self._temporary = None

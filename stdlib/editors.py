@@ -443,7 +443,9 @@ def merge_maps(target: MapTarget, source: Map, strategy: Const[str]) -> None:
 
 @merge_maps.vector
 def _(target: MapColumn, source: Vector, strategy: str) -> int | None:
-    return None if source.lens is None else target.merge(source, strategy)
+    if source.lens is None or kernels.any_deep(target.batch, *source.cells()):
+        return None
+    return target.merge(source, strategy)
 
 
 @merge_maps.aliased

@@ -330,6 +330,8 @@ def _renamed_columns(
             return None
         renamed.append(names.setdefault(key if new is None else new, len(names)))
     owners, codes, _, tags, bits, lens = target.entries()
+    if kernels.any_deep(target.batch, tags, bits, lens):
+        return None
     fresh = np.array(renamed, np.int64)[codes]
     kept = np.flatnonzero(fresh >= 0)
     # The later of entries with one key wins, in the place of the first.

@@ -215,6 +215,7 @@ class _Target:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             self.output = Output(self.path, wanted)
             opened.append(self.output)
+            self.output.open()
         elif self.to is None and not _fits(layout.format, self.output.layout.format):
             ours, theirs = layout.format, self.output.layout.format
             raise Error(f"{self.output.name}: inputs in {theirs} and {ours} need --to for one output")

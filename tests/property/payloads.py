@@ -96,7 +96,7 @@ def value_into(value: Any, draw: random.Random, kind: str, depth: int = 0) -> No
     """Fills an AnyValue."""
     if draw.random() < 0.12 or kind == "any":
         kind = draw.choice(_KINDS)
-    if depth == 0 and draw.random() < 0.002:
+    if depth == 0 and draw.random() < 0.0003:
         value = _nested(value, draw)
     if kind == "string":
         value.string_value = draw.choice(STRINGS)

@@ -166,7 +166,7 @@ service:
 @pytest.mark.parametrize(
     ("text", "options", "names", "left_out"),
     [
-        (COLLECTOR, [], ("*bac", "*BA"), ""),
+        (COLLECTOR, [], ("*bac", "*BA"), "batch"),
         (COLLECTOR, ["--processor", "transform/b"], ("*b", "*B"), "filter/c, transform/a"),
         (COLLECTOR, ["--processor", "transform/b", "--processor", "filter/c"], ("*cb", "*B"), "transform/a"),
         (COLLECTOR + PIPELINES, [], ("*ab", "*A"), "batch, filter/c"),
@@ -473,6 +473,18 @@ def test_check_shows_every_diagnostic(capfd: pytest.CaptureFixture[str]) -> None
     assert err == "2 errors, 2 warnings\n"
     assert ottl_command("check", "b.yaml") == 0
     assert capfd.readouterr().err == "0 errors, 1 warning\n"
+
+
+def test_check_reads_from_top_to_bottom(capfd: pytest.CaptureFixture[str]) -> None:
+    """Whatever was found first; a list that processors share is shown once."""
+    Path("a.yaml").write_text("processors:\n  filter:\n    log_conditions: &a [wrong 1]\n  transform/a:\n"
+                              "    metric_statements: [wrong 2, wrong 3]\n    log_statements: *a\n")  # fmt: skip
+    assert ottl_command("check", "a.yaml") == 1
+    out, err = capfd.readouterr()
+    assert [line.split()[-1] for line in out.splitlines() if line.startswith("  --> ")] == [
+        "a.yaml:3:25", "a.yaml:5:25", "a.yaml:5:34"
+    ]  # fmt: skip
+    assert err == "3 errors, 0 warnings\n"
 
 
 def test_check_prints_json(capfd: pytest.CaptureFixture[str]) -> None:

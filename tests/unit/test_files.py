@@ -410,6 +410,22 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "folder" / "real").read_bytes() == b"{}\n"
 
 
+def test_an_interrupt_while_a_file_is_made_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name is known before the file is there."""
+
+    def make(path: Path, mode: str) -> None:
+        path.touch()
+        raise KeyboardInterrupt(mode)
+
+    target = Output(tmp_path / "out.jsonl", Layout("jsonl"))
+    monkeypatch.setattr(Path, "open", make)
+    with pytest.raises(KeyboardInterrupt):
+        target.open()
+    assert len(list(tmp_path.iterdir())) == 1
+    target.abandon()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_pipe_is_written_to_directly(tmp_path: Path) -> None:
     """A named pipe is not replaced by a file."""
     path = tmp_path / "pipe"
