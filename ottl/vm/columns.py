@@ -128,6 +128,9 @@ class Evaluation:
         self.blocks: list[tuple[Op, Selection, Vector]] = []
         self.matched = -1
         self.changed = 0
+        self.sink: Any = None
+        self.number = 0
+        self.gone: Selection | None = None
 
     # -- registers ----------------------------------------------------------------------------------------------------
 
@@ -307,6 +310,8 @@ class Evaluation:
             if op is Op.DIVIDE:
                 return self._integer_quotient(left, right, level)
             return Vector(INT, _COMPUTE[op](left.bits, right.bits), None, None, level)
+        if a == TIME and b == TIME and op is Op.SUBTRACT:
+            return Vector(DURATION, _time_between(left.bits, right.bits), None, None, level)
         if {a, b} <= {INT, DOUBLE}:
             x = left.bits if a == DOUBLE else left.bits.astype(np.float64)
             y = right.bits if b == DOUBLE else right.bits.astype(np.float64)
@@ -392,10 +397,47 @@ class Evaluation:
         if self.selection.count:
             self.changed += edits.edit(self, i)
 
+    def drop(self, _: Instruction) -> None:
+        """DROP."""
+        self._begin_edit()
+        self._leave(self.selection)
+
+    def _leave(self, selection: Selection) -> None:
+        self.gone = selection
+        self.changed += selection.count
+
+    def route(self, i: Instruction) -> None:
+        """ROUTE."""
+        self._begin_edit()
+        if self.selection.count:
+            mask = np.zeros(self.frame.count, np.bool_)
+            mask[self.selection.numbers()] = True
+            self.sink.marks.add(i.data, self.frame.context, mask)
+            self.changed += self.selection.count
+
+    def rate(self, i: Instruction) -> None:
+        """RATE."""
+        self._begin_edit()
+        count = self.selection.count
+        if count:
+            time, received = (np.broadcast_to(self.get(n).bits, (count,)) for n in i.registers)
+            stays = self.sink.limiters[self.number].admit(np.where(time == 0, received, time))
+            self._leave(self.selection.narrow(~stays))
+
     def _begin_edit(self) -> None:
         if self.matched < 0:
             self.matched = self.selection.count
         self.selection = self.errors.alive(self.selection)
+
+
+def _time_between(later: NDArray[np.int64], earlier: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The difference of times, held within the range of a duration."""
+    with np.errstate(over="ignore"):
+        difference: NDArray[np.int64] = later - earlier
+    beyond = ((later ^ earlier) & (later ^ difference)) < 0
+    if not beyond.any():
+        return difference
+    return np.where(beyond, np.where(later < 0, types.INT64_MIN, types.INT64_MAX), difference)
 
 
 _COMPUTE: dict[Op, Callable[[Any, Any], Any]] = {
@@ -422,6 +464,9 @@ _STEPS: dict[Op, Callable[[Evaluation, Instruction], None]] = {
     Op.NOT: Evaluation.negation,
     Op.STORE: Evaluation.store,
     Op.EDIT: Evaluation.edit,
+    Op.DROP: Evaluation.drop,
+    Op.ROUTE: Evaluation.route,
+    Op.RATE: Evaluation.rate,
 }
 
 
@@ -502,6 +547,7 @@ def run_group(frame: Frame, group: GroupCode, around: Any, report: Any) -> None:
         begun = time.perf_counter_ns()
         errors = Errors(frame)
         run = Evaluation(frame, code, selection, errors, around)
+        run.sink, run.number = report, number
         run.run()
         failed = errors.count()
         report.matched[number] += max(run.matched, 0)
@@ -513,10 +559,26 @@ def run_group(frame: Frame, group: GroupCode, around: Any, report: Any) -> None:
             if propagate:
                 failures.append((row, number, message))
                 selection = errors.alive(selection)
+        if run.gone is not None and run.gone.count:
+            selection = _without(frame, selection, run.gone)
         report.ns[number] += time.perf_counter_ns() - begun
     if failures:
         row, number, message = min(failures, key=lambda f: f[:2])
         report.propagate(number, row, message)
+
+
+def _without(frame: Frame, selection: Selection, gone: Selection) -> Selection:
+    """The selected rows but for those that have gone, which the frame remembers."""
+    if frame.gone is None:
+        frame.gone = np.zeros(frame.count, np.bool_)
+    frame.gone[gone.numbers()] = True
+    return frame.all.narrow(_chosen(frame, selection) & ~frame.gone)
+
+
+def _chosen(frame: Frame, selection: Selection) -> NDArray[np.bool_]:
+    mask = np.zeros(frame.count, np.bool_)
+    mask[selection.numbers()] = True
+    return mask
 
 
 def _run_conditions(
