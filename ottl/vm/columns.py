@@ -310,8 +310,6 @@ class Evaluation:
             if op is Op.DIVIDE:
                 return self._integer_quotient(left, right, level)
             return Vector(INT, _COMPUTE[op](left.bits, right.bits), None, None, level)
-        if a == TIME and b == TIME and op is Op.SUBTRACT:
-            return Vector(DURATION, _time_between(left.bits, right.bits), None, None, level)
         if {a, b} <= {INT, DOUBLE}:
             x = left.bits if a == DOUBLE else left.bits.astype(np.float64)
             y = right.bits if b == DOUBLE else right.bits.astype(np.float64)
@@ -428,16 +426,6 @@ class Evaluation:
         if self.matched < 0:
             self.matched = self.selection.count
         self.selection = self.errors.alive(self.selection)
-
-
-def _time_between(later: NDArray[np.int64], earlier: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The difference of times, held within the range of a duration."""
-    with np.errstate(over="ignore"):
-        difference: NDArray[np.int64] = later - earlier
-    beyond = ((later ^ earlier) & (later ^ difference)) < 0
-    if not beyond.any():
-        return difference
-    return np.where(beyond, np.where(later < 0, types.INT64_MIN, types.INT64_MAX), difference)
 
 
 _COMPUTE: dict[Op, Callable[[Any, Any], Any]] = {
