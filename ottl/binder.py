@@ -58,6 +58,8 @@ register_codes(
         "E207": "wrong number of arguments",
         "E208": "context cannot be inferred",
         "E210": "cache of another context",
+        "E211": "action that the rows of the context cannot take",
+        "E212": "path that cannot be deleted",
         "E301": "wrong kind of argument",
         "E302": "literal of the wrong type",
         "E303": "argument refused by the function",
@@ -71,6 +73,44 @@ register_codes(
 
 NUMBERS = (Kind.INT, Kind.DOUBLE)
 _UNSTORABLE = (Kind.TIME, Kind.DURATION, Kind.TRACE_ID, Kind.SPAN_ID, Kind.PROFILE_ID, Kind.OPAQUE)
+
+
+_ROW_TIMES: Mapping[str, tuple[str, str]] = {
+    "span": ("start_time_unix_nano", "start_time_unix_nano"),
+    "spanevent": ("time_unix_nano", "time_unix_nano"),
+    "datapoint": ("time_unix_nano", "time_unix_nano"),
+    "exemplar": ("time_unix_nano", "time_unix_nano"),
+    "log": ("time_unix_nano", "observed_time_unix_nano"),
+    "profile": ("time_unix_nano", "time_unix_nano"),
+}
+"""By context: the time of a row, and what counts where that is not set."""
+
+_ZEROS: Mapping[Kind, Value] = {
+    Kind.STRING: b"",
+    Kind.BYTES: Bytes(b""),
+    Kind.BOOL: False,
+    Kind.INT: 0,
+    Kind.DOUBLE: 0.0,
+    Kind.TIME: types.Time(0),
+    Kind.TRACE_ID: types.TraceID(bytes(16)),
+    Kind.SPAN_ID: types.SpanID(bytes(8)),
+}
+_CLEARED = (View.MAP, View.CACHE, View.DICTIONARY_MAP, View.VALUE, View.INTS, View.DOUBLES, View.TIMES)
+"""Views of fields that nil empties."""
+
+
+def _zero(spec: PathSpec) -> Constant | None:
+    """The value that a field without one has; None where it cannot be written."""
+    if spec.view in _CLEARED or spec.view is View.METRIC_POINTS or spec.name in ("events", "links", "exemplars"):
+        return Constant(Kind.NIL, None)
+    if spec.view is View.ENUM_TEXT:
+        return Constant(Kind.STRING, spec.names[0].encode())
+    if spec.view is View.ID_HEX:
+        size = 32 if spec.field[-1] in ("trace_id", "profile_id") else 16
+        return Constant(Kind.STRING, b"0" * size)
+    if spec.view is View.POINT_VALUE:
+        return Constant(Kind.INT, 0)
+    return Constant(spec.kind, _ZEROS[spec.kind]) if spec.kind in _ZEROS else None
 
 
 Names = Literal["required", "inserted", "legacy"]
@@ -143,6 +183,7 @@ class Binder:
         self.source = source
         try:
             function = self._function(tree.editor, editor=True)
+            self._check_action(function, tree.editor)
             arguments = self._attempt(lambda: self._arguments(function, tree.editor))
             condition = self._attempt(lambda: self._condition(tree.condition)) if tree.condition is not None else None
         except _Failure:
@@ -151,6 +192,11 @@ class Binder:
             return None
         if arguments is None or (tree.condition is not None and condition is None):
             return None
+        if function.lowering == "delete":
+            deletion = self._attempt(lambda: self._deletion(arguments))
+            if deletion is None:
+                return None
+            function, arguments = deletion
         self._check_store(function, arguments)
         return Statement(function, arguments, condition, source, tree.range if self.parts else NOWHERE)
 
@@ -167,6 +213,40 @@ class Binder:
         self.source = source
         bound: Expression | None = self._attempt(lambda: self._value(tree))
         return bound
+
+    # -- actions ------------------------------------------------------------------------------------------------------
+
+    def _check_action(self, function: Function, tree: ast.Call) -> None:
+        """Refuses an action of the script dialect in a context whose rows cannot take it."""
+        context = self.context.name
+        if function.lowering == "route" and context in ("spanevent", "exemplar"):
+            outer = "span" if context == "spanevent" else "data point"
+            raise self._fail("E211", f"{context} rows cannot be routed without their {outer}", tree.range)
+        if function.lowering == "rate_limit" and context not in _ROW_TIMES:
+            hint = f"count rows of one of these contexts: {', '.join(_ROW_TIMES)}; say which by a path or a context"
+            raise self._fail("E211", f"{context} rows have no time of their own", tree.range, hint)
+
+    def _deletion(self, arguments: Sequence[Operand | None]) -> tuple[Function, tuple[Operand | None, ...]]:
+        """The editor that deletes a path: a key is removed from its map, a field set to its zero value."""
+        place = arguments[0]
+        assert isinstance(place, Place)
+        shown = f"{place.spec.level}.{place.spec.name}"
+        if place.spec.access is not Access.READ_WRITE:
+            raise self._fail("E212", f"{shown} is read-only", place.range)
+        if place.keys and place.spec.view is not View.TRACE_STATE:
+            holder = Place(place.spec, place.keys[:-1], range=place.range)
+            return self._needed("delete_key", place.range), (holder, place.keys[-1])
+        zero = None if place.keys else _zero(place.spec)
+        if zero is None:
+            hint = "delete what it holds, field by field" if place.spec.view is View.OPAQUE else None
+            raise self._fail("E212", f"{shown} cannot be deleted", place.range, hint)
+        return self._needed("set", place.range), (place, zero)
+
+    def _needed(self, name: str, where: SourceRange) -> Function:
+        function = self.functions.get(name)
+        if function is None:
+            raise self._fail("E204", f"delete needs the editor {name}", where)
+        return function
 
     # -- diagnostics --------------------------------------------------------------------------------------------------
 
@@ -447,6 +527,8 @@ class Binder:
     def _hidden_path(self, parameter: Parameter) -> Load:
         assert parameter.path is not None
         level, _, name = parameter.path.partition(".")
+        if level == "row":
+            level, name = self.context.name, _ROW_TIMES[self.context.name][name == "received"]
         spec = self.context.levels[level][name]
         return Load(Kind.ANY if spec.nullable else spec.kind, spec)
 
@@ -522,18 +604,35 @@ class Binder:
             Kind.BYTES: ast.Bytes,
             Kind.DURATION: ast.Duration,
         }
+        if parameter.kind is Kind.DURATION and isinstance(tree, ast.Call):
+            found = self._duration(tree)
+            if found is not None:
+                return found
         if parameter.kind is Kind.ANY:
             bound = self._value(tree)
             if isinstance(bound, Constant):
                 return bound.value
         elif type(tree) is wanted[parameter.kind]:
-            return tree.value
-        raise self._fail(
-            "E301",
-            f"{parameter.name} of {function.name} must be a literal {parameter.kind.value}",
-            tree.range,
-            "an integer literal has no sign and no dot" if parameter.kind is Kind.INT else None,
-        )
+            return types.Duration(tree.value) if parameter.kind is Kind.DURATION else tree.value
+        hints = {
+            Kind.INT: "an integer literal has no sign and no dot",
+            Kind.DURATION: "a duration is a number and its unit: `30s`",
+        }
+        message = f"{parameter.name} of {function.name} must be a literal {parameter.kind.value}"
+        raise self._fail("E301", message, tree.range, hints.get(parameter.kind))
+
+    def _duration(self, tree: ast.Call) -> types.Duration | None:
+        """The value of a call of `Duration` with a literal text."""
+        function = self.functions.get("Duration")
+        if tree.name != "Duration" or function is None or len(tree.arguments) != 1:
+            return None
+        text = tree.arguments[0].value
+        if not isinstance(text, ast.String):
+            return None
+        try:
+            return types.Duration(function.kernel(text.value if function.parameters[0].raw else text.value.decode()))
+        except ValueError as error:
+            raise self._fail("E303", str(error), tree.range) from None
 
     # -- checks -------------------------------------------------------------------------------------------------------
 

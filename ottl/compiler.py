@@ -158,6 +158,25 @@ def overlaps(place: typed.Place, value: typed.Expression) -> bool:
     return isinstance(value, typed.Load) and len(value.keys) < len(place.keys) and holds(value, place)
 
 
+_ACTIONS = ("drop", "route", "rate_limit")
+
+
+def _compile_action(emitter: _Emitter, statement: typed.Statement) -> None:
+    """An action of the script dialect: constants, and for a limit the times of the row."""
+    where = statement.range
+    constants = [a.value for a in statement.arguments if isinstance(a, typed.Constant)]
+    match statement.editor.lowering:
+        case "drop":
+            emitter.emit(Instruction(Op.DROP, range=where))
+        case "route":
+            (name,) = constants
+            assert isinstance(name, bytes)
+            emitter.emit(Instruction(Op.ROUTE, data=name.decode("utf-8", "replace"), range=where))
+        case _:
+            registers = tuple(emitter.expression(a) for a in statement.arguments if isinstance(a, typed.Load))
+            emitter.emit(Instruction(Op.RATE, registers=registers, data=tuple(constants), range=where))
+
+
 @bounded
 def compile_statement(statement: typed.Statement) -> StatementCode:
     """The bytecode of a statement: condition, arguments, edit."""
@@ -167,7 +186,9 @@ def compile_statement(statement: typed.Statement) -> StatementCode:
         emitter.emit(Instruction(Op.WHERE, registers=(register,), range=statement.condition.range))
     function = statement.editor
     where = statement.range
-    if function.lowering == "store":
+    if function.lowering in _ACTIONS:
+        _compile_action(emitter, statement)
+    elif function.lowering == "store":
         place, value = statement.arguments
         assert isinstance(place, typed.Place)
         assert isinstance(value, typed.Expression)

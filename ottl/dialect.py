@@ -550,7 +550,21 @@ def lower(tree: Any, functions: FunctionSet, context: str | None = None) -> Any:
     )
     work = _Lowering(functions, context, hidden)
     lowered: Any = ast.replace(tree, work)
-    if isinstance(tree, ast.Statement) and lowered.editor.name != tree.editor.name:
+    if isinstance(tree, ast.Statement):
         # The name of an editor is looked up by itself; a converter may not stand in its place.
-        lowered = replace(lowered, editor=replace(lowered.editor, name=tree.editor.name))
+        lowered = replace(lowered, editor=_action(replace(lowered.editor, name=tree.editor.name)))
     return lowered
+
+
+def _action(editor: ast.Call) -> ast.Call:
+    """`limit(count, period)` under its own name, and the name of an exporter as a text."""
+    arguments = editor.arguments
+    if editor.name == "limit" and len(arguments) == 2 and not isinstance(arguments[0].value, ast.Path):
+        return replace(editor, name="rate_limit")
+    if editor.name == "route" and len(arguments) == 1 and isinstance(arguments[0].value, ast.Path):
+        path = arguments[0].value
+        if path.segments[0].name == "exporter" and not any(s.keys for s in path.segments) and len(path.segments) > 1:
+            name = ".".join(s.name for s in path.segments[1:])
+            argument = replace(arguments[0], value=ast.String(name.encode(), range=path.range))
+            return replace(editor, arguments=(argument,))
+    return editor

@@ -19,19 +19,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+import numpy as np
+
 from ottl import ast, binder, bytecode, compiler, parser, planner, typed
+from ottl.bytecode import Op
 from ottl.codec import Limits, messages
 from ottl.codec import native as native_codec
 from ottl.contexts import CONTEXTS
-from ottl.contexts.paths import Context
+from ottl.contexts.paths import Context, View
 from ottl.errors import ConfigError, Diagnostic, PayloadError, StatementError, register_codes
 from ottl.functions import FunctionSet
 from ottl.planner import stacks
 from ottl.source import Source
 from ottl.types import Kind
+from ottl.vm import leaving, rows
 from ottl.vm import messages as message_rows
-from ottl.vm import rows
 from ottl.vm.extract import alone
+from ottl.vm.leaving import Marks, RateLimiter
 
 Stack = Literal["auto", "fast", "plain"]
 Encoding = Literal["protobuf", "json"]
@@ -363,17 +367,29 @@ class Report:
         "errors",
         "faults",
         "first",
+        "gone",
+        "kept",
+        "limiters",
+        "marks",
         "matched",
         "mode",
         "ns",
+        "routed",
         "row",
         "signal",
         "texts",
     )
 
-    def __init__(self, texts: Sequence[str], conditions: int, mode: str) -> None:
+    def __init__(
+        self, texts: Sequence[str], conditions: int, mode: str, limiters: Mapping[int, RateLimiter] | None = None
+    ) -> None:
         count = len(texts)
         self.texts = texts
+        self.limiters = limiters or {}
+        self.gone: list[Any] = []
+        self.routed: list[tuple[str, Any]] = []
+        self.kept: dict[str, Any] | None = None
+        self.marks: Marks | None = None
         self.mode = mode
         self.matched = [0] * count
         self.changed = [0] * count
@@ -422,6 +438,18 @@ class Report:
         """The failure that ends the payload: of a statement, or of a group condition where the number is negative."""
         self.fault(statement if statement >= 0 else -1 - (statement + len(self.condition_errors)), row, message)
         raise StatementError(message, self.texts[statement] if statement >= 0 else None, row)
+
+    def drop(self, row: Any) -> None:
+        """The current row goes."""
+        self.gone.append(row)
+
+    def route(self, row: Any, name: str) -> None:
+        """The current row goes to an output."""
+        self.routed.append((name, row))
+
+    def over(self, statement: int, time: int) -> bool:
+        """Whether the current row is beyond the limit of a statement."""
+        return not self.limiters[statement].admit_one(time)
 
     def condition_failed(self, condition: int, row: Any, error: ValueError) -> None:
         """A group condition failed on the current row; raises under `propagate`."""
@@ -489,6 +517,7 @@ class Session:
         errors: failures of filter conditions under `propagate`, which are reported at the end.
         emptied: a filter has left nothing.
         base: the payload in which row numbers of failures are looked up, if anybody wants them.
+        marks: which rows go to which routes.
     """
 
     request: Any
@@ -496,6 +525,7 @@ class Session:
     errors: list[StatementError] = field(default_factory=list)
     emptied: bool = False
     base: bytes | None = None
+    marks: Marks = field(default_factory=Marks)
 
 
 class Pass(Protocol):
@@ -516,6 +546,10 @@ class Pass(Protocol):
     @property
     def drops(self) -> bool:
         """Whether rows may go, so that the next pass needs new tables."""
+
+    @property
+    def routes(self) -> Sequence[str]:
+        """The outputs that it sends rows to."""
 
     @property
     def title(self) -> str:
@@ -553,10 +587,15 @@ def describe_projection(codes: Iterable[bytecode.StatementCode]) -> Iterator[str
 class GroupPass:
     """One group of a transform: walks its context's rows and runs the statements on each."""
 
-    drops = False
-
     def __init__(self, code: bytecode.GroupCode, options: Options) -> None:
         self.code = code
+        operations = [(n, i) for n, s in enumerate(code.statements) for i in s.instructions]
+        self.drops = any(i.op in (Op.DROP, Op.RATE) for _, i in operations)
+        self.routes = tuple(dict.fromkeys(i.data for _, i in operations if i.op is Op.ROUTE))
+        self._limiters = {n: RateLimiter(*i.data) for n, i in operations if i.op is Op.RATE}
+        self._restructures = any(
+            i.op in (Op.STORE, Op.TOUCH) and i.data.view in (View.OPAQUE, View.METRIC_POINTS) for _, i in operations
+        )
         self.options = options
         self.texts = [s.text for s in code.statements]
         self.sources = [s.source for s in code.statements]
@@ -576,7 +615,7 @@ class GroupPass:
 
     def report(self) -> Report:
         """A new sink for one payload."""
-        return Report(self.texts, len(self.code.conditions), self.code.error_mode)
+        return Report(self.texts, len(self.code.conditions), self.code.error_mode, self._limiters)
 
     def place(self, number: int) -> tuple[str, Source, str]:
         """Text, place and context of a statement, or of a group condition (-1, -2...)."""
@@ -611,7 +650,11 @@ class GroupPass:
 
     def run_columns(self, program: Any, number: int, batch: Any, report: Report, session: Session) -> None:
         """The pass over tables."""
+        report.marks = session.marks
         program.run_group(number, batch, report, session.request)
+        if report.kept is not None:
+            session.marks.keep(report.kept)
+            session.emptied = session.emptied or not report.kept["resource"].any()
 
     def run_rows(self, payload: Payload, report: Report, session: Session) -> None:
         """The pass in the rows executor."""
@@ -620,6 +663,9 @@ class GroupPass:
         cache = None
         if self.code.shared_cache:
             cache = session.caches.setdefault(self.code.context, message_rows.new_cache())
+        before = None
+        if self._restructures and session.marks.levels():
+            before = self._survey(payload, session)
         tick = self._tick
         touched = False
         report.row = -1
@@ -639,6 +685,37 @@ class GroupPass:
             report.ns = [ns * SAMPLED_ROWS for ns in report.ns]
             if touched:
                 payload.touch()
+        if before is not None:
+            session.marks.move(before, self._survey(payload, session))
+        if report.gone or report.routed:
+            self._settle(payload, report, session)
+
+    def _survey(self, payload: Payload, session: Session) -> leaving.Forest:
+        """The rows of the context, and of the levels that have marks of routes."""
+        levels = {self.code.context, *session.marks.levels()}
+        chains = (leaving.chain(payload.signal, level) for level in levels)
+        return leaving.survey(payload.message(), payload.signal, max(chains, key=len))
+
+    def _settle(self, payload: Payload, report: Report, session: Session) -> None:
+        """Rows of the walk that go, or go to routes."""
+        context = self.code.context
+        forest = self._survey(payload, session)
+
+        def mask(found: Iterable[Any]) -> Any:
+            wanted = {id(getattr(row, context)) for row in found}
+            return np.array([id(row) in wanted for row in forest.rows[context]], np.bool_)
+
+        for name in self.routes:
+            session.marks.add(name, context, mask(row for route, row in report.routed if route == name))
+        if report.gone:
+            keep = leaving.after_drop(forest, {context: mask(report.gone)})
+            if leaving.remove(payload.message(), payload.signal, forest, keep):
+                session.emptied = True
+            session.marks.keep(keep)
+            payload.touch()
+
+
+_EMPTIED: Mapping[str, bytes] = {"protobuf": b"", "json": b"{}"}
 
 
 def _restore(make: Callable[..., Any], positional: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
@@ -730,26 +807,43 @@ class Processor:
             PayloadError: the payload is malformed or exceeds a limit.
             StatementError: a statement failed under `propagate`.
         """
+        data, passes = self._checked(data, signal, encoding)
+        return self._run(data, signal, encoding, metadata, passes) if passes else data
+
+    def _checked(self, data: bytes, signal: str, encoding: Encoding) -> tuple[bytes, tuple[Pass, ...]]:
+        """The payload as bytes, and the passes of its signal."""
         if signal not in SIGNALS:
             raise ValueError(f"signal must be one of {', '.join(SIGNALS)}, got {signal!r}")
         if encoding not in ("protobuf", "json"):
             raise ValueError(f"encoding must be protobuf or json, got {encoding!r}")
         data = bytes(data)  # the very object where it is `bytes` already
-        passes = self._passes.get(signal)
-        if not passes:
-            return data
-        if len(data) > self._options.limits.max_message:
+        passes = self._passes.get(signal, ())
+        if passes and len(data) > self._options.limits.max_message:
             raise PayloadError(
                 f"payload of {len(data)} bytes exceeds the limit of {self._options.limits.max_message} "
                 "(--max-message, Limits.max_message)"
             )
-        return self._run(data, signal, encoding, metadata, passes)
+        return data, passes
+
+    @staticmethod
+    def _routed_levels(passes: Sequence[Pass]) -> tuple[str, ...]:
+        """The levels whose rows get marks of routes."""
+        return tuple({p.contexts[0]: None for p in passes if p.routes})
 
     def _run(
         self, data: bytes, signal: str, encoding: Encoding, metadata: Mapping[str, Any] | None, passes: tuple[Pass, ...]
     ) -> bytes:
+        payload, session = self._through(data, signal, encoding, metadata, passes)
+        if session.emptied:
+            return _EMPTIED[encoding]
+        return self._encoded(payload, encoding)
+
+    def _through(
+        self, data: bytes, signal: str, encoding: Encoding, metadata: Mapping[str, Any] | None, passes: tuple[Pass, ...]
+    ) -> tuple[Payload, Session]:
+        """The payload after all passes."""
         options = self._options
-        native = options.stack != "plain" and native_enabled()
+        native = self._native
         payload = Payload(data, signal, options.limits)
         if encoding == "json":
             if native:
@@ -766,21 +860,79 @@ class Processor:
                 self._run_rows(payload, signal, number, one, session)
         if session.errors and not session.emptied:
             raise session.errors[0]
-        if session.emptied:
-            return b"" if encoding == "protobuf" else b"{}"
+        return payload, session
+
+    @property
+    def _native(self) -> bool:
+        """Whether the native codec serves."""
+        return self._options.stack != "plain" and native_enabled()
+
+    def _encoded(self, payload: Payload, encoding: Encoding) -> bytes:
+        """The payload in an encoding."""
         if encoding == "protobuf":
-            if not native:
+            if not self._native:
                 payload.message()  # refuses what is malformed, even where no row reads it
             return payload.encoded()
-        if native:
-            return native_codec.to_json(payload.encoded(), signal, options.limits)
-        return messages.encode(payload.message(), signal, "json")
+        if self._native:
+            return native_codec.to_json(payload.encoded(), payload.signal, self._options.limits)
+        return messages.encode(payload.message(), payload.signal, "json")
+
+    def _split(
+        self, data: bytes, signal: str, encoding: Encoding, metadata: Mapping[str, Any] | None
+    ) -> dict[str | None, bytes]:
+        """As `_process`, for passes that route rows: by route, and None for the rows without one."""
+        data, passes = self._checked(data, signal, encoding)
+        if not passes:
+            return {None: data}
+        payload, session = self._through(data, signal, encoding, metadata, passes)
+        names = dict.fromkeys(name for p in passes for name in p.routes)
+        outputs: dict[str | None, bytes] = dict.fromkeys([None, *names], _EMPTIED[encoding])
+        if session.emptied:
+            return outputs
+        if not session.marks.rows:
+            return {**outputs, None: self._encoded(payload, encoding)}
+        for name in outputs:
+            part = self._part(payload, session.marks, name)
+            if part is not None:
+                outputs[name] = self._encoded(part, encoding)
+        return outputs
+
+    def _part(self, payload: Payload, marks: Marks, route: str | None) -> Payload | None:
+        """The rows of one route, or those of none; None where there are no rows."""
+        signal, limits = payload.signal, self._options.limits
+        levels = max((leaving.chain(signal, level) for level in marks.levels()), key=len)
+
+        def keep(forest: leaving.Forest) -> dict[str, Any]:
+            if route is None:
+                return leaving.after_drop(forest, marks.any())
+            return leaving.on_route(forest, marks.rows.get(route, {}))
+
+        part = Payload(b"", signal, limits)
+        if self._native and signal in native_codec.ELEMENT_LEVELS:
+            layout = native_codec.layout(signal, levels, (), False)
+            batch = native_codec.scan(layout, payload.encoded(), limits)
+            if batch is not None:
+                tables = layout.tables
+                kept = keep(leaving.Forest(levels, {level: batch.parents(tables[level]) for level in levels}))
+                if not kept["resource"].any():
+                    return None
+                for level, stays in kept.items():
+                    batch.drop(tables[level], ~stays)
+                part.set_bytes(batch.patch())
+                return part
+        message = type(payload.message())()
+        message.CopyFrom(payload.message())
+        forest = leaving.survey(message, signal, levels)
+        if leaving.remove(message, signal, forest, keep(forest)):
+            return None
+        part.set_message(message)
+        return part
 
     def _run_rows(self, payload: Payload, signal: str, number: int, one: Pass, session: Session) -> None:
         report = one.report()
         if session.base is not None:
             # Groups that columns may run neither add nor remove rows, so numbers hold.
-            report.listen(signal, "" if one.in_columns and not one.drops else one.contexts[0])
+            report.listen(signal, "" if one.in_columns else one.contexts[0])
         try:
             one.run_rows(payload, report, session)
         finally:
@@ -833,7 +985,8 @@ class Processor:
         program = self._tables.get((signal, start))
         if program is None:
             codes = [p.table_code() for p in passes[start:end]]
-            program = self._tables.setdefault((signal, start), TableProgram(signal, codes, environment(self._options)))
+            program = TableProgram(signal, codes, environment(self._options), self._routed_levels(passes))
+            program = self._tables.setdefault((signal, start), program)
         data = payload.encoded()
         if self._options.stack == "auto" and len(data) < SMALL_PAYLOAD:
             return False

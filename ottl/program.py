@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,11 @@ from ottl.vm import rows
 class Program(Processor):
     """Statements compiled by `compile`. Immutable, picklable, safe to share between threads."""
 
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """The names of the outputs that `route` sends rows to."""
+        return tuple(dict.fromkeys(name for passes in self._passes.values() for p in passes for name in p.routes))
+
     def process(
         self,
         payload: bytes,
@@ -45,7 +51,14 @@ class Program(Processor):
         encoding: Encoding = "protobuf",
         metadata: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """The payload with all statements applied, in the same encoding (see `Processor.run`)."""
+        """The payload with all statements applied, in the same encoding (see `Processor.run`).
+
+        Raises:
+            ConfigError: the program has routes.
+        """
+        if self.routes:
+            message = f"the program routes rows to {', '.join(self.routes)}: there is more than one output"
+            raise ConfigError([Diagnostic("E411", "error", message, None, "call run_routes, or `ottl run -o DIR`")])
         return self._process(payload, signal, encoding, metadata)
 
     def run(
@@ -58,13 +71,35 @@ class Program(Processor):
         """As `process`; the signal may be left out where the program knows only one.
 
         Raises:
+            ConfigError: the program has routes.
             ValueError: the program runs on several signals and none is given.
         """
-        if signal is None:
-            if len(self.signals) != 1:
-                raise ValueError(f"give a signal: the program runs on {', '.join(sorted(self.signals))}")
-            (signal,) = self.signals
-        return self._process(payload, signal, encoding, metadata)
+        return self.process(payload, self._signal(signal), encoding, metadata)
+
+    def run_routes(
+        self,
+        payload: bytes,
+        encoding: Encoding = "protobuf",
+        signal: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> dict[str | None, bytes]:
+        """The payload with all statements applied, taken apart: by route, and under None the rows that have none.
+
+        Every route of the program for the signal is there; an output without rows is `b""` in protobuf and `b"{}"` in
+        JSON. Rows go as they are when all statements have run.
+
+        Raises:
+            ValueError: the program runs on several signals and none is given.
+        """
+        return self._split(payload, self._signal(signal), encoding, metadata)
+
+    def _signal(self, signal: str | None) -> str:
+        if signal is not None:
+            return signal
+        if len(self.signals) != 1:
+            raise ValueError(f"give a signal: the program runs on {', '.join(sorted(self.signals)) or 'none'}")
+        (only,) = self.signals
+        return only
 
 
 def _sources(source: str | Sequence[str]) -> tuple[Source, ...]:
@@ -151,6 +186,8 @@ def _program(
     Raises:
         ConfigError: with all diagnostics, those warnings too.
     """
+    if not options.strict:
+        options = replace(options, functions=configuration.script_actions().union(options.functions))
     if mode.lower() not in ERROR_MODES:
         raise ValueError(f"error mode must be one of {', '.join(ERROR_MODES)}, got {mode!r}")
     signals = _signals(signal)

@@ -1,8 +1,8 @@
 """Scripts to passes: texts of the script dialect and `scripts:` configurations, block by block.
 
-A block is a group of its own: its context is inferred for it alone, its condition is the group's, and it runs over
-the whole message before the next block begins, on every signal that has its context. A list of statements that are
-no scripts of their own forms one group, as the collector's flat lists do.
+A block is a group of its own: its context is inferred for it alone, its condition is the group's, and it runs over the
+whole message before the next block begins, on every signal that has its context. A list of statements that are no
+scripts of their own forms one group, as the collector's flat lists do.
 """
 
 from __future__ import annotations
@@ -21,7 +21,13 @@ from ottl.source import Source
 
 __all__ = ["build", "candidates", "read_entries", "read_texts"]
 
-register_codes({"E409": "context and signal do not fit", "E410": "an action of more than one block"})
+register_codes(
+    {
+        "E409": "context and signal do not fit",
+        "E410": "an action of more than one block",
+        "E411": "a program with routes",
+    }
+)
 
 
 def candidates(signals: Iterable[str]) -> dict[str, Context]:

@@ -125,6 +125,12 @@ class Rules:
     steps: tuple[Step, ...]
     left_out: tuple[str, ...] = ()
 
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """The outputs that rows are routed to."""
+        found = (name for _, runner in self.runners() for name in getattr(runner, "routes", ()))
+        return tuple(dict.fromkeys(found))
+
     def runners(self) -> list[tuple[str, Runner]]:
         """Each processor once, with its name."""
         return list({id(step.runner): (step.name, step.runner) for step in self.steps}.values())

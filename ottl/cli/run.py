@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 import click
 
+import ottl
 from ottl import files
 from ottl.cli.complete import complete_files
 from ottl.cli.rules import Rules, Size, load_rules, rule_options, settings_of
@@ -93,7 +94,7 @@ class _Run:
             messages = iter(source)
             with files.named_errors(target.name):
                 while (message := self._next(messages, source)) is not None:
-                    self._run_message(message, source, target)
+                    self._run_message(message, source, output, target)
                     progress.show(source.position)
                     if name == files.STANDARD_STREAM:
                         target.flush()
@@ -116,13 +117,16 @@ class _Run:
             self._count(source.name, f"{source.name}: {error}", stop=self.on_bad_input != "skip")
             return None
 
-    def _run_message(self, message: Message, source: Input, target: Output) -> None:
+    def _run_message(self, message: Message, source: Input, output: _Target, target: Output) -> None:
         fault: PayloadError | StatementError | None = message.fault
         if self.errors is not None:
             self.errors.place = f"{source.name}:{message.line}" if message.line else source.name
         if fault is None:
             encoding = message.encoding if self.to is None else target.layout.encoding
             try:
+                if self.rules.routes:
+                    self._write_routes(message, encoding, output, source.layout, target)
+                    return
                 payload = self.process(message, encoding)
             except (PayloadError, StatementError) as error:
                 fault = error
@@ -136,6 +140,27 @@ class _Run:
                 target.copy(message)
             else:
                 target.write(message.payload, packed=message.packed, encoding=message.encoding)
+
+    def _write_routes(
+        self, message: Message, encoding: files.Encoding, output: _Target, layout: Layout, rest: Output
+    ) -> None:
+        """A message taken apart: each route to its own file, the rows of none to the rest."""
+        for route, payload in self._routed(message, encoding).items():
+            if route is None:
+                rest.write(payload, packed=message.packed, encoding=encoding)
+            elif payload != _EMPTIED[encoding]:
+                target = output.open_route(route, layout, self.outputs)
+                target.write(payload, packed=message.packed, encoding=encoding)
+
+    def _routed(self, message: Message, target: files.Encoding) -> dict[str | None, bytes]:
+        """A message through the rules, by route; see `process`."""
+        (step,) = self.rules.steps
+        signal = message.signal
+        if signal is None or signal not in step.signals:
+            return {None: self.process(message, target)}
+        payload = files.transcode(message.payload, signal, message.encoding, target, self.limits)
+        assert isinstance(step.runner, ottl.Program), "only scripts have routes"
+        return step.runner.run_routes(payload, encoding=target, signal=signal)
 
     def _count(self, name: str, description: str, *, stop: bool) -> None:
         if stop:
@@ -195,6 +220,7 @@ class _Target:
     to: files.Format | None
     dry: bool = False
     output: Output | None = None
+    routes: dict[str, Output] = field(default_factory=dict)
 
     def open(self, layout: Layout, opened: list[Output]) -> Output:
         """The output, made when first asked for.
@@ -220,6 +246,19 @@ class _Target:
             ours, theirs = layout.format, self.output.layout.format
             raise Error(f"{self.output.name}: inputs in {theirs} and {ours} need --to for one output")
         return self.output
+
+    def open_route(self, route: str, layout: Layout, opened: list[Output]) -> Output:
+        """The output of a route, made when first asked for."""
+        if self.dry and self.output is not None:
+            return self.output
+        assert self.path is not None
+        if route not in self.routes:
+            path = files.route_name(self.path, route)
+            if any(output.path == path for output in opened):
+                raise Error(f"{path}: two outputs would be written to it")
+            self.routes[route] = Output(path, Layout(self.to or layout.format, files.compression_of(path)))
+            opened.append(self.routes[route])
+        return self.routes[route]
 
 
 def _fits(source: files.Format, target: files.Format) -> bool:
@@ -320,14 +359,19 @@ def _targets(
     arguments: Sequence[str],
     output: str | None,
     to: files.Format | None,
+    routes: Sequence[str],
+    *,
     dry: bool,
 ) -> list[_Target]:
     """For each input where it goes."""
+    if routes and not dry and (output is None or Path(output).is_file()):
+        raise click.UsageError(f"the rules route rows to {', '.join(routes)}: give a directory with -o")
     if output is None:
         return [_Target(None, to, dry)] * len(inputs)
     folder = output.endswith(os.sep) or Path(output).is_dir()
     if not folder and not Path(output).exists() and not files.is_file_name(output):
         folder = any(Path(name).is_dir() for name in arguments)
+    folder = folder or bool(routes)
     if not folder:
         if not Path(output).parent.is_dir():
             raise click.UsageError(f"{output}: its directory is not there")
@@ -379,9 +423,11 @@ def _targets(
 def command(arguments: tuple[str, ...], **options: Any) -> int:
     """Run RULES over OTLP files.
 
-    RULES is a YAML file: the configuration of a transform or filter processor, or of a collector. Without -e the first
-    argument is RULES, all others are INPUT: files, patterns, directories, or - (and nothing) for standard input; OTLP
-    JSON, JSON lines, protobuf (--to protobuf) and length-prefixed protobuf (--to framed), each also .gz and .zst.
+    RULES is a YAML file (the configuration of a transform or filter processor, of a collector, or scripts:) or an .ottl
+    script. Without -e the first argument is RULES, all others are INPUT: files, patterns, directories, or - (and
+    nothing) for standard input; OTLP JSON, JSON lines, protobuf (--to protobuf) and length-prefixed protobuf (--to
+    framed), each also .gz and .zst. Rules that route rows need a directory for -o, where NAME.ROUTE.EXT lies beside
+    NAME.EXT.
     """
     settings = settings_of(options)
     if settings.statements and settings.processors:
@@ -395,8 +441,8 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
         inputs = files.find_inputs(names)
     except FileNotFoundError as error:
         raise click.UsageError(f"{error.filename}: {error.strerror}") from None
-    targets = _targets(inputs, names, options["output"], options["to"], options["dry_run"])
     rules = load_rules(path, settings, limits)
+    targets = _targets(inputs, names, options["output"], options["to"], rules.routes, dry=options["dry_run"])
     if settings.stack == "fast":
         _demand_native()
     _say_what_runs(rules, settings.stack)

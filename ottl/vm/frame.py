@@ -150,6 +150,7 @@ class Frame:
         self.count: int = batch.rows(layout.tables[context])
         self.all = Selection(None, self.count)
         self.cache: dict[bytes, Vector] = {}
+        self.gone: NDArray[np.bool_] | None = None
         self._parents: dict[str, Int32s] = {}
         self._loads: dict[str, dict[tuple[int, tuple[Value, ...]], Vector]] = {}
         self._constants: dict[int, Vector] = {}
