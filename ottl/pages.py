@@ -172,7 +172,7 @@ trace_statements:
         "If it is the key of an attribute, put it between brackets and quotes.",
         'set(span.attributes["nil"], 1)',
     ),
-    "E117": Page(
+    "E120": Page(
         "In a script, a `where` that begins a line governs the statements of its block above it. Here there are none: "
         "the block begins with it.",
         """\
@@ -185,7 +185,7 @@ set(span.attributes["slow"], true)
 where duration > 3s""",
         Form.SCRIPT,
     ),
-    "E118": Page(
+    "E121": Page(
         "A block of a script has one condition, and this one has two lines that begin with `where`.",
         """\
 set(span.attributes["slow"], true)
@@ -299,6 +299,26 @@ _NAMES: Final = {
         'set(span.attributes["a"], resource.cache["a"])',
         "Keep the value in the cache of the statement's own context, or read it from where it was taken.",
         'set(span.attributes["a"], span.cache["a"])',
+    ),
+    "E211": Page(
+        "The action needs something that rows of this context do not have: a span event is not routed "
+        "without its span, "
+        "and rows without a time of their own have no rate.",
+        """\
+limit(100, 1m) where resource.attributes["service.name"] == "shop\"""",
+        "Say by a path, or with `context`, which rows are meant: spans, records and data points have a time.",
+        """\
+limit(100, 1m) where span.attributes["service.name"] == "shop\"""",
+        Form.SCRIPT,
+    ),
+    "E212": Page(
+        "`delete` removes a key from a map, or sets a field to its zero value. What can only be read cannot "
+        "be deleted, "
+        "and a message that rules cannot look into has no zero value.",
+        "delete(spanevent.event_index)",
+        "Delete what the path is derived from, field by field.",
+        'delete(spanevent.attributes["index"])',
+        Form.SCRIPT,
     ),
 }
 
@@ -497,6 +517,32 @@ scripts:
     action: |
       set(span.status.code, ERROR)
       set(span.attributes["slow"], true)""",
+        Form.YAML,
+    ),
+    "E411": Page(
+        "A program with `route` has several outputs, and `run` gives one.",
+        "ottl.compile('route(exporter.archive) where span.kind == 2').run(b\"\")",
+        "Call `run_routes`, which gives the payload of each route; on the command line `-o` is a directory then.",
+        "ottl.compile('route(exporter.archive) where span.kind == 2').run_routes(b\"\")",
+        Form.PYTHON,
+    ),
+    "W401": Page(
+        "One text stands where a list is expected. The collector splits it at its commas, and so do we; a "
+        "statement has "
+        "commas of its own.",
+        """\
+trace_statements:
+  - conditions: IsRootSpan(), span.kind == SPAN_KIND_SERVER
+    statements:
+      - set(span.name, "checkout")""",
+        "Write a list.",
+        """\
+trace_statements:
+  - conditions:
+      - IsRootSpan()
+      - span.kind == SPAN_KIND_SERVER
+    statements:
+      - set(span.name, "checkout")""",
         Form.YAML,
     ),
     "E450": Page(
