@@ -51,13 +51,13 @@ LAYERS = {
     "ottl/program.py": 11,
     "ottl/scripts.py": 11,
     "ottl/__init__.py": 12,
-    "ottl/cli/": 13,
     "ottl/repl/": 13,
     "ottl/testing/": 13,
     "ottl/lsp/": 13,
     "ottl/playground/": 13,
     "ottl/simulate.py": 13,
-    "ottl/__main__.py": 14,
+    "ottl/cli/": 14,
+    "ottl/__main__.py": 15,
 }
 PACKAGE = LAYERS["ottl/__init__.py"]
 

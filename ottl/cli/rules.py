@@ -26,6 +26,7 @@ __all__ = [
     "Settings",
     "Size",
     "Step",
+    "gate_option",
     "is_script",
     "load_rules",
     "make",
@@ -170,6 +171,16 @@ def _gates(_ctx: click.Context, _parameter: click.Parameter, value: Sequence[str
     return found
 
 
+gate_option = click.option(
+    "--feature-gates",
+    "gates",
+    multiple=True,
+    metavar="NAMES",
+    callback=_gates,
+    help="Gates of the collector, with commas between; -NAME switches one off.",
+)
+
+
 def rule_options(command: F) -> F:
     """Add the options that become `Settings` to a command."""
     options = [
@@ -190,10 +201,7 @@ def rule_options(command: F) -> F:
             help="In place of the error_mode of the processor; a group's own stays.",
         ),
         click.option("--strict", is_flag=True, help="Refuse what the reference does not know."),
-        click.option(
-            "--feature-gates", "gates", multiple=True, metavar="NAMES", callback=_gates,
-            help="Gates of the collector, with commas between; -NAME switches one off.",
-        ),
+        gate_option,
         click.option(
             "--stack", type=click.Choice(["auto", "fast", "plain"]), default="auto", show_default=True,
             help="The executor: columns on the native codec, or rows over messages.",
