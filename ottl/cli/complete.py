@@ -12,12 +12,12 @@ __all__ = ["complete_contexts", "complete_explain", "complete_files", "complete_
 
 def complete_functions(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
     """Functions, with what they do."""
-    from ottl.configuration import standard_functions
+    from ottl.configuration import script_actions, standard_functions
     from ottl.reference import describe
 
     return [
         CompletionItem(function.name, help=describe(function).summary)
-        for function in standard_functions().values()
+        for function in script_actions().union(standard_functions()).values()
         if function.name.lower().startswith(incomplete.lower())
     ]
 

@@ -13,7 +13,7 @@ from ottl.cli import functions as function_pages
 from ottl.cli.complete import complete_explain
 from ottl.cli.rules import load_rules, rule_options, settings_of
 from ottl.cli.terminal import colored
-from ottl.configuration import standard_functions
+from ottl.configuration import script_actions, standard_functions
 from ottl.pages import PAGES, render
 from ottl.reference import find
 
@@ -59,7 +59,7 @@ def _explain_name(what: str) -> bool:
         click.echo(render(what.upper(), colored()))
         return True
     if _PLAIN_NAME.fullmatch(what):
-        functions = standard_functions()
+        functions = script_actions().union(standard_functions())
         function = functions.get(what)
         if function is None and not Path(what).exists():
             function = find(what, functions)

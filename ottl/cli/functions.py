@@ -9,7 +9,7 @@ import click
 from ottl.binder import nearest
 from ottl.cli.complete import complete_contexts, complete_functions
 from ottl.cli.terminal import colored, columns
-from ottl.configuration import standard_functions
+from ottl.configuration import script_actions, standard_functions
 from ottl.contexts import CONTEXTS
 from ottl.functions import Function, FunctionSet
 from ottl.reference import contexts_of, describe, find
@@ -34,13 +34,15 @@ def command(name: str | None, context: str | None, as_json: bool) -> None:
         pages = [describe(function).to_dict() for function in _sorted(functions)]
         click.echo(json.dumps(pages, indent=2, ensure_ascii=False))
     else:
-        for title, editors in (("Editors", True), ("Converters", False)):
-            click.echo(click.style(title, bold=True) if colored() else title)
-            pairs = [(f.signature(), describe(f).summary) for f in _sorted(functions) if f.editor is editors]
-            for line in columns(pairs, colored()):
-                click.echo(line)
-            if editors:
+        kinds: dict[str, list[Function]] = {}
+        for function in _sorted(functions):
+            kinds.setdefault(_kind(function), []).append(function)
+        for number, (title, found) in enumerate(kinds.items()):
+            if number:
                 click.echo()
+            click.echo(click.style(title, bold=True) if colored() else title)
+            for line in columns([(f.signature(), describe(f).summary) for f in found], colored()):
+                click.echo(line)
 
 
 def show(function: Function, *, as_json: bool = False) -> None:
@@ -52,12 +54,19 @@ def show(function: Function, *, as_json: bool = False) -> None:
         click.echo(described.render(colored()))
 
 
+def _kind(function: Function) -> str:
+    if function.name in script_actions():
+        return "Editors of scripts"
+    return "Editors" if function.editor else "Converters"
+
+
 def _sorted(functions: FunctionSet) -> list[Function]:
-    return sorted(functions.values(), key=lambda function: (not function.editor, function.name.lower()))
+    order = ("Editors", "Editors of scripts", "Converters")
+    return sorted(functions.values(), key=lambda function: (order.index(_kind(function)), function.name.lower()))
 
 
 def _known(context: str | None) -> FunctionSet:
-    functions = standard_functions()
+    functions = script_actions().union(standard_functions())
     if context is None:
         return functions
     known = [each.name for each in CONTEXTS.values() if each.signals]

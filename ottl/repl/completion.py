@@ -28,6 +28,8 @@ __all__ = ["Candidate", "Completion"]
 
 _MOST_RECORDS = 5000
 _MOST_VALUES = 50
+# Short paths of the script dialect, which no table of paths has.
+_SHORT_PATHS: Final = {"span": {"duration": "duration"}, "metric": {"value": "any", "attributes": "map"}}
 _KEYWORDS: Final = ("where", "and", "or", "not", "true", "false", "nil")
 
 _FILES = re.compile(r":(?:save|open)\s+(?P<word>.*)$")
@@ -222,9 +224,10 @@ class Completion:
         if self._session.current is not None:
             # Without its context in front, a path is of that of the current record.
             level = self._session.data.level(self._session.current)
-            for name, spec in SCRIPT_CONTEXTS[level].levels[level].items():
+            paths = {name: spec.kind.value for name, spec in SCRIPT_CONTEXTS[level].levels[level].items()}
+            for name, kind in (_SHORT_PATHS.get(level, {}) | paths).items():
                 if name.startswith(word):
-                    yield Candidate(name, len(word), spec.kind.value)
+                    yield Candidate(name, len(word), kind)
 
     def _contexts(self) -> list[str]:
         """The contexts that paths may begin with on the data that is loaded."""
@@ -237,7 +240,7 @@ class Completion:
 
     def _of_path(self, word: str) -> Iterator[Candidate]:
         level, _, rest = word.partition(".")
-        found: dict[str, str] = {}
+        found = dict(_SHORT_PATHS.get(level, {}))
         for context in SCRIPT_CONTEXTS.values():
             for name, spec in context.levels.get(level, {}).items():
                 found.setdefault(name, spec.kind.value)

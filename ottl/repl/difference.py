@@ -122,7 +122,8 @@ def _field(field: schema.Field, value: Any, prefix: str) -> Iterator[tuple[str, 
         if field.name == "exemplars":
             inner = f"{prefix}.{inner}"
         for number, item in enumerate(value):
-            yield from _any(item, f"{inner}[{number}]", kind)
+            pairs = list(_any(item, f"{inner}[{number}]", kind))
+            yield from pairs or [(f"{inner}[{number}]", "{}")]
     else:
         yield path, "[" + ", ".join(_scalar(field, item) for item in value) + "]"
 
@@ -137,11 +138,7 @@ def _named(field: str, prefix: str) -> str:
 
 
 def _any(message: Any, path: str, kind: str) -> Iterator[tuple[str, str]]:
-    if kind == "AnyValue":
-        yield from _value(message, path)
-        return
-    pairs = list(_message(message, path))
-    yield from pairs or [(path, "{}")]
+    yield from _value(message, path) if kind == "AnyValue" else _message(message, path)
 
 
 def _value(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -19,8 +19,8 @@ import ottl
 from ottl import ast, files, parser
 from ottl.binder import nearest
 from ottl.codec import Limits, messages
-from ottl.configuration import standard_functions
-from ottl.dialect import parse_script
+from ottl.configuration import script_actions, standard_functions
+from ottl.dialect import converter_name, parse_script
 from ottl.errors import ConfigError, Error, StatementError
 from ottl.functions import FunctionSet
 from ottl.pages import PAGES, render
@@ -112,7 +112,7 @@ class Session:
     condition: str = ""
     statements: list[str] = field(default_factory=list)
     last: str = ""
-    functions: FunctionSet = field(default_factory=standard_functions)
+    functions: FunctionSet = field(default_factory=lambda: script_actions().union(standard_functions()))
     _selected: list[Place] | None = None
 
     # -- what is selected ---------------------------------------------------------------------------------------------
@@ -193,9 +193,9 @@ class Session:
             ConfigError: it is none of them; the finding is the one furthest in the text.
         """
         source = Source(text, "<repl>")
-        _, script = parse_script(source)
-        failures = [diagnostic for diagnostic in script if diagnostic.severity == "error"]
-        if not failures:
+        script, findings = parse_script(source)
+        failures = [finding for finding in findings if finding.severity == "error"]
+        if not failures and not self._converts(script):
             return "statement"
         for start in ("value", "condition"):
             try:
@@ -207,6 +207,14 @@ class Session:
                     return start
         best = max(failures, key=lambda failure: failure.range.start if failure.range is not None else -1)
         raise ConfigError([best])
+
+    def _converts(self, script: ast.Script) -> bool:
+        """Whether what looks like a statement is the call of a converter in lower case."""
+        statements = [statement for block in script.blocks for statement in block.statements]
+        if len(statements) != 1 or statements[0].condition is not None or script.blocks[0].condition is not None:
+            return False
+        name = statements[0].editor.name
+        return not self._edits(name) and converter_name(name, self.functions) is not None
 
     def _edits(self, name: str) -> bool:
         function = self.functions.get(name)

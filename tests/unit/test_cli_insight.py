@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ottl.cli import main
-from ottl.stdlib import FUNCTIONS
+from ottl.stdlib import ACTIONS, FUNCTIONS
 
 
 def run(*arguments: str) -> int:
@@ -20,17 +20,18 @@ def run(*arguments: str) -> int:
 
 
 def test_functions_lists_all(capfd: pytest.CaptureFixture[str]) -> None:
-    """Editors first, then converters, each with its signature and a sentence."""
+    """Editors first, those of scripts, then converters, each with its signature and a sentence."""
     assert run("functions") == 0
     out = capfd.readouterr().out
     assert out.startswith("Editors\n")
     assert [name for name in FUNCTIONS if f"  {FUNCTIONS[name].signature()}" not in out] == []
+    assert out.index("Editors of scripts\n") < out.index("  drop()") < out.index("Converters\n")
 
 
 def test_functions_as_json(capfd: pytest.CaptureFixture[str]) -> None:
     """A list of objects, or one object."""
     assert run("functions", "--json") == 0
-    assert {page["name"] for page in json.loads(capfd.readouterr().out)} == set(FUNCTIONS)
+    assert {page["name"] for page in json.loads(capfd.readouterr().out)} == {*FUNCTIONS, *ACTIONS}
     assert run("functions", "Substring", "--json") == 0
     assert json.loads(capfd.readouterr().out)["parameters"][1]["type"] == "int"
 
@@ -56,6 +57,7 @@ def test_functions_offers_the_nearest(capfd: pytest.CaptureFixture[str]) -> None
         ("E204", "error[E204]: unknown function"),
         ("w301", "warning[W301]: value of a type that the path refuses on every row"),
         ("set", "set(target: target, value: any)"),
+        ("drop", "drop()"),
         ("to_lower_case", "ToLowerCase(target: string) -> string"),
     ],
 )
