@@ -17,7 +17,9 @@ NAMES = sorted(path.stem for path in FIXTURES.glob("*.txt"))
 
 def compiled(*statements: str, signal: str = "traces") -> GroupCode:
     """A group of statements, planned and compiled."""
-    group, found = engine.bind_group(GroupText(tuple(map(Source, statements))), signal, Options(ACTIONS.union(FUNCTIONS)))
+    group, found = engine.bind_group(
+        GroupText(tuple(map(Source, statements))), signal, Options(ACTIONS.union(FUNCTIONS))
+    )
     assert group is not None, found
     return engine.compile_group(group, signal)
 

@@ -10,6 +10,7 @@ import pytest
 
 import ottl
 from ottl.codec.messages import root_class
+from ottl.engine import Stack
 from ottl.functions import converter
 from ottl.stdlib import FUNCTIONS
 from ottl.vm.leaving import MAX_PERIODS, RateLimiter
@@ -79,7 +80,7 @@ def all_points(payload: bytes) -> list[Any]:
     ]
 
 
-def run(text: Any, payload: bytes, stack: str, **keywords: Any) -> bytes:
+def run(text: Any, payload: bytes, stack: Stack, **keywords: Any) -> bytes:
     """A script over a payload of spans."""
     keywords.setdefault("signal", "traces")
     return ottl.compile(text, stack=stack, error_mode="propagate", **keywords).run(payload)
@@ -88,7 +89,7 @@ def run(text: Any, payload: bytes, stack: str, **keywords: Any) -> bytes:
 # -- blocks ---------------------------------------------------------------------------------------------------------
 
 
-def test_condition_of_a_block_comes_first(stack: str) -> None:
+def test_condition_of_a_block_comes_first(stack: Stack) -> None:
     """The condition is evaluated once a row, before the first statement, so that a statement cannot change its mind."""
     text = 'set(span.name, "done")\nset(span.attributes["seen"], span.name)\nwhere span.name == "x"'
     out = all_spans(run(text, spans("A", 1), stack))
@@ -96,7 +97,7 @@ def test_condition_of_a_block_comes_first(stack: str) -> None:
     assert [a.value.string_value for a in out[0].attributes] == [b"", b"done"]
 
 
-def test_own_condition_is_added(stack: str) -> None:
+def test_own_condition_is_added(stack: Stack) -> None:
     """A statement's own `where` holds for it alone."""
     text = 'set(span.attributes["n"], 7) where span.kind == 0\nset(span.name, "q") where false\nwhere span.name == "y"'
     out = all_spans(run(text, spans("A", 1), stack))
@@ -104,7 +105,7 @@ def test_own_condition_is_added(stack: str) -> None:
     assert [s.name for s in out] == [b"x", b"y", b"z"]
 
 
-def test_blocks_one_after_another(stack: str) -> None:
+def test_blocks_one_after_another(stack: Stack) -> None:
     """A block runs over the whole message before the next one: the last span decides what the first one sees."""
     one = 'set(resource.attributes["last"], span.name)\n\nset(span.name, resource.attributes["last"])'
     assert [s.name for s in all_spans(run(one, spans("A", 1), stack))] == [b"z", b"z", b"z"]
@@ -171,7 +172,7 @@ def test_evaluators() -> None:
 # -- values of data points ------------------------------------------------------------------------------------------
 
 
-def test_point_values(stack: str) -> None:
+def test_point_values(stack: Stack) -> None:
     """`metric.value` is an int or a double as it comes, and takes either; other points have none."""
     out = all_points(run("set(metric.value, value * 2) where value != nil", points(), stack, signal="metrics"))
     assert [p.as_int for p in out[:1]] == [10]
@@ -184,7 +185,7 @@ def test_point_values(stack: str) -> None:
     assert [p.as_int for p in out[:3]] == [1, 1, 1]
 
 
-def test_point_attributes(stack: str) -> None:
+def test_point_attributes(stack: Stack) -> None:
     """`metric.attributes` are those of the data point."""
     out = all_points(run('keep_keys(metric.attributes, ["cluster"])', points(), stack, signal="metrics"))
     assert [[a.key for a in p.attributes] for p in out] == [[b"cluster"], [], [], []]
@@ -205,12 +206,12 @@ def test_point_attributes(stack: str) -> None:
         ("drop() where span.name != ''\n\nset(span.name, 'w')", []),
     ],
 )
-def test_drop(stack: str, text: str, expected: Shape) -> None:
+def test_drop(stack: Stack, text: str, expected: Shape) -> None:
     """A dropped row goes, with parents that it leaves empty, and no later statement sees it."""
     assert shape(run(text, spans("A"), stack)) == expected
 
 
-def test_dropped_payload_is_empty(stack: str) -> None:
+def test_dropped_payload_is_empty(stack: Stack) -> None:
     """Nothing left is nothing: no byte, or an empty object; events leave their spans behind."""
     program = ottl.compile("drop() where span.name != ''", stack=stack, signal="traces")
     assert program.run(spans()) == b""
@@ -220,7 +221,7 @@ def test_dropped_payload_is_empty(stack: str) -> None:
     assert [len(s.events) for s in out] == [0, 1, 1]
 
 
-def test_empty_parents_that_nobody_emptied_stay(stack: str) -> None:
+def test_empty_parents_that_nobody_emptied_stay(stack: Stack) -> None:
     """A scope that came without spans is not the drop's business."""
     message = root_class("traces").FromString(spans("A", 1))
     message.resource_spans[0].scope_spans.add().scope.name = b"empty"
@@ -228,7 +229,7 @@ def test_empty_parents_that_nobody_emptied_stay(stack: str) -> None:
     assert shape(run('drop() where span.name == "x"', payload, stack)) == [("A", [("s0", ["y", "z"]), ("empty", [])])]
 
 
-def test_drop_points_and_metrics(stack: str) -> None:
+def test_drop_points_and_metrics(stack: Stack) -> None:
     """A metric whose last point goes, goes too."""
     out = all_points(run("drop() where value == nil", points(), stack, signal="metrics"))
     assert [p.as_int or p.as_double for p in out] == [5, 2.5]
@@ -253,7 +254,7 @@ def test_drop_points_and_metrics(stack: str) -> None:
         ("delete(span.status.message)", lambda s: s.status.message == b""),
     ],
 )
-def test_delete(stack: str, text: str, check: Any) -> None:
+def test_delete(stack: Stack, text: str, check: Any) -> None:
     """A key goes, a field gets its zero value."""
     out = all_spans(run(text, spans("A", 1), stack))
     assert [check(s) for s in out] == [True] * 3
@@ -267,7 +268,7 @@ def test_delete_refuses() -> None:
     assert [d.code for d in ottl.check("delete(otelcol.client.addr) where span.name == ''")] == ["E212"]
 
 
-def test_limit(stack: str) -> None:
+def test_limit(stack: Stack) -> None:
     """So many rows stay in each period of their own time; the counter lives as long as the program."""
     program = ottl.compile("limit(3, 1s)\nwhere span.name != 'y'", signal="traces", stack=stack)
     first = program.run(spans("AB"))
@@ -279,13 +280,13 @@ def test_limit(stack: str) -> None:
     assert [(s.matched, s.changed) for s in program.stats()] == [(10, 4)]
 
 
-def test_limits_count_for_themselves(stack: str) -> None:
+def test_limits_count_for_themselves(stack: Stack) -> None:
     """One counter a call site, and a row that is gone is not counted again."""
     text = "limit(2, 1h) where span.name == 'x'\nlimit(3, 1h) where span.name != ''"
     assert shape(run(text, spans("A", 3, "xy"), stack)) == [("A", [("s0", ["x", "y"]), ("s1", ["x"])])]
 
 
-def test_limit_of_logs_without_time(stack: str) -> None:
+def test_limit_of_logs_without_time(stack: Stack) -> None:
     """A record without a time counts at the moment it was observed."""
     message = root_class("logs")()
     scope = message.resource_logs.add().scope_logs.add()
@@ -296,6 +297,15 @@ def test_limit_of_logs_without_time(stack: str) -> None:
         run("limit(1, 1s) where log.flags == 0", message.SerializeToString(), stack, signal="logs")
     )
     assert [r.observed_time_unix_nano for r in out.resource_logs[0].scope_logs[0].log_records] == [SECOND, 2 * SECOND]
+
+
+def test_limit_by_resource(stack: Stack) -> None:
+    """A limit whose condition knows resources only counts the spans, records or points of each signal."""
+    text = "limit(2, 1h)\nwhere resource.attr.tenant == 'A'"
+    assert shape(run(text, spans("AB", 1), stack)) == [("A", [("s0", ["x", "y"])]), ("B", [("s0", ["x", "y", "z"])])]
+    contexts = {(s.signal, s.context) for s in ottl.compile(text).stats()}
+    assert contexts == {("traces", "span"), ("metrics", "datapoint"), ("logs", "log"), ("profiles", "profile")}
+    assert [d.code for d in ottl.check(text, context="resource")] == ["E211"]
 
 
 @pytest.mark.parametrize("text", ["limit(1, 0s)", "limit(1, 60)", "limit(-1, 1s)", "limit(1.5, 1s)", "limit('1', 1s)"])
@@ -328,20 +338,20 @@ def test_rate_limiter_forgets() -> None:
 # -- routes ---------------------------------------------------------------------------------------------------------
 
 
-def routes(text: str, payload: bytes, stack: str, **keywords: Any) -> dict[str | None, Shape]:
+def routes(text: str, payload: bytes, stack: Stack, **keywords: Any) -> dict[str | None, Shape]:
     """What goes where."""
     keywords.setdefault("signal", "traces")
     outputs = ottl.compile(text, stack=stack, **keywords).run_routes(payload)
     return {name: shape(out) for name, out in outputs.items()}
 
 
-def test_route_moves(stack: str) -> None:
+def test_route_moves(stack: Stack) -> None:
     """Rows leave the main output; whole resources where the condition is about resources."""
     found = routes('route(exporter.kafka_a)\nwhere resource.attr.tenant == "A"', spans(), stack)
     assert found == {None: shape(spans("B")), "kafka_a": shape(spans("A"))}
 
 
-def test_two_routes_get_both(stack: str) -> None:
+def test_two_routes_get_both(stack: Stack) -> None:
     """A row with two routes goes to both, and later blocks still run on it."""
     text = """
     route(exporter.a) where span.name != "z"
@@ -357,7 +367,7 @@ def test_two_routes_get_both(stack: str) -> None:
     }
 
 
-def test_routes_on_several_levels(stack: str) -> None:
+def test_routes_on_several_levels(stack: Stack) -> None:
     """What is routed as a resource and what is routed as a span meet in one output."""
     text = 'route(exporter.a)\nwhere resource.attr.tenant == "A"\n\nroute(exporter.a) where span.name == "x"'
     assert routes(text, spans("AB", 1), stack) == {
@@ -366,7 +376,7 @@ def test_routes_on_several_levels(stack: str) -> None:
     }
 
 
-def test_drop_after_route(stack: str) -> None:
+def test_drop_after_route(stack: Stack) -> None:
     """A dropped row goes nowhere, and the marks of the others stay with them."""
     text = 'route(exporter.a) where span.name == "z"\n\ndrop() where span.name == "x"\n\nroute(exporter.b) where span.name == "y"'
     assert routes(text, spans("A", 1), stack) == {
@@ -378,7 +388,7 @@ def test_drop_after_route(stack: str) -> None:
     assert routes(text, spans("A", 1), stack) == {None: [("A", [("s0", ["x", "y"])])], "a": []}
 
 
-def test_marks_survive_drops_of_other_levels(stack: str) -> None:
+def test_marks_survive_drops_of_other_levels(stack: Stack) -> None:
     """Scopes that go take the marks of their spans along, and the others move up."""
     text = 'route(exporter.a) where span.name == "y"\n\ndrop() where scope.name == "s0"'
     assert routes(text, spans("AB", 2), stack) == {
@@ -387,7 +397,7 @@ def test_marks_survive_drops_of_other_levels(stack: str) -> None:
     }
 
 
-def test_route_points(stack: str) -> None:
+def test_route_points(stack: Stack) -> None:
     """A metric is in every output that has a point of it."""
     outputs = ottl.compile("route(exporter.big) where value > 3", stack=stack).run_routes(points())
     assert [p.as_int for p in all_points(outputs["big"])] == [5]
@@ -399,12 +409,13 @@ def test_marks_follow_points_that_move() -> None:
     message = root_class("metrics").FromString(points())
     message.resource_metrics[0].scope_metrics[0].metrics.add(name=b"k").gauge.data_points.add(as_int=9)
     text = "route(exporter.big) where value > 3\n\nset(metric.data_points, nil) where metric.name == 'g'"
-    for stack in ("plain", "auto"):
+    stacks: tuple[Stack, ...] = ("plain", "auto")
+    for stack in stacks:
         outputs = ottl.compile(text, stack=stack).run_routes(message.SerializeToString())
         assert [p.as_int for p in all_points(outputs["big"])] == [9]
 
 
-def test_empty_outputs(stack: str) -> None:
+def test_empty_outputs(stack: Stack) -> None:
     """Every route is there, with nothing in it if nothing went there; in JSON that is an empty object."""
     program = ottl.compile('route(exporter.a) where span.name == "none"', stack=stack)
     assert program.run_routes(spans()) == {None: spans(), "a": b""}
@@ -444,7 +455,7 @@ def entry(**fields: Any) -> dict[str, Any]:
     return {"scripts": [{"name": "n", **fields}]}
 
 
-def test_entries(stack: str) -> None:
+def test_entries(stack: Stack) -> None:
     """An entry is a group with its condition; its action may have several statements and a `where` of its own."""
     action = "set(span.name, 'w')\nset(span.attr.n, 9)\nwhere span.name != 'x'"
     out = all_spans(run(entry(condition="duration < 2s", action=action), spans("A", 1), stack))
