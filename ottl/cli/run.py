@@ -324,7 +324,7 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
     RULES is a YAML file (the configuration of a transform or filter processor, of a collector, or scripts:) or an .ottl
     script. Without -e the first argument is RULES, all others are INPUT: files, patterns, directories, or - (and
     nothing) for standard input; OTLP JSON, JSON lines, protobuf (--to protobuf) and length-prefixed protobuf
-    (--to framed), each also .gz and .zst. Rules that route rows need a directory for -o: NAME.ROUTE.EXT beside NAME.EXT.
+    (--to framed), each also .gz and .zst. Rules with routes need a directory for -o: NAME.ROUTE.EXT beside NAME.EXT.
     """
     settings = settings_of(options)
     if settings.statements and settings.processors:

@@ -1,4 +1,4 @@
-"""Random scripts: formatting keeps meaning and comments, layout survives odd spacing, and both stacks agree on actions."""
+"""Random scripts: formatting keeps meaning and comments, nothing crashes the parser, both stacks agree on actions."""
 
 from __future__ import annotations
 

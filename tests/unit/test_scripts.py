@@ -378,7 +378,9 @@ def test_routes_on_several_levels(stack: Stack) -> None:
 
 def test_drop_after_route(stack: Stack) -> None:
     """A dropped row goes nowhere, and the marks of the others stay with them."""
-    text = 'route(exporter.a) where span.name == "z"\n\ndrop() where span.name == "x"\n\nroute(exporter.b) where span.name == "y"'
+    text = (
+        "route(exporter.a) where span.name == 'z'\n\ndrop() where span.name == 'x'\n\nroute('b') where span.name == 'y'"
+    )
     assert routes(text, spans("A", 1), stack) == {
         None: [],
         "a": [("A", [("s0", ["z"])])],
@@ -502,7 +504,7 @@ def test_user_converter_in_lower_case() -> None:
     @converter("StdDev")
     def std_dev(value: float) -> float:
         """A stand-in."""
-        return 1.0
+        return value / value
 
     text = "metric.value > 2 * stddev(metric.value) > set(metric.attributes['alert'], 'anomaly')"
     program = ottl.compile(text, functions=FUNCTIONS.union([std_dev]))
