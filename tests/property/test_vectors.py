@@ -83,7 +83,7 @@ def test_vector_kernel(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         # Few random calls suit some kernels.
         if number >= CALLS and answers:
             break
-        program = _program(name, draw, 0 if number < CALLS else 2)
+        program = _program(name, context, draw)
         try:
             pair = agreement.Pair(program)
         except ConfigError:
