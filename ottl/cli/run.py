@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal as signals
 import sys
 import time
@@ -27,7 +28,9 @@ OnBadInput = Literal["stop", "skip", "copy"]
 
 _DEFAULTS: Final = Limits()
 _EMPTIED: Final = {"json": b"{}", "protobuf": b""}
+_PROGRESS_DELAY_S: Final = 0.5
 _PROGRESS_STEP_S: Final = 0.1
+_NARROWEST: Final = 20
 
 
 class _BadInputError(Error):
@@ -194,35 +197,44 @@ def _describe(fault: PayloadError | StatementError | None, message: Message, sou
 
 
 class _Progress:
-    """A bar on standard error, where that is a terminal which shows nothing else."""
+    """A bar on standard error, where that is a terminal which shows nothing else; a short run has none."""
 
     def __init__(self, inputs: Sequence[tuple[str, Path]], output: str | None) -> None:
         self._bar: Any = None
+        self._total = 0
         self._done = 0
-        self._next = 0.0
+        self._next = time.monotonic() + _PROGRESS_DELAY_S
         if not sys.stderr.isatty() or (output is None and sys.stdout.isatty()):
             return
         sizes = [Path(name).stat().st_size if name != files.STANDARD_STREAM else 0 for name, _ in inputs]
-        if not all(sizes):
-            return
-        from rich.console import Console
-        from rich.progress import Progress
-
-        self._bar = Progress(console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task("ottl run", total=sum(sizes))
-        self._bar.start()
+        self._total = sum(sizes) if all(sizes) else 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the bar away, before anything else is written there."""
+        self._total = 0
         if self._bar is not None:
             self._bar.stop()
 
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self._bar = Progress(console=Console(stderr=True), transient=True)
+        self._task = self._bar.add_task("ottl run", total=self._total)
+        self._bar.start()
+
     def show(self, position: int) -> None:
         """How far the current input has been read."""
-        if self._bar is not None and time.monotonic() >= self._next:
+        if self._total and time.monotonic() >= self._next:
             self._next = time.monotonic() + _PROGRESS_STEP_S
+            if self._bar is None:
+                self._start()
             self._bar.update(self._task, completed=self._done + position)
 
     def finish(self, size: int) -> None:
@@ -313,6 +325,7 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
             for output in run.outputs:
                 output.commit()
         finally:
+            progress.stop()
             for output in run.outputs:
                 output.abandon()
             _report(rules, run, stats=options["stats"], silent=settings.error_mode == "silent")
@@ -321,16 +334,23 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
 
 @contextlib.contextmanager
 def _termination() -> Iterator[None]:
-    """The signal that asks a process to end lets it clean up, as an interrupt does."""
+    """The signals that end a process, or say that its terminal is gone, let it clean up as an interrupt does."""
 
     def end(number: int, _frame: Any) -> None:
         raise SystemExit(128 + number)
 
-    previous = signals.signal(signals.SIGTERM, end)
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signals, name)]
+    numbers = [getattr(signals, name) for name in names]
+    # What is ignored (`nohup`) stays so.
+    previous = {number: signals.getsignal(number) for number in numbers}
+    heeded = [number for number in numbers if previous[number] != signals.SIG_IGN]
+    for number in heeded:
+        signals.signal(number, end)
     try:
         yield
     finally:
-        signals.signal(signals.SIGTERM, previous)
+        for number in heeded:
+            signals.signal(number, previous[number])
 
 
 def _demand_native() -> None:
@@ -394,7 +414,16 @@ def _table(found: Sequence[Any]) -> str:
         for stat in found
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    return "\n".join("  ".join([*_aligned(row, widths), row[-1]]) for row in rows)
+    before = sum(widths) + 2 * len(widths)
+    return "\n".join("  ".join([*_aligned(row, widths), _wrapped(row[-1], before)]) for row in rows)
+
+
+def _wrapped(text: str, before: int) -> str:
+    """A text behind `before` columns; on a terminal over several lines, each of which begins there."""
+    room = shutil.get_terminal_size().columns - before if sys.stderr.isatty() else len(text)
+    if room >= len(text) or room < _NARROWEST:
+        return text
+    return ("\n" + " " * before).join(text[start : start + room] for start in range(0, len(text), room))
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
