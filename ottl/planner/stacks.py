@@ -169,7 +169,8 @@ def _overlapping(statement: typed.Statement) -> bool:
     if not any(p.spec.keyed for p in places):
         return False
     for argument in statement.arguments:
-        if argument is None or isinstance(argument, typed.Place):
+        # What a converter gives is new.
+        if argument is None or isinstance(argument, (typed.Place, typed.Invoke)):
             continue
         for part in typed.walk(argument):
             if isinstance(part, typed.Load) and any(
@@ -227,7 +228,7 @@ def _shared_write(group: typed.Group) -> str | None:
 
 
 def _repeatable(statement: typed.Statement) -> bool:
-    """Whether the target stays where it is: a negative index makes a list the first time, and is out of it from then on."""
+    """Whether the target stays the same: a negative index makes a list the first time, and lies outside it later."""
     return all(
         isinstance(key, typed.Constant) and (type(key.value) is not int or key.value >= 0)
         for operand in statement.arguments

@@ -257,7 +257,9 @@ def shrink(
         except ConfigError:
             return None
 
-    how = problem(program, payload) or "only once"
+    how = problem(program, payload)
+    if how is None:
+        return program, payload, "only once"
     progress = True
     while progress and tries < budget:
         progress = False
@@ -328,7 +330,7 @@ class Coverage:
         self.programs += 1
         self.groups += len(pair.passes)
         self.columns += sum(pair.in_columns)
-        self.functions |= pair.program.functions
+        self.functions |= pair.program.functions()
         for context, code in pair.codes():
             self.operations |= {i.op for i in code.instructions}
             self.paths |= {f"{context}: {spec.level}.{spec.name}" for spec in paths(code)}
@@ -354,7 +356,7 @@ class Coverage:
         return [
             *(f"function {name}" for name in sorted(set(FUNCTIONS) - self.functions)),
             *(f"path {name}" for name in sorted(every - self.paths)),
-            *(f"opcode {op.name}" for op in sorted(set(bytecode.Op) - self.operations)),
+            *(f"opcode {op.name}" for op in sorted(set(bytecode.Op) - bytecode.ACTIONS - self.operations)),
         ]
 
 
@@ -424,4 +426,4 @@ def shrunk(found: Disagreement) -> Disagreement:
         program, payload, how = shrink(found.program, found.payload, found.encoding)
     finally:
         engine.SMALL_PAYLOAD = small
-    return Disagreement(program, payload, found.encoding, how)
+    return Disagreement(program, payload, found.encoding, how if how != "only once" else f"only once: {found.how}")
