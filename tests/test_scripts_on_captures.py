@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -203,3 +204,33 @@ def test_capture_is_not_changed_by_reading() -> None:
     before = copy.deepcopy([json.loads(line) for line in LINES])
     expected(mask)
     assert [json.loads(line) for line in LINES] == before
+
+
+DEMO = Path(os.environ.get("OTTL_SHARED", EXAMPLES.parent.parent / "shared")) / "data" / "otel-demo" / "telemetry.jsonl"
+SIGNALS = {**ROOTS, "resourceLogs": "logs"}
+
+
+@pytest.mark.skipif(not DEMO.exists(), reason="the capture is not part of the project")
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        (
+            "set(span.attr.app.product.name, sha256(span.attr.app.product.name))\nwhere resource.attr.os.type == 'linux' and span.attr.app.product.name != nil",
+            36,
+        ),
+        ("set(span.attributes['slo.breached'], true)\nset(span.status.code, ERROR)\nwhere duration > 100", 52),
+        ('route(exporter.go)\nwhere resource.attributes["telemetry.sdk.language"] == "go"', 39),
+        ('keep_keys(metric.attributes, ["device", "state", "direction"])', 1156),
+        ("metric.value > 1000 > set(metric.attributes['alert'], 'high')", 1398),
+    ],
+)
+def test_demo(stack: Stack, text: str, changed: int) -> None:
+    """The same rules with the names of a capture of other people's services."""
+    program = ottl.compile(text, stack=stack)
+    other = ottl.compile(text, stack="plain")
+    for line in DEMO.read_bytes().splitlines():
+        signal = SIGNALS[next(iter(json.loads(line)))]
+        found, wanted = (p.run_routes(line, encoding="json", signal=signal) for p in (program, other))
+        assert {k: json.loads(v) for k, v in found.items()} == {k: json.loads(v) for k, v in wanted.items()}
+    assert sum(s.changed for s in program.stats()) == changed
+    assert sum(s.errors for s in program.stats()) == 0

@@ -192,6 +192,7 @@ class _Target:
             Error: an input has another encoding than the output.
         """
         if self.output is None:
+            _check_free(self.path, opened)
             compression = files.compression_of(self.path) if self.path is not None else None
             wanted = Layout(self.to or layout.format, compression)
             if self.path is None and wanted.encoding == "protobuf" and sys.stdout.isatty():
@@ -211,11 +212,16 @@ class _Target:
         assert self.path is not None
         if route not in self.routes:
             path = files.route_name(self.path, route)
-            if any(output.path == path for output in opened):
-                raise Error(f"{path}: two outputs would be written to it")
+            _check_free(path, opened)
             self.routes[route] = Output(path, Layout(self.to or layout.format, files.compression_of(path)))
             opened.append(self.routes[route])
         return self.routes[route]
+
+
+def _check_free(path: Path | None, opened: Sequence[Output]) -> None:
+    """Refuses a second output of one name, as the route of one input and another input may have."""
+    if path is not None and any(output.path == path for output in opened):
+        raise Error(f"{path}: two outputs would be written to it")
 
 
 def _fits(source: files.Format, target: files.Format) -> bool:
