@@ -207,6 +207,10 @@ def test_capture_is_not_changed_by_reading() -> None:
 
 
 DEMO = Path(os.environ.get("OTTL_SHARED", EXAMPLES.parent.parent / "shared")) / "data" / "otel-demo" / "telemetry.jsonl"
+MASK = """
+set(span.attr.app.product.name, sha256(span.attr.app.product.name))
+where resource.attr.os.type == 'linux' and span.attr.app.product.name != nil
+"""
 SIGNALS = {**ROOTS, "resourceLogs": "logs"}
 
 
@@ -215,7 +219,7 @@ SIGNALS = {**ROOTS, "resourceLogs": "logs"}
     ("text", "changed"),
     [
         (
-            "set(span.attr.app.product.name, sha256(span.attr.app.product.name))\nwhere resource.attr.os.type == 'linux' and span.attr.app.product.name != nil",
+            MASK,
             36,
         ),
         ("set(span.attributes['slo.breached'], true)\nset(span.status.code, ERROR)\nwhere duration > 100", 52),
