@@ -50,6 +50,10 @@ class Op(enum.IntEnum):
     RATE = enum.auto()  # count rows by the time in r, or in r where that is 0; those beyond the limit go
 
 
+ACTIONS = frozenset({Op.DROP, Op.ROUTE, Op.RATE})
+"""What only scripts do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Elements:
     """A list argument, element by element."""

@@ -219,7 +219,7 @@ def _paragraphs(text: str) -> list[_Paragraph]:
 
 def _continues(last: _Token | None, token: _Token) -> bool:
     """Whether the first token of a line belongs to the statement above."""
-    if last is None or token.kind == "close":
+    if last is None or token.kind == "close" or token.text in ("[", "{"):
         return last is not None
     open_end = last.kind == "operator" or (last.kind == "word" and last.text in _OPEN_WORDS)
     return open_end or token.kind == "operator" or (token.kind == "word" and token.text in _JOINING_WORDS)

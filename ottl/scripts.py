@@ -166,25 +166,37 @@ def build(
         if isinstance(chosen, Diagnostic):
             diagnostics += [chosen] if whole else []
             continue
-        applies = [s for s in SIGNALS if s in signals and s in chosen.signals]
-        if not applies:
+        if not any(s in signals for s in chosen.signals):
             source = group.statements[0][1]
             message = f"context {chosen.name} does not occur in {', '.join(signals)}"
             left_out.append(Diagnostic("E409", "error", message, group.statements[0][0].range, None, source))
             continue
-        bound, found = bind_tree(group, chosen, context is not None, options, [])
-        diagnostics += found
-        if bound is None:
-            continue
-        codes = {s: compile_group(bound, s) for s in applies}
-        refused = [configuration.check_stack(code, options.stack) for code in codes.values()]
-        if all(refused):
-            diagnostics += refused[0]
-        for signal, code in codes.items():
-            passes.setdefault(signal, []).append(GroupPass(code, options))
+        for one in _counted(group, chosen) if context is None else [chosen]:
+            applies = [s for s in SIGNALS if s in signals and s in one.signals]
+            bound, found = bind_tree(group, one, context is not None, options, []) if applies else (None, [])
+            diagnostics += found
+            if bound is None:
+                continue
+            codes = {s: compile_group(bound, s) for s in applies}
+            refused = [configuration.check_stack(code, options.stack) for code in codes.values()]
+            if all(refused):
+                diagnostics += refused[0]
+            for signal, code in codes.items():
+                passes.setdefault(signal, []).append(GroupPass(code, options))
     if left_out and not passes and whole and not diagnostics:
         diagnostics += left_out
     return passes, diagnostics
+
+
+_COUNTED = {"traces": "span", "metrics": "datapoint", "logs": "log", "profiles": "profile"}
+
+
+def _counted(group: GroupTree, chosen: Context) -> list[Context]:
+    """The context of a group; for a limit on rows without a time, those of the rows that each signal counts."""
+    limits = any(statement.editor.name == "rate_limit" for statement, _ in group.statements)
+    if limits and chosen.name in ("resource", "scope", "metric"):
+        return [SCRIPT_CONTEXTS[_COUNTED[signal]] for signal in chosen.signals]
+    return [chosen]
 
 
 def _lowered(group: GroupTree, options: Options, context: str | None) -> GroupTree:

@@ -1,10 +1,10 @@
-"""Makes `examples/data/tenants.jsonl`: a payment gateway that several tenants share, for the scripts in `examples/scripts`.
+"""Makes `examples/data/tenants.jsonl`: a payment gateway that several tenants share, for `examples/script-*`.
 
 python3 -m venv /tmp/shop && /tmp/shop/bin/pip install -r requirements.txt && /tmp/shop/bin/python tenants.py
 
-One deployment a tenant and environment, each with providers of its own, so that resources differ. Charges carry the card
-they were charged to, some take longer than three seconds, and the nodes report their load with far too many attributes.
-All cards are the public test numbers of card networks.
+One deployment a tenant and environment, each with providers of its own, so that resources differ. Charges carry the
+card they were charged to, some take longer than three seconds, and the nodes report their load with far too many
+attributes. All cards are the public test numbers of card networks.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ _CODE = re.compile(r"[EW]\d{3}", re.IGNORECASE)
 _PLAIN_NAME = re.compile(r"\w+")
 
 
-@click.command("explain")
+@click.command("explain", short_help="Show how RULES are run, what a CODE means, what a FUNCTION does.")
 @click.argument("what", required=False, metavar="[RULES | CODE | FUNCTION]", shell_complete=complete_explain)
 @rule_options
 def command(what: str | None, **options: Any) -> None:

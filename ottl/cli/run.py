@@ -6,6 +6,7 @@ import contextlib
 import functools
 import io
 import os
+import shutil
 import signal as signals
 import sys
 import time
@@ -36,7 +37,9 @@ OnBadInput = Literal["stop", "skip", "copy"]
 
 _DEFAULTS: Final = Limits()
 _EMPTIED: Final = {"json": b"{}", "protobuf": b""}
+_PROGRESS_DELAY_S: Final = 0.5
 _PROGRESS_STEP_S: Final = 0.1
+_NARROWEST: Final = 20
 
 
 class _BadInputError(Error):
@@ -229,6 +232,7 @@ class _Target:
             Error: an input has another encoding than the output.
         """
         if self.output is None:
+            _check_free(self.path, opened)
             compression = files.compression_of(self.path) if self.path is not None else None
             wanted = Layout(self.to or layout.format, compression)
             if self.dry:
@@ -254,11 +258,16 @@ class _Target:
         assert self.path is not None
         if route not in self.routes:
             path = files.route_name(self.path, route)
-            if any(output.path == path for output in opened):
-                raise Error(f"{path}: two outputs would be written to it")
+            _check_free(path, opened)
             self.routes[route] = Output(path, Layout(self.to or layout.format, files.compression_of(path)))
             opened.append(self.routes[route])
         return self.routes[route]
+
+
+def _check_free(path: Path | None, opened: Sequence[Output]) -> None:
+    """Refuses a second output of one name, as the route of one input and another input may have."""
+    if path is not None and any(output.path == path for output in opened):
+        raise Error(f"{path}: two outputs would be written to it")
 
 
 def _fits(source: files.Format, target: files.Format) -> bool:
@@ -318,35 +327,44 @@ class _ErrorFile:
 
 
 class _Progress:
-    """A bar on standard error, where that is a terminal which shows nothing else."""
+    """A bar on standard error, where that is a terminal which shows nothing else; a short run has none."""
 
     def __init__(self, inputs: Sequence[tuple[str, Path]], output: str | None) -> None:
         self._bar: Any = None
+        self._total = 0
         self._done = 0
-        self._next = 0.0
+        self._next = time.monotonic() + _PROGRESS_DELAY_S
         if not sys.stderr.isatty() or (output is None and sys.stdout.isatty()):
             return
         sizes = [Path(name).stat().st_size if name != files.STANDARD_STREAM else 0 for name, _ in inputs]
-        if not all(sizes):
-            return
-        from rich.console import Console
-        from rich.progress import Progress
-
-        self._bar = Progress(console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task("ottl run", total=sum(sizes))
-        self._bar.start()
+        self._total = sum(sizes) if all(sizes) else 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the bar away, before anything else is written there."""
+        self._total = 0
         if self._bar is not None:
             self._bar.stop()
 
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self._bar = Progress(console=Console(stderr=True), transient=True)
+        self._task = self._bar.add_task("ottl run", total=self._total)
+        self._bar.start()
+
     def show(self, position: int) -> None:
         """How far the current input has been read."""
-        if self._bar is not None and time.monotonic() >= self._next:
+        if self._total and time.monotonic() >= self._next:
             self._next = time.monotonic() + _PROGRESS_STEP_S
+            if self._bar is None:
+                self._start()
             self._bar.update(self._task, completed=self._done + position)
 
     def finish(self, size: int) -> None:
@@ -368,10 +386,9 @@ def _targets(
         raise click.UsageError(f"the rules route rows to {', '.join(routes)}: give a directory with -o")
     if output is None:
         return [_Target(None, to, dry)] * len(inputs)
-    folder = output.endswith(os.sep) or Path(output).is_dir()
+    folder = output.endswith(os.sep) or Path(output).is_dir() or bool(routes)
     if not folder and not Path(output).exists() and not files.is_file_name(output):
         folder = any(Path(name).is_dir() for name in arguments)
-    folder = folder or bool(routes)
     if not folder:
         if not Path(output).parent.is_dir():
             raise click.UsageError(f"{output}: its directory is not there")
@@ -425,9 +442,8 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
 
     RULES is a YAML file (the configuration of a transform or filter processor, of a collector, or scripts:) or an .ottl
     script. Without -e the first argument is RULES, all others are INPUT: files, patterns, directories, or - (and
-    nothing) for standard input; OTLP JSON, JSON lines, protobuf (--to protobuf) and length-prefixed protobuf (--to
-    framed), each also .gz and .zst. Rules that route rows need a directory for -o, where NAME.ROUTE.EXT lies beside
-    NAME.EXT.
+    nothing) for standard input; OTLP JSON, JSON lines, protobuf (--to protobuf) and length-prefixed protobuf
+    (--to framed), each also .gz and .zst. Rules with routes need a directory for -o: NAME.ROUTE.EXT beside NAME.EXT.
     """
     settings = settings_of(options)
     if settings.statements and settings.processors:
@@ -442,9 +458,9 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
     except FileNotFoundError as error:
         raise click.UsageError(f"{error.filename}: {error.strerror}") from None
     rules = load_rules(path, settings, limits)
-    targets = _targets(inputs, names, options["output"], options["to"], rules.routes, dry=options["dry_run"])
     if settings.stack == "fast":
         _demand_native()
+    targets = _targets(inputs, names, options["output"], options["to"], rules.routes, dry=options["dry_run"])
     _say_what_runs(rules, settings.stack)
     run = _Run(rules, limits, options["on_bad_input"], options["to"], options["source"], options["signal"])
     run.limit = options["limit"]
@@ -462,6 +478,7 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
             for output in run.outputs:
                 output.commit()
         finally:
+            progress.stop()
             for output in run.outputs:
                 output.abandon()
             _report(rules, run, stats=options["stats"], silent=settings.error_mode == "silent")
@@ -482,16 +499,23 @@ def _summary(rules: Rules, run: _Run) -> str:
 
 @contextlib.contextmanager
 def _termination() -> Iterator[None]:
-    """The signal that asks a process to end lets it clean up, as an interrupt does."""
+    """The signals that end a process, or say that its terminal is gone, let it clean up as an interrupt does."""
 
     def end(number: int, _frame: Any) -> None:
         raise SystemExit(128 + number)
 
-    previous = signals.signal(signals.SIGTERM, end)
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signals, name)]
+    numbers = [getattr(signals, name) for name in names]
+    # What is ignored (`nohup`) stays so.
+    previous = {number: signals.getsignal(number) for number in numbers}
+    heeded = [number for number in numbers if previous[number] != signals.SIG_IGN]
+    for number in heeded:
+        signals.signal(number, end)
     try:
         yield
     finally:
-        signals.signal(signals.SIGTERM, previous)
+        for number in heeded:
+            signals.signal(number, previous[number])
 
 
 def _demand_native() -> None:
@@ -555,7 +579,16 @@ def _table(found: Sequence[Any]) -> str:
         for stat in found
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    return "\n".join("  ".join([*_aligned(row, widths), row[-1]]) for row in rows)
+    before = sum(widths) + 2 * len(widths)
+    return "\n".join("  ".join([*_aligned(row, widths), _wrapped(row[-1], before)]) for row in rows)
+
+
+def _wrapped(text: str, before: int) -> str:
+    """A text behind `before` columns; on a terminal over several lines, each of which begins there."""
+    room = shutil.get_terminal_size().columns - before if sys.stderr.isatty() else len(text)
+    if room >= len(text) or room < _NARROWEST:
+        return text
+    return ("\n" + " " * before).join(text[start : start + room] for start in range(0, len(text), room))
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:

@@ -210,10 +210,10 @@ class _Writer:
                 self.edit(i, prefix, constants)
             case Op.DROP:
                 self.line("dropped = True")
-                self.line("edited = None")
+                self.line("edited = True")
             case Op.ROUTE:
                 self.line(f"sink.route(row, {self.bind('name', i.data)})")
-                self.line("edited = None")
+                self.line("edited = True")
             case Op.RATE:
                 self.line(f"edited = dropped = sink.over({self.statement}, {r[0]} or {r[1]})")
 

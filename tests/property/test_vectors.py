@@ -22,9 +22,7 @@ CALLS = 40
 """Calls drawn for each function, and more where its kernel has not answered often."""
 
 ROWS = 60
-KERNELS = sorted(
-    f.name for f in FUNCTIONS.values() if f.vector_kernel is not None and (not f.contexts or "log" in f.contexts)
-)
+KERNELS = sorted(f.name for f in FUNCTIONS.values() if f.vector_kernel is not None)
 
 
 def _rows(context: str, draw: random.Random) -> payloads.Payload:
@@ -85,7 +83,7 @@ def test_vector_kernel(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         # Few random calls suit some kernels.
         if number >= CALLS and answers:
             break
-        program = _program(name, draw, 0 if number < CALLS else 2)
+        program = _program(name, context, draw)
         try:
             pair = agreement.Pair(program)
         except ConfigError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import json
 import os
 import signal
@@ -23,6 +24,7 @@ from typing import Any, ClassVar
 import pytest
 
 import ottl
+import ottl.cli.run
 from ottl.cli import main
 from ottl.engine import StatementStats
 from ottl.errors import ConfigError, Diagnostic, PayloadError, StatementError
@@ -323,6 +325,14 @@ def test_one_bad_message_is_spoken_of_as_one(capfd: pytest.CaptureFixture[str]) 
     assert "ottl: in.jsonl: 1 bad message copied as it was, the first: in.jsonl:1: " in capfd.readouterr().err
 
 
+def test_a_limit_names_its_flag(capfd: pytest.CaptureFixture[str]) -> None:
+    """Whoever meets it can raise it."""
+    source = telemetry(SPAN % "*")
+    for option in ("--max-message", "--max-messages"):
+        assert ottl_command("run", rules(trace=["x"]), source, "--to", "framed", option, "2") == 1
+        assert f"({option} raises the limit) (at byte " in capfd.readouterr().err
+
+
 def test_a_failing_frame_is_told_by_its_offset(capfd: pytest.CaptureFixture[str]) -> None:
     """Frames have no lines."""
     assert ottl_command("run", rules(metric=["x"]), telemetry("{}", SPAN % "bad"), "--to", "framed", "-o", "in.pb") == 0
@@ -460,6 +470,43 @@ def test_inputs_of_two_encodings_need_a_common_format(capfd: pytest.CaptureFixtu
     assert Path("both.jsonl").read_text().splitlines() == [SPAN % "a"] * 2
 
 
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Always."""
+        return True
+
+
+@pytest.mark.parametrize("delay_s", [0, 60])
+def test_the_bar_is_gone_before_anything_is_reported(monkeypatch: pytest.MonkeyPatch, delay_s: float) -> None:
+    """It would be drawn into the report; a short run has none."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(ottl.cli.run, "_PROGRESS_DELAY_S", delay_s)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    source = telemetry(SPAN % "*", SPAN % "*")
+    assert ottl_command("run", rules(trace=["counted"]), source, "-o", "out.jsonl") == 0
+    err = terminal.getvalue()
+    report = "ottl: rules.yaml:1:1: 2 errors in counted: the first: why\n"
+    if delay_s:
+        assert err == report
+    else:
+        assert err.index("ottl run") < err.index("\x1b[?25h") < err.index(report)
+
+
+def test_statistics_fit_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A statement goes on below itself."""
+    monkeypatch.setenv("COLUMNS", "80")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert ottl_command("run", rules(trace=["x" * 40]), telemetry("{}"), "--stats") == 0
+    lines = terminal.getvalue().splitlines()
+    assert [line[48:] for line in lines] == ["statement", "x" * 32, "x" * 8]
+    assert {line[:48].strip() for line in lines[2:]} == {""}
+
+
 def test_check_shows_every_diagnostic(capfd: pytest.CaptureFixture[str]) -> None:
     """Of all processors and files; errors end with 1, warnings with 0."""
     Path("a.yaml").write_text("processors:\n  transform/a:\n    trace_statements: [wrong 1, wrong 2]\n  filter:\n"
@@ -558,6 +605,7 @@ def started(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     root = str(Path(ottl.__file__).parent.parent)
     # A shell lets its background jobs ignore interrupts, and what is ignored is inherited.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before_hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with subprocess.Popen(
         [sys.executable, "-m", "ottl", *arguments],
         stdin=subprocess.PIPE,
@@ -572,6 +620,7 @@ def started(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         finally:
             watchdog.cancel()
             signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGHUP, before_hangup)
 
 
 def test_a_closed_pipe_ends_quietly() -> None:
@@ -586,7 +635,7 @@ def test_a_closed_pipe_ends_quietly() -> None:
         assert process.wait(timeout=30) == 0
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_an_interrupt_leaves_nothing_behind(number: int, code: int) -> None:
     """No traceback, no half-written file, the old one untouched."""
     Path("out.jsonl").write_text("old\n")
