@@ -304,11 +304,11 @@ _NAMES: Final = {
         "The action needs something that rows of this context do not have: a span event is not routed "
         "without its span, "
         "and rows without a time of their own have no rate.",
-        """\
-limit(100, 1m) where resource.attributes["service.name"] == "shop\"""",
-        "Say by a path, or with `context`, which rows are meant: spans, records and data points have a time.",
-        """\
-limit(100, 1m) where span.attributes["service.name"] == "shop\"""",
+        'route(exporter.failures) where spanevent.name == "exception"',
+        "Say by a path, or with `context`, which rows are meant: spans, metrics and records can be routed; "
+        "spans, records "
+        "and data points have a time.",
+        "route(exporter.failures) where span.status.code == STATUS_CODE_ERROR",
         Form.SCRIPT,
     ),
     "E212": Page(

@@ -26,7 +26,7 @@ __all__ = ["command"]
 _YAML_KEY = re.compile(r"^(?:---|[\w./-]+:(?:\s|$))", re.MULTILINE)
 
 
-@click.command("fmt")
+@click.command("fmt", short_help="Format scripts, and the statements inside YAML.")
 @click.argument("paths", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_files)
 @click.option("--check", is_flag=True, help="Write nothing; end with 1 if a file would change.")
 @click.option("--diff", is_flag=True, help="Write nothing; print what would change.")

@@ -17,7 +17,7 @@ from ottl.reference import contexts_of, describe, find
 __all__ = ["command", "show"]
 
 
-@click.command("functions")
+@click.command("functions", short_help="List the functions, or show one.")
 @click.argument("name", required=False, metavar="[NAME]", shell_complete=complete_functions)
 @click.option("--context", metavar="NAME", help="Only what this context knows.", shell_complete=complete_contexts)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")

@@ -20,7 +20,7 @@ __all__ = ["command"]
 _DEFAULTS = Limits()
 
 
-@click.command("repl")
+@click.command("repl", short_help="Try statements and expressions on real data.")
 @click.argument("path", required=False, metavar="[FILE]", shell_complete=complete_files)
 @click.option("--signal", type=click.Choice(SIGNALS), help="The signal of protobuf that cannot tell it.")
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Load no more than N messages.")

@@ -38,6 +38,9 @@ _SHOWN_ROWS = 20
 _SHOWN_CHANGES = 3
 _WIDEST = 100
 
+# Contexts of which one record holds several rows.
+_INNER: Final = frozenset({"spanevent", "datapoint", "exemplar", "profilesample"})
+
 _STYLES: Final = {
     "+": "\x1b[32m",
     "-": "\x1b[31m",
@@ -383,7 +386,7 @@ class Session:
         if len(found) <= _SHOWN_ROWS:
             for place, number, value in found:
                 label = f"{self.data.level(place)} {_cut(self._label(place), 30)}"
-                inner = f"[{number}]" if program.context != self.data.level(place) else ""
+                inner = f" {program.context}[{number}]" if program.context in _INNER else ""
                 lines.append(f"{label}{inner}  {self._value(value)}")
         else:
             counted = Counter(self._value(value) for _, _, value in found)

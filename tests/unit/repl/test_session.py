@@ -178,7 +178,7 @@ def test_routes(session: Session) -> None:
     """How many records would leave, and by which way."""
     session.answer(":all")
     lines = session.answer("route(exporter.slow) where duration > 3s").splitlines()
-    assert lines[0] == "6 matched, 0 changed, 0 failed"
+    assert lines[0] == "6 matched, 6 changed, 0 failed"
     assert lines[1].startswith("6 routed to slow  (")
     assert len(lines) == 8
     assert session.prompt == "all 17> "
