@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from ottl.codec import Limits
     from ottl.config import Config, load_config
-    from ottl.engine import StatementStats
+    from ottl.engine import RowError, StatementStats
     from ottl.errors import ConfigError, Diagnostic, Error, PayloadError, StatementError
     from ottl.filter import Filter
     from ottl.program import (
@@ -35,6 +35,7 @@ __all__ = [
     "Limits",
     "PayloadError",
     "Program",
+    "RowError",
     "StatementError",
     "StatementStats",
     "Transform",
@@ -58,6 +59,7 @@ _HOMES = {
     "Limits": "ottl.codec",
     "PayloadError": "ottl.errors",
     "Program": "ottl.program",
+    "RowError": "ottl.engine",
     "StatementError": "ottl.errors",
     "StatementStats": "ottl.engine",
     "Transform": "ottl.transform",

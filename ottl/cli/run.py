@@ -285,6 +285,19 @@ def _describe(fault: PayloadError | StatementError | None, message: Message, sou
     return f"{place}: {fault.args[0]} (at byte {offset}{inflated})"
 
 
+def _check_errors_file(path: str, read: Sequence[str | None], targets: Sequence[_Target]) -> None:
+    """Refuses to write failures over what is read or written besides.
+
+    Raises:
+        UsageError: it is one of those files.
+    """
+    place = Path(path).resolve()
+    if any(name not in {None, files.STANDARD_STREAM} and Path(name or "").resolve() == place for name in read):
+        raise click.UsageError(f"{path}: --errors would overwrite what is read")
+    if any(target.path is not None and target.path.resolve() == place for target in targets):
+        raise click.UsageError(f"{path}: --errors and the output would be one file")
+
+
 class _ErrorFile:
     """Failures of statements as JSON lines, written as they come.
 
@@ -468,6 +481,7 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
         stack.enter_context(_termination())
         progress = stack.enter_context(_Progress(inputs, options["output"]))
         if options["errors"] is not None:
+            _check_errors_file(options["errors"], [path, *(name for name, _ in inputs)], targets)
             run.errors = stack.enter_context(_ErrorFile(options["errors"], rules))
         try:
             for (name, _), target in zip(inputs, targets, strict=True):

@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ottl import ast
+from ottl.dialect import parse_script
 from ottl.errors import ConfigError
 from ottl.formatter import format_condition, format_statement, format_value
+from ottl.layout import script_text, statement_lines
 from ottl.parser import parse_condition, parse_statement, parse_value
 from ottl.source import Source
 
@@ -93,6 +95,20 @@ def test_statement_survives_formatting(statement: ast.Statement) -> None:
     again = parse_statement(Source(text))
     assert again == statement
     assert format_statement(again) == text
+
+
+@settings(max_examples=80, deadline=None)
+@given(statements, st.integers(1, 120))
+def test_statement_survives_layout(statement: ast.Statement, width: int) -> None:
+    """Lines of any width parse to the same tree, and are one where they fit; nothing else in a script."""
+    lines = statement_lines(statement, width)
+    assert parse_statement(Source("\n".join(lines))) == statement
+    assert len(lines) == 1 or len(format_statement(statement)) > width
+    script = ast.Script((ast.Block((statement,)),))
+    text = script_text(script, width)
+    again, diagnostics = parse_script(Source(text))
+    assert (again, [d for d in diagnostics if d.severity == "error"]) == (script, [])
+    assert script_text(again, width) == text
 
 
 @settings(max_examples=80, deadline=None)

@@ -98,6 +98,16 @@ def test_a_record_can_be_run_again(folder: Path, stack: str) -> None:
     assert [e["error"] for e in again] == [e["error"] for e in first]
 
 
+@pytest.mark.parametrize("path", ["in.jsonl", "./in.jsonl", "out.jsonl", "rules.yaml"])
+def test_errors_never_overwrite(folder: Path, path: str) -> None:
+    """Neither an input nor the rules nor the output."""
+    (folder / "rules.yaml").write_text("trace_statements: ['set(span.kind, 2)']", encoding="utf-8")
+    before = (folder / "in.jsonl").read_bytes()
+    assert run("rules.yaml", "in.jsonl", "-o", "out.jsonl", "--errors", path) == 2
+    assert (folder / "in.jsonl").read_bytes() == before
+    assert sorted(p.name for p in folder.iterdir()) == ["in.jsonl", "rules.yaml"]
+
+
 def test_errors_under_propagate(folder: Path, stack: str, capfd: pytest.CaptureFixture[str]) -> None:
     """The failure that ends the message is there."""
     assert run("--stack", stack, "--error-mode", "propagate", "-e", FAILS, "in.jsonl", "--errors", "errors") == 1
