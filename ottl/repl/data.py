@@ -125,35 +125,42 @@ class Data:
         root = alone(self.row(place), self.signal(place), self.level(place))
         return messages.encode(root, self.signal(place))
 
-    def with_record(self, place: Place, payload: bytes) -> bytes:
-        """The message of a record, with the record, its scope and its resource taken from a payload of its own.
+    def with_records(self, number: int, changed: Mapping[int, bytes]) -> bytes:
+        """A message in which records, their scopes and their resources are taken from payloads of their own.
 
         Args:
-            place: the record.
-            payload: what rules have made of `alone(place)`; it may have lost the record, or hold several.
+            number: of the message.
+            changed: by number of the record, what rules have made of `alone`; it may have lost the record, or hold
+                several.
         """
-        signal = self.signal(place)
+        signal = self.signals[number]
+        level = LEVELS[signal]
         _, scopes, elements = containers(signal)
-        root = messages.decode(self.payloads[place.message], signal, "protobuf", self._limits)
-        row = list(walk(root, signal, LEVELS[signal]))[place.row]
-        new = messages.decode(payload, signal, "protobuf", self._limits)
-        made = list(walk(new, signal, LEVELS[signal]))
-        holder = getattr(row.scope, elements)
-        at = next(n for n, element in enumerate(holder) if element is getattr(row, LEVELS[signal]))
-        kept = list(holder)
-        changed = [*kept[:at], *(getattr(each, LEVELS[signal]) for each in made), *kept[at + 1 :]]
-        copies = [type(each).FromString(each.SerializeToString()) for each in changed]
-        del holder[:]
-        holder.extend(copies)
-        if made:
-            row.resource.resource.CopyFrom(made[0].resource.resource)
-            row.resource.schema_url = made[0].resource.schema_url
-            row.scope.scope.CopyFrom(made[0].scope.scope)
-            row.scope.schema_url = made[0].scope.schema_url
-            if made[0].dictionary is not None:
-                root.dictionary.CopyFrom(new.dictionary)
-        elif not holder:
-            _remove(getattr(row.resource, scopes), row.scope)
+        root = messages.decode(self.payloads[number], signal, "protobuf", self._limits)
+        rows = list(walk(root, signal, level))
+        made: dict[int, list[Any]] = {}
+        touched: dict[int, Row] = {}
+        for at, payload in changed.items():
+            row = rows[at]
+            new = messages.decode(payload, signal, "protobuf", self._limits)
+            found = list(walk(new, signal, level))
+            made[id(getattr(row, level))] = [getattr(each, level) for each in found]
+            touched[id(row.scope)] = row
+            if found:
+                row.resource.resource.CopyFrom(found[0].resource.resource)
+                row.resource.schema_url = found[0].resource.schema_url
+                row.scope.scope.CopyFrom(found[0].scope.scope)
+                row.scope.schema_url = found[0].scope.schema_url
+                if found[0].dictionary is not None:
+                    root.dictionary.CopyFrom(new.dictionary)
+        for row in touched.values():
+            holder = getattr(row.scope, elements)
+            kept = [each for element in holder for each in made.get(id(element), [element])]
+            copies = [type(each).FromString(each.SerializeToString()) for each in kept]
+            del holder[:]
+            holder.extend(copies)
+            if not holder:
+                _remove(getattr(row.resource, scopes), row.scope)
         return messages.encode(root, signal)
 
     def replace(self, why: str, changed: Mapping[int, bytes]) -> None:

@@ -30,6 +30,7 @@ from ottl.repl.data import LEVELS, Data, Place, read
 from ottl.repl.difference import Change, changes, describe, flatten
 from ottl.source import LocatedText, Source
 from ottl.types import kind_of
+from ottl.vm.extract import alone
 from ottl.vm.messages import Row, walk
 
 __all__ = ["COMMANDS", "Command", "Session"]
@@ -253,7 +254,10 @@ class Session:
             return "\n".join(lines)
         begun = time.perf_counter()
         routed: Counter[str] = Counter()
-        if not self.every or self._selected is not None:
+        whole = self._sees_traces(text)
+        if whole:
+            changed = self._run_traces(program, wanted)
+        elif not self.every or self._selected is not None:
             changed = self._run_each(program, wanted, routed)
         else:
             changed = {
@@ -263,7 +267,10 @@ class Session:
         elapsed = time.perf_counter() - begun
         changed = {n: payload for n, payload in changed.items() if payload != self.data.payloads[n]}
         report = self._compare(changed)
-        lines += self._counts(program, routed, elapsed) if self.every or not report else self._errors(program)
+        if whole:  # the statistics count spans of the traces that are not meant
+            lines += self._errors(program)
+        else:
+            lines += self._counts(program, routed, elapsed) if self.every or not report else self._errors(program)
         if changed and report:
             lines += report
             self.data.replace(text, changed)
@@ -275,18 +282,53 @@ class Session:
 
     def _run_each(self, program: ottl.Program, places: Sequence[Place], routed: Counter[str]) -> dict[int, bytes]:
         """Some records, each alone; the messages that hold them, changed."""
-        # From the end, so that numbers hold where a record goes or comes.
-        scratch = Data([], self.limits)
-        found: dict[int, bytes] = {}
-        for place in sorted(places, key=lambda place: (place.message, -place.row)):
-            signal = self.data.signal(place)
-            alone = self.data.alone(place)
-            made = self._process(program, alone, signal, routed)
-            if made != alone:
-                payload = found.get(place.message, self.data.payloads[place.message])
-                scratch = Data([(signal, payload)], self.limits)
-                found[place.message] = scratch.with_record(Place(0, place.row), made)
+        made: dict[int, dict[int, bytes]] = {}
+        for place in places:
+            before = self.data.alone(place)
+            found = self._process(program, before, self.data.signal(place), routed)
+            if found != before:
+                made.setdefault(place.message, {})[place.row] = found
+        return {number: self.data.with_records(number, changed) for number, changed in made.items()}
+
+    def _run_traces(self, program: ottl.Program, places: Sequence[Place]) -> dict[int, bytes]:
+        """Some spans, each among all spans of its trace, of which only those that are meant are taken over."""
+        made: dict[int, dict[int, bytes]] = {}
+        traces = self._traces()
+        wanted: dict[bytes, list[Place]] = {}
+        for place in places:
+            wanted.setdefault(self._trace(place), []).append(place)
+        for trace, meant in wanted.items():
+            signal, level = self.data.signal(meant[0]), self.data.level(meant[0])
+            payload = b"".join(self.data.alone(place) for place in traces.get(trace, meant))
+            output = self._process(program, payload, signal, Counter())
+            root = messages.decode(output, signal, "protobuf", self.limits)
+            rows = {_key(row, level): row for row in walk(root, signal, level)}
+            for place in meant:
+                row = rows.get(_key(self.data.row(place), level))
+                found = messages.encode(alone(row, signal, level), signal) if row is not None else b""
+                if found != self.data.alone(place):
+                    made.setdefault(place.message, {})[place.row] = found
+        return {number: self.data.with_records(number, changed) for number, changed in made.items()}
+
+    def _trace(self, place: Place) -> bytes:
+        """The trace of a span; something of its own for another record."""
+        if self.data.level(place) == "span":
+            return bytes(self.data.row(place).span.trace_id)
+        return repr(place).encode()
+
+    def _traces(self) -> dict[bytes, list[Place]]:
+        """All spans by their traces."""
+        found: dict[bytes, list[Place]] = {}
+        for place in self.data.places:
+            if self.data.level(place) == "span":
+                found.setdefault(self._trace(place), []).append(place)
         return found
+
+    def _sees_traces(self, text: str) -> bool:
+        """Whether a function in a text looks at whole traces."""
+        names = set(re.findall(r"[A-Za-z_]\w*(?=\s*\()", text))
+        known = {converter_name(name, self.functions) or name for name in names}
+        return any(getattr(self.functions.get(name), "over", None) == "trace" for name in known)
 
     def _process(self, program: ottl.Program, payload: bytes, signal: str, routed: Counter[str]) -> bytes:
         if not program.routes:
@@ -374,7 +416,7 @@ class Session:
 
     def _evaluate(self, text: str) -> str:
         program = self._compile(ottl.compile_value, text)
-        found, failed = self._values(program)
+        found, failed = self._values(program, text)
         if not self.every:
             if failed:
                 raise StatementError(failed[0][1])
@@ -398,7 +440,7 @@ class Session:
 
     def _decide(self, text: str) -> str:
         program = self._compile(ottl.compile_condition, text)
-        found, failed = self._values(program)
+        found, failed = self._values(program, text)
         holds = sum(bool(value) for _, _, value in found)
         if not self.every:
             if failed:
@@ -413,25 +455,41 @@ class Session:
             return []
         return [f"{self._paint('failed', 'error')} on {len(failed)} records, the first: {failed[0][1]}"]
 
-    def _values(self, program: Any) -> tuple[list[tuple[Place, int, Any]], list[tuple[Place, str]]]:
+    def _values(self, program: Any, text: str) -> tuple[list[tuple[Place, int, Any]], list[tuple[Place, str]]]:
         """The value on each row of the records that are meant, and the records on which it fails."""
         places = list(self.selected) if self.every else [self.current] if self.current is not None else []
+        wanted = [place for place in places if self.data.signal(place) in program.signals]
+        if places and not wanted and not self.every:
+            here = self.data.level(places[0])
+            raise Error(f"{program.context} occurs in {', '.join(sorted(program.signals))}; this is a {here}")
+        if wanted and self._sees_traces(text):
+            return self._values_within(program, wanted), []
         found: list[tuple[Place, int, Any]] = []
         failed: list[tuple[Place, str]] = []
-        for place in places:
-            signal = self.data.signal(place)
-            if signal not in program.signals:
-                if not self.every:
-                    here = self.data.level(place)
-                    raise Error(f"{program.context} occurs in {', '.join(sorted(program.signals))}; this is a {here}")
-                continue
+        for place in wanted:
             try:
-                values = program.evaluate(self.data.alone(place), signal)
+                values = program.evaluate(self.data.alone(place), self.data.signal(place))
             except StatementError as error:
                 failed.append((place, error.args[0]))
             else:
                 found += [(place, number, value) for number, value in enumerate(list(values))]
         return found, failed
+
+    def _values_within(self, program: Any, wanted: Sequence[Place]) -> list[tuple[Place, int, Any]]:
+        """The values on spans, evaluated with all spans of their traces at hand."""
+        signal = self.data.signal(wanted[0])
+        spans = [place for place in self.data.places if self.data.signal(place) == signal]
+        if len(wanted) == 1:
+            spans = self._traces().get(self._trace(wanted[0]), [wanted[0]])
+        parts = [self.data.alone(place) for place in spans]
+        values = iter(list(program.evaluate(b"".join(parts), signal)))
+        found = []
+        for place, part in zip(spans, parts, strict=True):
+            root = messages.decode(part, signal, "protobuf", self.limits)
+            rows = sum(1 for _ in walk(root, signal, program.context))
+            found += [(place, number, next(values)) for number in range(rows)]
+        meant = set(wanted)
+        return [each for each in found if each[0] in meant]
 
     def _value(self, value: Any) -> str:
         return f"{_cut(shown(value))} {self._paint(f': {_kind_name(value)}', 'path')}"
@@ -521,15 +579,13 @@ class Session:
             self._selected, self.condition, self.at = None, "", 0
             return f"{len(self.selected)} records"
         program = self._compile(ottl.compile_condition, rest)
-        found, failed = [], []
-        for place in self.data.places:
-            if self.data.signal(place) not in program.signals:
-                continue
-            try:
-                if bool(any(program.evaluate(self.data.alone(place), self.data.signal(place)))):
-                    found.append(place)
-            except StatementError as error:
-                failed.append((place, error.args[0]))
+        every, selected = self.every, self._selected
+        try:
+            self.every, self._selected = True, None
+            values, failed = self._values(program, rest)
+        finally:
+            self.every, self._selected = every, selected
+        found = list(dict.fromkeys(place for place, _, holds in values if holds))
         lines = [f"{len(found)} of {len(self.data.places)} records", *self._failures(failed)]
         if found:
             self._selected, self.condition, self.at = found, rest, 0

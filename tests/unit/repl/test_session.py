@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,48 @@ def test_points_of_a_metric(session: Session) -> None:
     assert session.answer('set(datapoint.attributes["big"], true) where metric.value > 3') == (
         '+ datapoint[0].attributes["big"]: true'
     )
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["span.name", "set(span.name, 'x')", "span.name", "drop()", "span.name"],
+        [
+            ":go 2",
+            "duration",
+            ":all",
+            "span.kind",
+            "IsRootSpan()",
+            ":where IsRootSpan()",
+            "set(span.name, 'y')",
+            ":undo",
+        ],
+        [":go 13", "spanevent.name", ":all", "spanevent.name", ":where spanevent.name == 'exception'", ":show"],
+    ],
+)
+def test_with_whole_traces(texts: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is evaluated with all spans of a trace at hand is the same for texts that do not look at them."""
+
+    def said() -> list[str]:
+        session = Session(Data(read(None, Limits(), None, None), Limits()))
+        return [re.sub(r"\d+ matched, .*\n", "", session.answer(text)) for text in texts]
+
+    alone = said()
+    monkeypatch.setattr(Session, "_sees_traces", lambda _, __: True)
+    assert said() == alone
+
+
+def test_which_texts_look_at_whole_traces(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those with a function that does, in whatever spelling."""
+
+    class Counted:
+        over = "trace"
+        editor = False
+
+    monkeypatch.setattr(session, "functions", {**session.functions, "TraceCount": Counted()})
+    assert session._sees_traces("set(span.name, 'x') where TraceCount() > 2")
+    assert session._sees_traces("trace_count() > 2")
+    assert not session._sees_traces("Len(span.name) > 2")
 
 
 def test_show(session: Session) -> None:
