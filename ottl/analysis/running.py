@@ -25,6 +25,11 @@ _FEW_WRAPS = 16
 """Up to so many full blocks are summed up in plain Python, which is then quicker than an array operation a value."""
 
 
+def _sorting(numbers: NDArray[np.intp]) -> NDArray[np.intp]:
+    """What sorts small numbers and keeps the order of equal ones; 16 bits are sorted by their digits, which is quicker."""
+    return np.argsort(numbers.astype(np.uint16) if int(numbers.max()) < 1 << 16 else numbers, kind="stable")
+
+
 class Memory(Protocol):
     """What is remembered of every key: slots that can be added, forgotten, saved and restored."""
 
@@ -127,12 +132,12 @@ class Series:
         valid = np.zeros(count, np.bool_)
         if count == 0:
             return results, valid
-        order = np.argsort(slots, kind="stable")
+        order = _sorting(slots)
         grouped = slots[order]
         first = np.flatnonzero(np.concatenate([[True], grouped[1:] != grouped[:-1]]))
         lengths = np.diff(np.append(first, count))
         turn = np.arange(count) - np.repeat(first, lengths)
-        by_turn = order[np.argsort(turn, kind="stable")]
+        by_turn = order[_sorting(turn)]
         sizes = np.bincount(turn)
         done = 0
         for number, size in enumerate(sizes.tolist()):
