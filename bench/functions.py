@@ -29,7 +29,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 
 import ottl
-from bench import harness, stages
+from bench import harness, payloads, rules, stages
 from ottl import ast, formatter, parser
 from ottl.configuration import standard_functions
 from ottl.functions import Form, Function, Parameter
@@ -57,10 +57,12 @@ class Case:
     Args:
         statement: its text.
         given: attributes besides the fillers, unvaried.
+        signal: `logs`, or `traces` for what only spans have.
     """
 
     statement: str
     given: dict[str, Any]
+    signal: str = "logs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,8 @@ def _attributes_for(function: Function, call: ast.Call) -> tuple[ast.Call, dict[
 
 def cases(function: Function) -> Iterator[Case]:
     """Statements that call the function, the likeliest first."""
-    if function.name == "IsRootSpan":
+    if function.contexts and "log" not in function.contexts:
+        yield Case(f"set(span.flags, 1) where {function.name}()", {}, "traces")
         return
     for example in function.examples:
         if example.error is not None or example.load_error:
@@ -222,8 +225,10 @@ def fill(target: AnyValue, value: Any) -> None:
             fill(target.array_value.values.add(), item)
 
 
-def payload(given: dict[str, Any], rows: int, way: Way, distinct: int = DISTINCT) -> bytes:
-    """Log records with the given attributes, varied, among the fillers."""
+def payload(case: Case, rows: int, way: Way, distinct: int = DISTINCT) -> bytes:
+    """Log records with the given attributes, varied, among the fillers; spans as in the other benchmarks."""
+    if case.signal == "traces":
+        return payloads.traces(rows)
     data = LogsData()
     records = data.resource_logs.add().scope_logs.add().log_records
     for row in range(rows):
@@ -233,7 +238,7 @@ def payload(given: dict[str, Any], rows: int, way: Way, distinct: int = DISTINCT
             observed_time_unix_nano=1_750_000_001_000_000_000 + number * 3_350_000,
         )
         record.body.string_value = f"request {number} done"
-        for key, value in itertools.chain(FILLERS.items(), varied(given, number, way).items()):
+        for key, value in itertools.chain(FILLERS.items(), varied(case.given, number, way).items()):
             fill(record.attributes.add(key=key).value, value)
     return data.SerializeToString()
 
@@ -241,17 +246,17 @@ def payload(given: dict[str, Any], rows: int, way: Way, distinct: int = DISTINCT
 # -- measuring ------------------------------------------------------------------------------------------------------
 
 
-def processor(statement: str, stack: Any) -> Any:
-    """One statement."""
-    return ottl.Transform({"error_mode": "silent", "log_statements": [statement]}, stack=stack)
+def processor(case: Case, stack: Any) -> Any:
+    """Its one statement."""
+    return ottl.Transform({"error_mode": "silent", rules.KEYS[case.signal]: [case.statement]}, stack=stack)
 
 
 def _succeeds(case: Case, way: Way) -> bool:
     try:
-        one = processor(case.statement, "plain")
+        one = processor(case, "plain")
     except ottl.ConfigError:
         return False
-    one.process(payload(case.given, 300, way), signal="logs")
+    one.process(payload(case, 300, way), signal=case.signal)
     return not any(s.errors for s in one.stats())
 
 
@@ -268,10 +273,10 @@ def chosen(function: Function) -> tuple[Case, Way] | None:
 
 def measure(name: str, kernel: bool, case: Case, way: Way, seconds: float, distinct: int = DISTINCT) -> Result:
     """Both stacks over the payload of a case."""
-    data = payload(case.given, ROWS, way, distinct)
+    data = payload(case, ROWS, way, distinct)
     found = {}
     for stack in ("fast", "plain"):
-        found[stack] = stages.measure(processor(case.statement, stack), data, "logs", seconds)
+        found[stack] = stages.measure(processor(case, stack), data, case.signal, seconds)
     fast, plain = found["fast"], found["plain"]
     assert fast is not None
     assert plain is not None
@@ -282,7 +287,7 @@ def measure(name: str, kernel: bool, case: Case, way: Way, seconds: float, disti
 
 def as_table(results: Sequence[Result]) -> str:
     """The results in markdown."""
-    header = ["function", "statement, columns", "statement, rows", "ratio", "whole, columns", "whole, rows", ""]
+    header = ["function", "statement, columns", "statement, rows", "ratio", "whole, columns", "whole, rows", "note"]
     lines = [
         [
             f"`{r.name}`" if r.name else "load and store alone",
@@ -311,7 +316,7 @@ def main() -> None:
     facts = harness.describe()
     harness.pin()
     functions = standard_functions()
-    names = given.names or [name for name in sorted(functions) if name != "IsRootSpan"]
+    names = given.names or sorted(functions)
     seconds = 0.03 if given.quick else 0.2
     alone = Case('set(log.cache["out"], log.attributes["value0"])', {"value0": "text"})
     results = [measure("", True, alone, _by_suffix, seconds, given.distinct)]

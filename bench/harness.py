@@ -19,7 +19,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = ROOT / "docs" / "performance.md"
 REFERENCE_VERSION: Final = "v0.161.0"
 BUSY_LOAD: Final = 0.5
-PACKAGES: Final = ("numpy", "pyarrow", "protobuf", "google-re2", "orjson")
+PACKAGES: Final = ("numpy", "protobuf", "google-re2", "orjson")
 
 
 def pin() -> int:
@@ -135,7 +135,7 @@ class Reference:
 
 def table(header: list[str], rows: list[list[str]]) -> str:
     """A table in markdown, its first column to the left, the others to the right."""
-    widths = [max(len(line[n]) for line in (header, *rows)) for n in range(len(header))]
+    widths = [max(3, *(len(line[n]) for line in (header, *rows))) for n in range(len(header))]
     lines = [header, ["-" * widths[0], *("-" * (w - 1) + ":" for w in widths[1:])], *rows]
     return "\n".join(
         "| "

@@ -361,6 +361,16 @@ def map_merge(
         In how many rows it wrote any.
     """
 
+def map_scratch(batch: Batch, table: int, rows: Int32s | None, bits: Int64s, lens: UInt32s) -> int:
+    """Puts the entries of map cells into a map of the table that no field feeds, and that `patch` passes over.
+
+    Returns:
+        Its number, the same for all calls; no row of it is marked as changed.
+    """
+
+def map_changed(batch: Batch, table: int, map: int, rows: Int32s | None) -> Bools:
+    """Which rows of a map were changed since the scan, or since `map_scratch`, bool (k,)."""
+
 def map_flatten(
     batch: Batch, table: int, map: int, rows: Int32s | None, prefix: bytes, depth: int | None, resolve: bool
 ) -> bool:

@@ -57,7 +57,6 @@ register_codes(
         "E206": "unknown parameter",
         "E207": "wrong number of arguments",
         "E208": "context cannot be inferred",
-        "E209": "editor where a converter is wanted, or the reverse",
         "E210": "cache of another context",
         "E301": "wrong kind of argument",
         "E302": "literal of the wrong type",
@@ -192,7 +191,7 @@ class Binder:
                 return Constant(Kind.BOOL, value, range=tree.range)
             case ast.Call():
                 operand = self._call(tree)
-                return Truth(Kind.BOOL, operand, range=tree.range)
+                return operand if operand.kind is Kind.BOOL else Truth(Kind.BOOL, operand, range=tree.range)
             case ast.Comparison(operator=operator, left=left, right=right):
                 a = self._attempt(lambda: self._value(left))
                 b = self._attempt(lambda: self._value(right))
@@ -205,7 +204,7 @@ class Binder:
                 return And(Kind.BOOL, self._conditions(operands), range=tree.range)
             case ast.Or(operands=operands):
                 return Or(Kind.BOOL, self._conditions(operands), range=tree.range)
-            case ast.Condition(expression=expression):
+            case ast.Condition(expression=expression) | ast.Group(operand=ast.Call() as expression):
                 return self._condition(expression)
         raise self._fail("E301", "expected a condition, got a value", tree.range)
 
@@ -252,7 +251,9 @@ class Binder:
                 if operator == "+":
                     return inner
                 if isinstance(inner, Constant) and inner.kind in NUMBERS:
-                    return Constant(inner.kind, types.negate(inner.value), range=where)
+                    # The reference folds the sign of a number as written, not that of an expression in parentheses.
+                    written = isinstance(operand, ast.Integer | ast.Float)
+                    return Constant(inner.kind, types.negate(inner.value), written, range=where)
                 return Negate(inner.kind if inner.kind in NUMBERS else Kind.ANY, inner, range=where)
             case ast.Binary(operator=operator, left=left, right=right):
                 a = self._attempt(lambda: self._value(left))
@@ -727,8 +728,11 @@ def _unknown(
             return Diagnostic("E204", "error", message, where, nearest(name, known), source)
     for name, (node, source) in names.items():
         if name not in context.enums and name not in known:
-            message = f"unknown enum symbol {name} in context {context.name}"
-            return Diagnostic("E205", "error", message, node.range, nearest(name, context.enums), source)
+            if name.isupper():
+                message = f"unknown enum symbol {name} in context {context.name}"
+                return Diagnostic("E205", "error", message, node.range, nearest(name, context.enums), source)
+            message = f"unknown function {name} in context {context.name}"
+            return Diagnostic("E204", "error", message, node.range, nearest(name, known), source)
     return None
 
 

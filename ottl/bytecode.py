@@ -17,7 +17,7 @@ from ottl.contexts.paths import PathSpec
 from ottl.functions import Function, Parameter
 from ottl.source import NOWHERE, Source, SourceRange
 from ottl.typed import StackChoice
-from ottl.types import Kind
+from ottl.types import MISSING, Kind
 
 
 class Op(enum.IntEnum):
@@ -164,13 +164,17 @@ def _shown_operand(operand: Operand) -> str:
 
 def shown_constant(value: Any) -> str:
     """A constant as the disassembly shows it."""
-    if type(value) is bytes:
-        text = value.decode("utf-8", "replace")
+    if type(value) is bytes or isinstance(value, str):
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
         return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
     if isinstance(value, bytes):
         return "0x" + value.hex()
     if value is None:
         return "nil"
+    if value is MISSING:
+        return "-"
+    if isinstance(value, list):
+        return f"[{', '.join(map(shown_constant, value))}]"
     if isinstance(value, bool):
         return "true" if value else "false"
     return repr(value)

@@ -187,11 +187,10 @@ def bind_group(text: GroupText, signal: str, options: Options) -> tuple[typed.Gr
     if text.context is not None:
         context = CONTEXTS[text.context]
     else:
-        if any(t is None for t in [*statements, *conditions]):
-            return None, diagnostics
         chosen = infer(pairs, contexts_of(signal), options.functions)
         if isinstance(chosen, Diagnostic):
-            return None, [*diagnostics, chosen]
+            # What does not parse might have named the context.
+            return None, diagnostics or [chosen]
         context = chosen
     functions = binder.available(options.functions, context.name)
     explicit = text.context is not None

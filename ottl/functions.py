@@ -345,6 +345,7 @@ class Function:
         "result",
         "result_nil",
         "result_raw",
+        "varying",
         "vector_kernel",
     )
 
@@ -375,6 +376,7 @@ class Function:
         self.over = over
         self.reads = reads
         self.vector_kernel: Callable[..., Any] | None = None
+        self.varying: tuple[bool, ...] = ()
         self.alias_kernel: Callable[..., None] | None = None
         self.check: Callable[..., None] | None = None
         self.doc = inspect.getdoc(kernel) or ""
@@ -396,11 +398,14 @@ class Function:
 
         A converter's gets `Columns`, then its arguments: a `Vector` for a value (of the one type that a strict
         parameter wants), a list of them for a list literal, constants as the scalar kernel gets them; it returns a
-        `Vector`. An editor's gets its target, a `MapColumn`, or for a plain target `Columns` and the current values,
-        then its other arguments, which are constants; it returns on how many rows it changed something, or for a plain
-        target the new values and where to write them, bool (rows,).
+        `Vector`, or a pair of one and the rows that it declines, bool (rows,). An impure function's sees the rows that
+        have not failed. An editor's gets its target, a `MapColumn`, or for a plain target `Columns` and the current
+        values, then its other arguments, which are constants; beside a `MapColumn`, a parameter annotated `Vector` gets
+        a vector of the type that the declaration wants. It returns on how many rows it changed something, or for a
+        plain target the new values and where to write them, bool (rows,).
         """
         self.vector_kernel = kernel
+        self.varying = tuple("Vector" in str(p.annotation) for p in inspect.signature(kernel).parameters.values())
         return kernel
 
     def aliased(self, kernel: Callable[..., None]) -> Callable[..., None]:

@@ -462,9 +462,11 @@ class Glob:
 
     Attributes:
         text: the glob as the rule has it.
+        expression: the regular expression that it stands for.
+        ends: what the texts begin and end with, for a glob of one run of `*` between.
     """
 
-    __slots__ = ("_ends", "_engine", "text")
+    __slots__ = ("_engine", "ends", "expression", "text")
 
     def __init__(self, text: str) -> None:
         """Compiles; raises `ValueError` for a malformed glob."""
@@ -472,10 +474,11 @@ class Glob:
         pieces = _GlobReader(text).pieces(inside_terms=False)
         # Two habits of the reference's matcher: one piece for one character also takes the empty text, and in
         # `prefix*suffix` the two may overlap (`ab*ba` takes `aba`).
-        self._ends = _prefix_and_suffix(pieces)
+        self.ends = _prefix_and_suffix(pieces)
         if len(pieces) == 1 and (pieces[0] == "." or pieces[0].startswith("[^")):
             pieces.append("?")
-        self._engine = _engine("(?s)\\A(?:" + "".join(pieces) + ")\\z")
+        self.expression = "(?s)\\A(?:" + "".join(pieces) + ")\\z"
+        self._engine = _engine(self.expression)
 
     def __reduce__(self) -> tuple[Callable[[str], Glob], tuple[str]]:
         return compile_glob, (self.text,)
@@ -485,8 +488,8 @@ class Glob:
 
     def match(self, data: bytes) -> bool:
         """Whether the glob matches the whole text."""
-        if self._ends is not None:
-            return data.startswith(self._ends[0]) and data.endswith(self._ends[1])
+        if self.ends is not None:
+            return data.startswith(self.ends[0]) and data.endswith(self.ends[1])
         return self._engine.search(_well_formed(data)) is not None
 
 
@@ -591,8 +594,13 @@ class Grok:
         found: dict[str, tuple[bytes, str | None]] = {}
         for name, capture in zip(self.regex.group_names, self.regex.captures(data) or (), strict=False):
             if name and capture:
-                found[name.replace(_GROK_DOT, ".")] = capture, self.hints.get(name)
+                found[self.name(name)] = capture, self.hints.get(name)
         return found
+
+    @staticmethod
+    def name(group: str) -> str:
+        """The identifier that a group's name stands for."""
+        return group.replace(_GROK_DOT, ".")
 
     @property
     def named(self) -> bool:

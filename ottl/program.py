@@ -175,12 +175,10 @@ def _bind(text: GroupText, signals: Sequence[str], options: Options) -> tuple[ty
         return None, [Diagnostic("E409", "error", message, None, None, text.statements[0])]
     if text.context is None:
         trees, diagnostics = parser.parse_all(text.statements)
-        if any(t is None for t in trees):
-            return None, diagnostics
         pairs = [(t, s) for t, s in zip(trees, text.statements, strict=True) if t is not None]
         chosen = infer(pairs, _candidates(signals), options.functions)
         if isinstance(chosen, Diagnostic):
-            return None, [chosen]
+            return None, diagnostics or [chosen]
         signals = [s for s in signals if s in chosen.signals]
     return bind_group(text, signals[0], options)
 

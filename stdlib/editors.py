@@ -10,10 +10,23 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from ottl.functions import MISSING, Compiled, Const, Example, ListTarget, MapTarget, Omittable, Target, Utf8, editor
+from ottl.codec import kernels
+from ottl.functions import (
+    MISSING,
+    Columns,
+    Compiled,
+    Const,
+    Example,
+    ListTarget,
+    MapTarget,
+    Omittable,
+    Target,
+    Utf8,
+    editor,
+)
 from ottl.patterns import Regex, compile_regex
 from ottl.tables.maps import MapColumn
-from ottl.tables.vectors import STRING, Vector
+from ottl.tables.vectors import MAP, STRING, Bools, Vector, uniform
 from ottl.types import (
     MAX_STRING_BYTES,
     Bytes,
@@ -139,6 +152,15 @@ def append(
 
 
 _FLAT_ELEMENTS = frozenset({"string", "int64", "bool", "float64"})
+
+
+@clear.vector
+def _(columns: Columns, target: Vector) -> tuple[Vector, Bools] | None:
+    tags = target.tag_array(columns.count)
+    if (tags > MAP).any():
+        return None
+    zeros = np.zeros(columns.count, np.int64)
+    return uniform(tags, zeros, zeros.astype(np.uint32), columns.level), np.ones(columns.count, np.bool_)
 
 
 @append.checked
@@ -288,6 +310,33 @@ def limit(target: MapTarget, limit: Const[int], priority_keys: Const[list[str]])
     target.retain(keep)
 
 
+@limit.vector
+def _(target: MapColumn, limit: int, priority_keys: list[str]) -> int:
+    owners, codes, _, tags, bits, lens = target.entries()
+    sizes = np.bincount(owners, minlength=target.count)
+    over = sizes > limit
+    if not over.any():
+        return 0
+    keys = target.keys()
+    first = [key.encode(errors="surrogateescape") for key in priority_keys]
+    kept = np.zeros(target.count, np.int64)
+    for key in first:
+        kept += target.get(key)[1]
+    priority = np.array([key in first for key in keys], np.bool_)[codes]
+    # The place of an entry among those of its row that have no priority.
+    others = np.cumsum(~priority)
+    starts = np.cumsum(sizes) - sizes
+    before = np.concatenate(([0], others))[starts]
+    stays = priority | (others - before[owners] <= (limit - kept)[owners])
+    keep = np.flatnonzero(stays & over[owners])
+    changed = np.flatnonzero(over)
+    counts = np.bincount(owners[keep], minlength=target.count)[changed].astype(np.int32)
+    key_bits, key_lens = target.batch.put(keys)
+    used = codes[keep]
+    target.replace(changed, counts, key_bits[used], key_lens[used], tags[keep], bits[keep], lens[keep])
+    return len(changed)
+
+
 @limit.checked
 def _(limit: int, priority_keys: list[str]) -> None:
     if limit < 0:
@@ -330,26 +379,29 @@ def truncate_all(
 
 
 @truncate_all.vector
-def _(target: MapColumn, limit: int, utf8_safe: bool, truncation_marker: str) -> int | None:
-    if truncation_marker:
-        return None
+def _(target: MapColumn, limit: int, utf8_safe: bool, truncation_marker: str) -> int:
+    marker = truncation_marker.encode(errors="surrogateescape")
+    cut = limit - len(marker)
     owners, _, slots, tags, bits, lens = target.entries()
     index = np.flatnonzero((tags == STRING) & (lens > limit))
     if not len(index):
         return 0
-    ends = np.full(len(index), limit, np.uint32)
-    if utf8_safe and limit:
+    ends = np.full(len(index), cut, np.uint32)
+    if utf8_safe and cut:
         # Where the byte behind the cut continues a character, the cut moves back to where it begins.
-        behind, _ = target.batch.arena_view(bits[index] + limit, np.ones(len(index), np.uint32))
+        behind, _ = target.batch.arena_view(bits[index] + cut, np.ones(len(index), np.uint32))
         inside = np.flatnonzero(np.frombuffer(behind, np.uint8) & 0xC0 == 0x80)
         for position, text in zip(
             inside.tolist(), target.batch.take(bits[index[inside]], lens[index[inside]]), strict=True
         ):
-            end = limit
+            end = cut
             while end > 0 and text[end] & 0xC0 == 0x80:
                 end -= 1
             ends[position] = end
-    target.put_slots(slots[index], Vector(STRING, bits[index], ends, None, target.level))
+    shown = bits[index], ends
+    if marker:
+        shown = kernels.joined(target.batch, [shown, target.batch.put([marker])], b"", len(index))
+    target.put_slots(slots[index], Vector(STRING, *shown, None, target.level))
     return len(np.unique(owners[index]))
 
 
@@ -387,6 +439,11 @@ def merge_maps(target: MapTarget, source: Map, strategy: Const[str]) -> None:
     for key, value in source.entries:
         if strategy == "upsert" or (target.get(key) is MISSING) is (strategy == "insert"):
             target.put(key, value)
+
+
+@merge_maps.vector
+def _(target: MapColumn, source: Vector, strategy: str) -> int | None:
+    return None if source.lens is None else target.merge(source, strategy)
 
 
 @merge_maps.aliased
@@ -433,6 +490,12 @@ def flatten(
     flattened = _Flattened(depth, resolve_conflicts)
     flattened.add_map(target.items(), prefix.encode(errors="surrogateescape"), 0)
     target.replace(flattened.entries.items())
+
+
+@flatten.vector
+def _(target: MapColumn, prefix: str, depth: int | None, resolve_conflicts: bool) -> int | None:
+    done = target.flatten(prefix.encode(errors="surrogateescape"), depth, resolve_conflicts)
+    return target.count if done else None
 
 
 @flatten.checked
@@ -541,3 +604,19 @@ def stringify_all(target: MapTarget) -> None:
     for index, (_, value) in enumerate(target.items()):
         if type(value) is not bytes:
             target.put_at(index, as_string(value))
+
+
+@stringify_all.vector
+def _(target: MapColumn) -> int | None:
+    owners, _, slots, tags, bits, lens = target.entries()
+    index = np.flatnonzero(tags != STRING)
+    values = kernels.objects(target.batch, tags[index], bits[index], lens[index])
+    if values is None:
+        return None
+    try:
+        texts = [as_string(value) for value in values]
+    except ValueError:
+        return None
+    new_bits, new_lens = target.batch.put(texts)
+    target.put_slots(slots[index], Vector(STRING, new_bits, new_lens, None, target.level))
+    return len(np.unique(owners[index]))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ottl.functions import Environment, Example, PathArgument, converter
+from ottl.functions import Columns, Environment, Example, PathArgument, converter
+from ottl.tables.vectors import STRING, Vector
 from ottl.types import Value
 
 
@@ -23,6 +24,14 @@ def uuid(environment: Environment) -> str:
     Source: OTTL reference, converter `UUID`.
     """
     return environment.uuid()
+
+
+@uuid.vector
+def _(columns: Columns, environment: Environment) -> Vector:
+    identify = environment.uuid
+    texts = [identify().encode(errors="surrogateescape") for _ in range(columns.count)]
+    bits, lens = columns.arena.put(texts)
+    return Vector(STRING, bits, lens, None, columns.level)
 
 
 @converter("IsRootSpan", contexts=("span",))

@@ -625,6 +625,10 @@ def host_zone() -> str:
     return _host_zone(os.environ.get("TZ"))
 
 
+# `Local` names nothing here; the others are UTC under another name, which nobody sees.
+_NAMES_OF_UTC = frozenset({"Local", "Etc/UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UCT", "Universal", "Zulu"})
+
+
 @functools.lru_cache(maxsize=8)
 def _host_zone(variable: str | None) -> str:
     if variable is not None:
@@ -633,7 +637,7 @@ def _host_zone(variable: str | None) -> str:
     else:
         found = os.path.realpath("/etc/localtime").partition("zoneinfo/")[2]
     try:
-        return load_location("" if found == "Local" else found)
+        return load_location("" if found in _NAMES_OF_UTC else found)
     except ValueError:
         return ""
 

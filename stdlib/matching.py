@@ -6,11 +6,13 @@ import functools
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+import numpy as np
+
 from ottl.codec import kernels
 from ottl.functions import Columns, Compiled, Const, Example, Omittable, Utf8, Utf8Like, converter
 from ottl.patterns import Grok, Regex, compile_grok, compile_regex
 from ottl.stdlib.grok_patterns import PATTERNS
-from ottl.tables.vectors import BOOL, STRING, Vector
+from ottl.tables.vectors import BOOL, MAP, STRING, Bools, Vector
 from ottl.types import Map, Value, bool_like, parse_float, parse_int
 
 RegexText = Annotated[str, Compiled(compile_regex)]
@@ -73,6 +75,24 @@ def extract_patterns(target: Utf8, pattern: RegexText) -> Map:
     return Map({name.encode(): capture or b"" for name, capture in named if name}.items())
 
 
+@extract_patterns.vector
+def _(columns: Columns, target: Vector, pattern: Any) -> tuple[Vector, Bools | None] | None:
+    if not isinstance(pattern, Regex) or not any(pattern.group_names):
+        return None
+    assert target.lens is not None
+    found = kernels.captured(columns.arena, pattern, target.bits, target.lens)
+    if found is None:
+        return None
+    matched, groups, declined = found
+    parts: list[kernels.Part] = [(_TEXT, bits, lens, matched) for bits, lens, _ in groups.values()]
+    names = [name.encode() for name in groups]
+    bits, lens = kernels.maps(columns.arena, names, parts, len(target))
+    return Vector(MAP, bits, lens, None, columns.level), declined
+
+
+_TEXT = np.full(1, STRING, np.uint8)
+
+
 @converter(
     "ExtractGrokPatterns",
     Example('ExtractGrokPatterns("GET 200", "%{WORD:verb} %{INT:status:int}", true)', {"verb": "GET", "status": 200}),
@@ -100,6 +120,68 @@ def extract_grok_patterns(
     """
     grok = _grok(pattern, named_captures_only, tuple(pattern_definitions or ()))
     return Map((name.encode(), _typed(text, hint)) for name, (text, hint) in grok.captures(target).items())
+
+
+@extract_grok_patterns.vector
+def _(
+    columns: Columns,
+    target: Vector,
+    pattern: Vector,
+    named_captures_only: bool,
+    pattern_definitions: list[str] | None,
+) -> tuple[Vector, Bools | None] | None:
+    if not pattern.constant or pattern.lens is None or target.lens is None:
+        return None
+    (text,) = columns.arena.take(pattern.bits, pattern.lens)
+    try:
+        grok = _grok(text.decode(errors="surrogateescape"), named_captures_only, tuple(pattern_definitions or ()))
+    except ValueError:
+        return None
+    found = kernels.captured(columns.arena, grok.regex, target.bits, target.lens)
+    if found is None:
+        return None
+    _, groups, declined = found
+    names = [grok.name(group) for group in groups]
+    if len(set(names)) != len(names):
+        return None
+    parts: list[kernels.Part] = []
+    for name, (bits, lens, took_part) in groups.items():
+        present = took_part & (lens > 0)
+        hint = grok.hints.get(name)
+        if hint in (None, "string"):
+            parts.append((_TEXT, bits, lens, present))
+            continue
+        part, failed = _typed_part(columns.arena, bits, lens, present, hint)
+        parts.append(part)
+        if failed is not None:
+            declined = failed if declined is None else declined | failed
+    bits, lens = kernels.maps(columns.arena, [name.encode() for name in names], parts, len(target))
+    return Vector(MAP, bits, lens, None, columns.level), declined
+
+
+def _typed_part(
+    arena: Any, bits: kernels.Bits, lens: kernels.Lens, present: Bools, hint: str | None
+) -> tuple[kernels.Part, Bools | None]:
+    """Captures as the values that a type hint wants, each distinct text once; and the rows where one is none."""
+    index = np.flatnonzero(present)
+    codes, first = arena.intern(None, bits[index], lens[index])
+    values: list[Value] = []
+    bad: list[int] = []
+    for code, text in enumerate(arena.take(bits[index[first]], lens[index[first]])):
+        try:
+            values.append(_typed(text, hint))
+        except ValueError:
+            values.append(None)
+            bad.append(code)
+    tags = np.zeros(len(bits), np.uint8)
+    words = np.zeros(len(bits), np.int64)
+    (few_tags, few_words, _), _ = kernels.cells(arena, values)
+    tags[index], words[index] = few_tags[codes], few_words[codes]
+    failed = None
+    if bad:
+        failed = np.zeros(len(bits), np.bool_)
+        failed[index[np.isin(codes, bad)]] = True
+    return (tags, words, np.zeros(1, np.uint32), present), failed
 
 
 @extract_grok_patterns.checked

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
 import orjson
 
-from ottl.functions import Const, Example, Utf8, converter
+from ottl.codec import kernels
+from ottl.codec.kernels import Bits, Bools, Lens, Tags
+from ottl.functions import Columns, Const, Example, Utf8, converter
+from ottl.tables.vectors import Vector, uniform
 from ottl.types import Map, Slice, Value, decode_replacing, parse_float
 
 _MAX_JSON_DEPTH = 200
@@ -42,6 +46,20 @@ def parse_json(target: Utf8) -> Value:
     if type(value) is Map or type(value) is Slice:
         return value
     raise ValueError("ParseJSON: the text must be a JSON object or array")
+
+
+@parse_json.vector
+def _(columns: Columns, target: Vector) -> tuple[Vector, Bools | None]:
+    assert target.lens is not None
+    (tags, bits, lens), declined = kernels.parsed_json(columns.arena, target.bits, target.lens)
+    return parsed(tags, bits, lens, declined, columns.level)
+
+
+def parsed(tags: Tags, bits: Bits, lens: Lens, declined: Bools | None, level: str) -> tuple[Vector, Bools | None]:
+    """Results as a vector; declined rows, which mostly fail, have an empty value of the type of the others."""
+    if declined is not None and not declined.all():
+        tags = np.where(declined, tags[np.argmin(declined)], tags)
+    return uniform(tags, bits, lens, level), declined
 
 
 def _stored(value: Any, depth: int) -> Value:
@@ -201,6 +219,14 @@ def parse_key_value(target: Utf8, delimiter: Const[str] = "=", pair_delimiter: C
             raise ValueError(f"ParseKeyValue: cannot split {decode_replacing(pair)!r} into key and value")
         entries[_stripped(key)] = _stripped(value)
     return Map(entries.items())
+
+
+@parse_key_value.vector
+def _(columns: Columns, target: Vector, delimiter: str, pair_delimiter: str) -> tuple[Vector, Bools | None]:
+    assert target.lens is not None
+    between, after = delimiter.encode(errors="surrogateescape"), pair_delimiter.encode(errors="surrogateescape")
+    (tags, bits, lens), declined = kernels.parsed_pairs(columns.arena, target.bits, target.lens, between, after)
+    return parsed(tags, bits, lens, declined, columns.level)
 
 
 @parse_key_value.checked

@@ -25,7 +25,7 @@ from ottl.functions import (
     Utf8,
     editor,
 )
-from ottl.patterns import Regex, compile_glob, compile_regex
+from ottl.patterns import Glob, Regex, compile_glob, compile_regex
 from ottl.tables.maps import MapColumn
 from ottl.tables.vectors import STRING, Vector
 from ottl.types import MAX_STRING_BYTES, Value, strict_string
@@ -72,6 +72,24 @@ def replace_match(
         target.set(new)
 
 
+@replace_match.vector
+def _(
+    columns: Columns, target: Vector, pattern: Any, replacement: bytes, function: Any, form: bytes | None
+) -> tuple[Vector, NDArray[np.bool_]] | None:
+    if target.lens is None or not isinstance(pattern, Glob):
+        return None
+    try:
+        new = _final(replacement, function, form)
+    except ValueError:
+        return None
+    written = np.zeros(columns.count, np.bool_)
+    index = np.flatnonzero(target.tag_array(columns.count) == STRING)
+    written[index] = kernels.globbed(columns.arena, pattern, target.bits[index], target.lens[index])
+    bits, lens = columns.arena.put([new])
+    whole = np.full(columns.count, bits[0]), np.full(columns.count, lens[0])
+    return Vector(STRING, *whole, None, columns.level), written
+
+
 @editor(
     "replace_all_matches",
     Example('replace_all_matches(log.attributes, "/u/*", "/u")', {"a": "/u", "b": 1}, given={"a": "/u/7", "b": 1}),
@@ -101,6 +119,23 @@ def replace_all_matches(
     for index, (_, value) in enumerate(target.items()):
         if type(value) is bytes and glob.match(value):
             target.put_at(index, new)
+
+
+@replace_all_matches.vector
+def _(target: MapColumn, pattern: Any, replacement: bytes, function: Any, form: bytes | None) -> int | None:
+    if not isinstance(pattern, Glob):
+        return None
+    try:
+        new = _final(replacement, function, form)
+    except ValueError:
+        return None
+    owners, _, slots, tags, bits, lens = target.entries()
+    index = np.flatnonzero(tags == STRING)
+    hit = index[kernels.globbed(target.batch, pattern, bits[index], lens[index])]
+    if len(hit):
+        new_bits, new_lens = target.batch.put([new])
+        target.put_slots(slots[hit], Vector(STRING, new_bits, new_lens, None, target.level))
+    return len(np.unique(owners[hit]))
 
 
 @editor(
@@ -145,13 +180,14 @@ def replace_pattern(
 
 @replace_pattern.vector
 def _(
-    columns: Columns, target: Vector, regex_pattern: Any, replacement: Value, function: Any, _: bytes | None
+    columns: Columns, target: Vector, regex_pattern: Any, replacement: Value, function: Any, form: bytes | None
 ) -> tuple[Vector, NDArray[np.bool_]] | None:
-    if function is not None or type(replacement) is not bytes or target.lens is None:
+    if type(replacement) is not bytes or target.lens is None:
         return None
     written = np.zeros(columns.count, np.bool_)
     index = np.flatnonzero(target.tag_array(columns.count) == STRING)
-    found = kernels.replaced(columns.arena, regex_pattern, target.bits[index], target.lens[index], replacement)
+    texts = target.bits[index], target.lens[index]
+    found = _replaced_column(columns.arena, regex_pattern, texts, replacement, function, form)
     if found is None:
         return None
     bits, lens = np.zeros(columns.count, np.int64), np.zeros(columns.count, np.uint32)
@@ -220,13 +256,13 @@ def replace_all_patterns(
 
 @replace_all_patterns.vector
 def _(
-    target: MapColumn, mode: str, regex_pattern: Any, replacement: bytes | None, function: Any, _: bytes | None
+    target: MapColumn, mode: str, regex_pattern: Any, replacement: bytes, function: Any, form: bytes | None
 ) -> int | None:
-    if mode != "value" or function is not None or replacement is None:
-        return None
-    owners, _codes, slots, tags, bits, lens = target.entries()
+    if mode == "key":
+        return _renamed_columns(target, regex_pattern, replacement, function, form)
+    owners, _, slots, tags, bits, lens = target.entries()
     index = np.flatnonzero(tags == STRING)
-    found = kernels.replaced(target.batch, regex_pattern, bits[index], lens[index], replacement)
+    found = _replaced_column(target.batch, regex_pattern, (bits[index], lens[index]), replacement, function, form)
     if found is None:
         return None
     new_bits, new_lens, changed = found
@@ -240,6 +276,75 @@ def _(
 def _(mode: str) -> None:
     if mode not in ("key", "value"):
         raise ValueError(f"mode must be key or value, got {mode}")
+
+
+def _replaced_column(
+    arena: Any,
+    regex: Regex,
+    texts: tuple[kernels.Bits, kernels.Lens],
+    template: bytes,
+    function: Callable[[bytes], bytes] | None,
+    form: bytes | None,
+) -> tuple[kernels.Bits, kernels.Lens, kernels.Bools] | None:
+    """Strings with all matches replaced, and which had one; None where only the scalar way can, or a function fails."""
+    bits, lens = texts
+    if function is None:
+        return kernels.replaced(arena, regex, bits, lens, template)
+    parts = regex.numbered(template)
+    if parts is not None and all(isinstance(part, bytes) for part in parts):
+        try:
+            new = _formatted(function(b"".join(part for part in parts if isinstance(part, bytes))), form)
+        except ValueError:
+            return None
+        return kernels.replaced(arena, regex, bits, lens, new.replace(b"$", b"$$"))
+
+    def compute(b: kernels.Bits, n: kernels.Lens) -> tuple[NDArray[Any], ...]:
+        changed = kernels.matches(arena, regex, b, n)
+        hit = np.flatnonzero(changed)
+        new = [_replaced(regex, text, template, function, form) or b"" for text in arena.take(b[hit], n[hit])]
+        new_bits, new_lens = b.copy(), n.copy()
+        new_bits[hit], new_lens[hit] = arena.put(new)
+        return new_bits, new_lens, changed
+
+    try:
+        found: tuple[kernels.Bits, kernels.Lens, kernels.Bools] = kernels.distinct(arena, bits, lens, compute)
+    except ValueError:
+        return None
+    return found
+
+
+def _renamed_columns(
+    target: MapColumn, regex: Regex, template: bytes, function: Callable[[bytes], bytes] | None, form: bytes | None
+) -> int | None:
+    """`replace_all_patterns` on keys: each distinct key once."""
+    names: dict[bytes, int] = {}
+    renamed: list[int] = []
+    known = target.keys()
+    for key in known:
+        try:
+            new = _replaced(regex, key, template, function, form)
+        except _FunctionError:
+            renamed.append(-1)
+            continue
+        except ValueError:
+            return None
+        renamed.append(names.setdefault(key if new is None else new, len(names)))
+    owners, codes, _, tags, bits, lens = target.entries()
+    fresh = np.array(renamed, np.int64)[codes]
+    kept = np.flatnonzero(fresh >= 0)
+    # The later of entries with one key wins, in the place of the first.
+    words = owners[kept].astype(np.int64) * max(1, len(names)) + fresh[kept]
+    _, first, place = np.unique(words, return_index=True, return_inverse=True)
+    last = np.zeros(len(first), np.intp)
+    np.maximum.at(last, place, np.arange(len(kept)))
+    order = np.argsort(first)
+    where, value = kept[first[order]], kept[last[order]]
+    counts = np.bincount(owners[where], minlength=target.count).astype(np.int32)
+    key_bits, key_lens = target.batch.put(list(names))
+    used = fresh[where]
+    everything = np.arange(target.count)
+    target.replace(everything, counts, key_bits[used], key_lens[used], tags[value], bits[value], lens[value])
+    return target.count
 
 
 class _FunctionError(ValueError):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from ottl.functions import Compiled, Const, Environment, Example, Omittable, Utf8, converter
+import numpy as np
+
+from ottl.functions import Columns, Compiled, Const, Environment, Example, Omittable, Utf8, converter
 from ottl.stdlib.layouts import Layout, compile_layout, date_in, host_zone, load_locale, load_location
-from ottl.types import INT64_MAX, Duration, Time, civil, shown, wrap_int64
+from ottl.tables.vectors import DOUBLE, INT, TIME, Bools, Vector
+from ottl.types import INT64_MAX, INT64_MIN, Duration, Time, civil, shown, wrap_int64
 
 NANOS_PER_MILLI = 1_000_000
 NANOS_PER_SECOND = 1_000_000_000
@@ -96,6 +99,11 @@ def nanoseconds(duration: Duration) -> int:
     return int(duration)
 
 
+@nanoseconds.vector
+def _(columns: Columns, duration: Vector) -> Vector:
+    return Vector(INT, duration.bits, None, None, columns.level)
+
+
 @converter(
     "Milliseconds",
     Example('Milliseconds(Duration("1.5s"))', 1500),
@@ -112,6 +120,13 @@ def milliseconds(duration: Duration) -> int:
     """
     whole = abs(duration) // NANOS_PER_MILLI
     return whole if duration >= 0 else -whole
+
+
+@milliseconds.vector
+def _(columns: Columns, duration: Vector) -> Vector:
+    floor = duration.bits // NANOS_PER_MILLI
+    short = (duration.bits < 0) & (duration.bits != floor * NANOS_PER_MILLI)
+    return Vector(INT, floor + short, None, None, columns.level)
 
 
 @converter(
@@ -131,6 +146,14 @@ def seconds(duration: Duration) -> float:
     whole, rest = divmod(abs(duration), NANOS_PER_SECOND)
     value = float(whole) + float(rest) / 1e9
     return value if duration >= 0 else -value
+
+
+@seconds.vector
+def _(columns: Columns, duration: Vector) -> Vector:
+    size = np.abs(duration.bits).view(np.uint64)
+    value = (size // np.uint64(NANOS_PER_SECOND)).astype(np.float64)
+    value = value + (size % np.uint64(NANOS_PER_SECOND)).astype(np.float64) / 1e9
+    return Vector(DOUBLE, np.where(duration.bits >= 0, value, -value), None, None, columns.level)
 
 
 @converter(
@@ -224,6 +247,23 @@ def unix(seconds: int, nanoseconds: Omittable[int] = None) -> Time:
     return Time(seconds * NANOS_PER_SECOND + (nanoseconds or 0), host_zone())
 
 
+@unix.vector
+def _(columns: Columns, seconds: Vector, nanoseconds: Vector | None) -> tuple[Vector, Bools | None] | None:
+    if host_zone():
+        return None
+    whole = seconds.bits
+    rest = np.zeros(1, np.int64) if nanoseconds is None else nanoseconds.bits
+    far = (np.abs(whole // 2) > _FAR_SECONDS) | (np.abs(rest // 2) > _FAR_NANOS)
+    with np.errstate(over="ignore"):
+        times = np.where(far, 0, whole * NANOS_PER_SECOND + rest)
+    return Vector(TIME, times, None, None, columns.level), far if far.any() else None
+
+
+# Halves of what keeps the sum well within 64 bits.
+_FAR_SECONDS = 4_000_000_000
+_FAR_NANOS = 500_000_000_000_000_000
+
+
 @converter(
     "UnixNano",
     Example('UnixNano(Time("1970-01-01", "%F", "UTC"))', 0),
@@ -241,6 +281,11 @@ def unix_nano(time: Time) -> int:
     return wrap_int64(time.ns)
 
 
+@unix_nano.vector
+def _(columns: Columns, time: Vector) -> Vector:
+    return Vector(INT, time.bits, None, None, columns.level)
+
+
 @converter("Now", Example('IsString(FormatTime(Now(), "%Y"))', True), pure=False)
 def now(environment: Environment) -> Time:
     """The current time, in the zone of the host.
@@ -251,3 +296,14 @@ def now(environment: Environment) -> Time:
     Source: OTTL reference, converter `Now`.
     """
     return Time(environment.clock(), host_zone())
+
+
+@now.vector
+def _(columns: Columns, environment: Environment) -> Vector | None:
+    if host_zone():
+        return None
+    clock = environment.clock
+    found = [clock() for _ in range(columns.count)]
+    if found and (min(found) < INT64_MIN or max(found) > INT64_MAX):
+        raise OverflowError("the clock is beyond 64 bits")
+    return Vector(TIME, np.array(found, np.int64), None, None, columns.level)

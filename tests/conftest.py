@@ -55,3 +55,11 @@ def always_columns(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("the native codec is not there")
     monkeypatch.setattr(engine, "SMALL_PAYLOAD", 0)
     monkeypatch.delenv("OTTL_NATIVE", raising=False)
+
+
+@pytest.fixture(params=["plain", "auto"])
+def stack(request: pytest.FixtureRequest) -> str:
+    """Both stacks, one after the other; `auto` takes columns for whatever they can run."""
+    if request.param == "auto":
+        request.getfixturevalue("always_columns")
+    return str(request.param)

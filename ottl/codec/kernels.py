@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ottl.patterns import Regex, compile_regex
+from ottl.patterns import Glob, Regex, compile_regex
 from ottl.types import Bytes, Map, Slice, TypedList
 
 if TYPE_CHECKING:
@@ -79,20 +79,34 @@ def _engine(text: str) -> _native.Regex | None:
 
 def matches(arena: Any, regex: Regex, bits: Bits, lens: Lens) -> Bools:
     """Whether an expression matches anywhere in each string, bool (n,)."""
+    return _searched(arena, regex.text, regex.search, bits, lens)
+
+
+def _searched(arena: Any, expression: str, search: Callable[[bytes], bool], bits: Bits, lens: Lens) -> Bools:
+    """Whether an expression matches, by the native engine where it can, else by a function."""
 
     def compute(b: Bits, n: Lens) -> tuple[Bools]:
-        engine = _engine(regex.text)
+        engine = _engine(expression)
         if engine is None:
-            return (np.fromiter((regex.search(text) for text in arena.take(b, n)), np.bool_, len(b)),)
+            return (np.fromiter((search(text) for text in arena.take(b, n)), np.bool_, len(b)),)
         found, declined = engine.is_match(arena, b, n)
         if declined is not None:
             found = found.copy()
             index = np.flatnonzero(declined)
-            found[index] = [regex.search(text) for text in arena.take(b[index], n[index])]
+            found[index] = [search(text) for text in arena.take(b[index], n[index])]
         return (found,)
 
     (result,) = distinct(arena, bits, lens, compute)
     return result  # type: ignore[no-any-return]
+
+
+def globbed(arena: Any, glob: Glob, bits: Bits, lens: Lens) -> Bools:
+    """Whether a glob matches each whole string, bool (n,)."""
+    ends = glob.ends
+    if ends is not None:
+        return arena.starts_with(bits, lens, ends[0]) & arena.ends_with(bits, lens, ends[1])  # type: ignore[no-any-return]
+
+    return _searched(arena, glob.expression, glob.match, bits, lens)
 
 
 def replaced(arena: Any, regex: Regex, bits: Bits, lens: Lens, template: bytes) -> tuple[Bits, Lens, Bools] | None:

@@ -216,11 +216,22 @@ def _shared_write(group: typed.Group) -> str | None:
                 and not itself
                 and _parent_only(statement, place.level, group.context)
                 and statement.editor.name in IDEMPOTENT_EDITORS
+                and _repeatable(statement)
                 and not any(place.overlaps(o) for _, w in everything[number + 1 :] for o in w)
             ):
                 continue
             return f"{shown} is shared by rows, which read it or write it more than once"
     return None
+
+
+def _repeatable(statement: typed.Statement) -> bool:
+    """Whether the target stays the same: a negative index makes a list the first time, and lies outside it later."""
+    return all(
+        isinstance(key, typed.Constant) and (type(key.value) is not int or key.value >= 0)
+        for operand in statement.arguments
+        if isinstance(operand, typed.Place)
+        for key in operand.keys[1:]
+    )
 
 
 def _same_map(place: Location, everything: list[tuple[set[Location], set[Location]]], number: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -78,22 +78,31 @@ def compare(
         if a and b:
             if a != b:
                 return np.full(count, symbol == "!=")
-            return np.broadcast_to(_same(symbol, a, left, right, arena, count), (count,))
+            found = _same(symbol, a, left, right, arena, count)
+            return found if len(found) == count else np.broadcast_to(found, (count,))
     result = np.full(count, symbol == "!=")
     classes_left = _PLAIN[left.tag_array(count)]
     classes_right = _PLAIN[right.tag_array(count)]
     same = classes_left == classes_right
-    for one in np.unique(classes_left[same]).tolist():
+    for one in _classes(left, right):
         index = np.flatnonzero(same & (classes_left == one))
-        if one == 0:
-            continue
-        result[index] = _same(symbol, one, _part(left, index), _part(right, index), arena, len(index))
+        if len(index):
+            result[index] = _same(symbol, one, _part(left, index), _part(right, index), arena, len(index))
     odd = np.flatnonzero((classes_left == 0) | (classes_right == 0))
     if len(odd):
         a_values = to_objects(_part(left, odd), arena, containers, len(odd))
         b_values = to_objects(_part(right, odd), arena, containers, len(odd))
         result[odd] = [types.compare(symbol, a, b) for a, b in zip(a_values, b_values, strict=True)]
     return result
+
+
+def _classes(left: Vector, right: Vector) -> Iterable[int]:
+    """The classes that values on both sides may have."""
+    for vector in (left, right):
+        if isinstance(vector.tags, int):
+            one = int(_PLAIN[vector.tags])
+            return (one,) if one else ()
+    return range(_NIL, _DURATION + 1)
 
 
 def _part(vector: Vector, index: NDArray[Any]) -> Vector:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ottl.tables.vectors import Bools, Int32s, Vector
+from ottl.tables.vectors import MAP, Bools, Int32s, Vector, uniform
 
 
 class MapColumn:
@@ -41,7 +41,7 @@ class MapColumn:
     def get(self, key: bytes) -> tuple[Vector, Bools]:
         """First entry with a key: its values, and where there is one, bool (count,)."""
         tags, bits, lens, found = self.batch.map_get(self._table, self._number, key, self.rows)
-        return Vector(tags, bits, lens, None, self.level), found
+        return uniform(tags, bits, lens, self.level), found
 
     def delete(self, key: bytes) -> int:
         """Removes the first entry with a key, the last one moves into the hole; how many maps had it."""
@@ -68,6 +68,46 @@ class MapColumn:
     def put_slots(self, slots: Int32s, values: Vector) -> None:
         """Overwrites the values of entries."""
         self.batch.map_put_slots(self._table, self._number, slots, *values.cells())
+
+    def merge(self, source: Vector, strategy: str) -> int:
+        """Writes the entries of map cells, (count,) or (1,), into the maps, as the strategy says; into how many."""
+        from ottl import _native
+
+        bits, lens = source.bits, source.lens
+        return _native.map_merge(self.batch, self._table, self._number, self.rows, bits, lens, strategy)  # type: ignore[arg-type]
+
+    def flatten(self, prefix: bytes, depth: int | None, resolve: bool) -> bool:
+        """Takes nested lists and maps apart as the editor does; false, and nothing done, where keys get too long."""
+        from ottl import _native
+
+        return _native.map_flatten(self.batch, self._table, self._number, self.rows, prefix, depth, resolve)
+
+    def set(self, key: bytes, values: Vector) -> None:
+        """Overwrites the first entry with a key, or appends one."""
+        self.batch.map_set(self._table, self._number, key, self.rows, *values.cells())
+
+    def encoded(self) -> Vector:
+        """The maps as cells."""
+        bits, lens = self.batch.map_encode(self._table, self._number, self.rows)
+        return Vector(MAP, bits, lens, None, self.level)
+
+    def scratch(self, bits: NDArray[np.int64], lens: NDArray[np.uint32]) -> MapColumn:
+        """Map cells (count,) as maps to edit, which lie apart from the payload."""
+        from ottl import _native
+
+        number = _native.map_scratch(self.batch, self._table, self.rows, bits, lens)
+        return MapColumn(self.batch, self._table, number, self.rows, self.count, self.level)
+
+    def changed(self) -> Bools:
+        """Which maps were changed since the scan, or since `scratch` made them, bool (count,)."""
+        from ottl import _native
+
+        return _native.map_changed(self.batch, self._table, self._number, self.rows)
+
+    def part(self, index: NDArray[Any]) -> MapColumn:
+        """The maps at positions."""
+        rows = index.astype(np.int32) if self.rows is None else self.rows[index]
+        return MapColumn(self.batch, self._table, self._number, rows, len(index), self.level)
 
     def replace(
         self,

@@ -23,13 +23,16 @@ from ottl.tables.compare import compare, is_nothing
 from ottl.tables.vectors import (
     BOOL,
     DOUBLE,
+    DURATION,
     INT,
     OBJECT,
+    TIME,
     Selection,
     Vector,
     bools,
     merge,
 )
+from ottl.types import Kind
 from ottl.vm import edits, lift, stores
 from ottl.vm.frame import CONTAINERS, Frame
 from ottl.vm.rows import truth
@@ -40,6 +43,7 @@ _SCALAR_ARITHMETIC: dict[Op, Callable[[Any, Any], Any]] = {
     Op.MULTIPLY: types.multiply,
     Op.DIVIDE: types.divide,
 }
+_FAR = 1 << 62
 _BLOCKS = (Op.AND, Op.OR, Op.UNLESS_NIL)
 
 
@@ -120,7 +124,7 @@ class Evaluation:
         self.selection = selection
         self.errors = errors
         self.environment = around
-        self.registers: list[tuple[Vector, Selection] | None] = [None] * code.registers
+        self.registers: list[tuple[Vector, Selection] | Instruction | None] = [None] * code.registers
         self.blocks: list[tuple[Op, Selection, Vector]] = []
         self.matched = -1
         self.changed = 0
@@ -130,6 +134,8 @@ class Evaluation:
     def raw(self, register: int) -> tuple[Vector, Selection]:
         """A register's vector and the selection it was computed at."""
         found = self.registers[register]
+        if isinstance(found, Instruction):
+            found = self.registers[register] = (self.frame.constant(found.data), self.selection)
         assert found is not None
         return found
 
@@ -190,7 +196,8 @@ class Evaluation:
             inside = is_nothing(vector, 1 if vector.constant else count)
         else:
             inside = vector.bits if i.op is Op.AND else ~vector.bits
-        inside = np.broadcast_to(inside, (count,))
+        if len(inside) != count:
+            inside = np.broadcast_to(inside, (count,))
         outer = self.selection
         inner = self.errors.alive(outer.narrow(inside))
         if inner.count == 0:
@@ -248,8 +255,8 @@ class Evaluation:
     # -- instructions -------------------------------------------------------------------------------------------------
 
     def constant(self, i: Instruction) -> None:
-        """CONSTANT."""
-        self.put(i.result, self.frame.constant(i.data))
+        """CONSTANT: made a vector when it is first read, which a call with prepared arguments never does."""
+        self.registers[i.result] = i
 
     def load(self, i: Instruction) -> None:
         """LOAD."""
@@ -260,7 +267,10 @@ class Evaluation:
 
     def call(self, i: Instruction) -> None:
         """CALL."""
-        self.put(i.result, lift.call(self, i))
+        found = lift.call(self, i)
+        if i.kind is Kind.BOOL and found.tag != BOOL:
+            found = self._flags(found)
+        self.put(i.result, found)
 
     def index(self, i: Instruction) -> None:
         """INDEX."""
@@ -304,7 +314,23 @@ class Evaluation:
                 self._refuse_zero(y, level)
             with np.errstate(all="ignore"):
                 return Vector(DOUBLE, _COMPUTE[op](x, y), None, None, level)
+        if op in (Op.ADD, Op.SUBTRACT) and {a, b} <= {TIME, DURATION}:
+            return self._instants(op, left, right, level)
         return None
+
+    def _instants(self, op: Op, left: Vector, right: Vector, level: str) -> Vector | None:
+        """Times and durations, where their sum stays within 64 bits."""
+        result = {
+            (Op.ADD, TIME, DURATION): TIME,
+            (Op.ADD, DURATION, TIME): TIME,
+            (Op.ADD, DURATION, DURATION): DURATION,
+            (Op.SUBTRACT, TIME, TIME): DURATION,
+            (Op.SUBTRACT, TIME, DURATION): TIME,
+            (Op.SUBTRACT, DURATION, DURATION): DURATION,
+        }.get((op, left.tag, right.tag))
+        if result is None or any(((v.bits >= _FAR) | (v.bits <= -_FAR)).any() for v in (left, right)):
+            return None
+        return Vector(result, _COMPUTE[op](left.bits, right.bits), None, None, level)
 
     def _refuse_zero(self, divisor: NDArray[Any], level: str) -> None:
         zero = divisor == 0
@@ -341,12 +367,13 @@ class Evaluation:
             self.put(i.result, value)
             return
         found = lift.rowwise(self, truth, [value], level)
-        if found.tag != BOOL:
-            # Some rows failed, and count no more; for the others it is a bool.
-            size = 1 if found.constant else self.size(level)
-            flags = np.array([v is True for v in self.frame.objects(found, size)], np.bool_)
-            found = bools(flags, level)
-        self.put(i.result, found)
+        self.put(i.result, found if found.tag == BOOL else self._flags(found))
+
+    def _flags(self, vector: Vector) -> Vector:
+        """A bool for every row, of values that are bools but for rows that failed, which count no more."""
+        size = 1 if vector.constant else self.size(vector.level)
+        flags = np.array([value is True for value in self.frame.objects(vector, size)], np.bool_)
+        return bools(flags, vector.level)
 
     def negation(self, i: Instruction) -> None:
         """NOT."""
@@ -452,7 +479,7 @@ def select(
                 open_rows &= ~errors.mask[rows]
         pending = pending.narrow(open_rows)
         report.ns[number] += time.perf_counter_ns() - begun
-    return selected, failures
+    return selected, sorted(failures, key=lambda failure: failure[1])
 
 
 def run_group(frame: Frame, group: GroupCode, around: Any, report: Any) -> None:

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from ottl import types
 from ottl.bytecode import Instruction, Place
-from ottl.contexts.paths import PathSpec, View
+from ottl.contexts.paths import Access, PathSpec, View
 from ottl.functions import MISSING, Columns, Form, Function, Missing
 from ottl.tables.maps import MapColumn
 from ottl.tables.objects import storable_cells, to_objects
-from ottl.tables.vectors import NO_LENS, OBJECT, Int32s, Selection, Vector
+from ottl.tables.vectors import MAP, NO_LENS, OBJECT, Int32s, Selection, Vector
 from ottl.types import Value
 from ottl.vm import lift, messages, stores
 from ottl.vm.frame import CONTAINERS, Frame, level_of
@@ -55,6 +55,15 @@ class Goal:
             self.count = len(unique)
             self.fail = _spread(run, inverse)
 
+    def part(self, index: NDArray[np.intp]) -> Goal:
+        """The rows at positions."""
+        part: Goal = object.__new__(Goal)
+        part.run, part.selection, part.level = self.run, self.selection, self.level
+        part.rows = index.astype(np.int32) if self.rows is None else self.rows[index]
+        part.count = len(index)
+        part.fail = lambda positions, message: self.fail(index[positions], message)
+        return part
+
     def operand(self, register: int) -> Vector:
         """A register for the rows of the goal."""
         vector, at = self.run.raw(register)
@@ -86,9 +95,13 @@ def edit(run: Evaluation, i: Instruction) -> int:
     whole_map = place.spec.view is View.MAP and place.constant_keys == ()
     if form is Form.MAP_TARGET:
         if whole_map:
-            changed = _edit_maps(goal, function, place.spec, prepared, vectors)
+            changed = _edit_maps(goal, place.spec, prepared, vectors)
             frame.written(goal.level)
             return changed
+        if place.spec.view is View.MAP and place.constant_keys is not None:
+            done = _edit_second_maps(goal, place, place.constant_keys, prepared, vectors)
+            if done is not None:
+                return done
         return _edit_inner_maps(goal, place, prepared, vectors)
     if form is Form.LIST_TARGET:
         return _edit_values(goal, place, prepared, vectors, ListCapture)
@@ -313,6 +326,38 @@ def _edit_inner_maps(goal: Goal, place: Place, prepared: lift.Call, vectors: lis
     return changed
 
 
+def _edit_second_maps(
+    goal: Goal, place: Place, keys: tuple[Value, ...], prepared: lift.Call, vectors: list[Vector]
+) -> int | None:
+    """An editor of the maps under one constant key of others; None for other targets."""
+    own = goal.level == goal.run.frame.context and place.spec.access is Access.READ_WRITE
+    if len(keys) != 1 or type(keys[0]) is not bytes or not own:
+        return None
+    frame, key = goal.run.frame, keys[0]
+    number = frame.layout.maps[goal.level, place.spec.field]
+    outer = MapColumn(frame.batch, frame.layout.tables[goal.level], number, goal.rows, goal.count, goal.level)
+    cells, _ = outer.get(key)
+    there = cells.tag_array(goal.count) == MAP
+    index = np.flatnonzero(there)
+    changed = 0
+    if len(index):
+        assert cells.lens is not None
+        part = outer.part(index)
+        inner = part.scratch(cells.bits[index], cells.lens[index])
+        changed = _edit_map_column(
+            goal.part(index), inner, prepared, [v if v.constant else v.take(index, goal.level) for v in vectors]
+        )
+        touched = np.flatnonzero(inner.changed())
+        if len(touched):
+            part.part(touched).set(key, inner.part(touched).encoded())
+            frame.written(goal.level)
+    if len(index) < goal.count:
+        rest = np.flatnonzero(~there)
+        others = [v if v.constant else v.take(rest, goal.level) for v in vectors]
+        changed += _edit_inner_maps(goal.part(rest), place, prepared, others)
+    return changed
+
+
 # -- maps -----------------------------------------------------------------------------------------------------------
 
 
@@ -399,16 +444,71 @@ def _boxed(value: Value) -> bool:
     return isinstance(value, (types.Map, list))
 
 
-def _edit_maps(goal: Goal, function: Function, spec: PathSpec, prepared: lift.Call, vectors: list[Vector]) -> int:
+def _edit_maps(goal: Goal, spec: PathSpec, prepared: lift.Call, vectors: list[Vector]) -> int:
     frame = goal.run.frame
     number = frame.layout.maps[goal.level, spec.field]
     column = MapColumn(frame.batch, frame.layout.tables[goal.level], number, goal.rows, goal.count, goal.level)
-    if function.vector_kernel is not None:
-        arguments = _constant_arguments(frame, prepared, vectors, column)
-        changed = None if arguments is None else function.vector_kernel(*arguments)
+    return _edit_map_column(goal, column, prepared, vectors)
+
+
+def _edit_map_column(goal: Goal, column: MapColumn, prepared: lift.Call, vectors: list[Vector]) -> int:
+    frame = goal.run.frame
+    if prepared.function.vector_kernel is not None:
+        index = lift.fitting(prepared, vectors)
+        if index is not None and 0 < len(index) < goal.count:
+            # The rows whose arguments are not of the types wanted fail in the scalar kernel.
+            rest = np.ones(goal.count, np.bool_)
+            rest[index] = False
+            return sum(_edit_part(goal, column, prepared, vectors, part) for part in (index, np.flatnonzero(rest)))
+        changed = _maps_by_kernel(frame, column, prepared, vectors)
         if changed is not None:
-            return int(changed)
+            return changed
     return _edit_detached(goal, column, prepared, vectors)
+
+
+def _edit_part(
+    goal: Goal, column: MapColumn, prepared: lift.Call, vectors: list[Vector], index: NDArray[np.intp]
+) -> int:
+    """An editor of maps on some of its rows."""
+    part, some = goal.part(index), column.part(index)
+    vectors = [v if v.constant else v.take(index, goal.level) for v in vectors]
+    changed = _maps_by_kernel(goal.run.frame, some, prepared, vectors)
+    return _edit_detached(part, some, prepared, vectors) if changed is None else changed
+
+
+def _maps_by_kernel(frame: Frame, column: MapColumn, prepared: lift.Call, vectors: list[Vector]) -> int | None:
+    """The vector kernel's count of changed maps; None where it declines.
+
+    A parameter of the kernel that is a `Vector` takes values that differ from row to row.
+    """
+    kernel = prepared.function.vector_kernel
+    assert kernel is not None
+    arguments: list[Any] = []
+    takes = prepared.function.varying
+    try:
+        for position, (form, what, convert) in enumerate(prepared.slots):
+            if form == "constant":
+                arguments.append(what)
+            elif form == "target":
+                arguments.append(column)
+            elif form == "value" and takes[position]:
+                vector = vectors[what]
+                if vector.constant:
+                    vector = frame.vector([convert(frame.objects(vector, 1)[0])], "")
+                if (vector.tag_array(1) != lift.TAG_OF[prepared.function.parameters[position].kind]).any():
+                    return None
+                arguments.append(vector)
+            elif form == "value" and vectors[what].constant:
+                arguments.append(convert(frame.objects(vectors[what], 1)[0]))
+            elif form != "value" and all(vectors[n].constant for n in what):
+                values = [convert(frame.objects(vectors[n], 1)[0]) for n in what]
+                arguments.append(tuple(values) if form == "tuple" else values)
+            else:
+                return None
+    except ValueError:
+        return None
+    changed = kernel(*arguments)
+    return None if changed is None else int(changed)
 
 
 def _constant_arguments(frame: Frame, prepared: lift.Call, vectors: list[Vector], target: Any) -> list[Any] | None:

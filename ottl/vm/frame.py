@@ -32,6 +32,7 @@ from ottl.tables.vectors import (
     PROFILE_ID,
     SPAN_ID,
     STRING,
+    STRING_INDEX,
     TIME,
     TRACE_ID,
     Int32s,
@@ -89,8 +90,37 @@ def needs(spec: PathSpec) -> list[native.Need]:
     return [(level, spec.field)]
 
 
-Failure = Callable[[NDArray[np.bool_], str, str], None]
-"""Reports failed rows of a level: mask, level, message."""
+Failure = Callable[[NDArray[np.bool_], str, str | list[str]], None]
+"""Reports failed rows of a level: mask, level, one message or one each."""
+
+_KIND_NAMES = {
+    EMPTY: "Empty",
+    STRING_INDEX: "Empty",
+    STRING: "Str",
+    BOOL: "Bool",
+    INT: "Int",
+    DOUBLE: "Double",
+    BYTES: "Bytes",
+}
+
+
+def _refusal(tag: int, key: Value) -> str:
+    """Why a value of a tag cannot be indexed by a key."""
+    if tag == MAP:
+        return f"expected a string key for a map but got {types.kind_name(key)}"
+    if tag == LIST:
+        return f"expected an integer index for a list but got {types.kind_name(key)}"
+    return f"type {_KIND_NAMES[tag]} does not support indexing"
+
+
+_FIELD_TAGS = {
+    View.STRING: STRING,
+    View.TRACE_STATE: STRING,
+    View.BYTES: BYTES,
+    View.BOOL: BOOL,
+    View.DOUBLE: DOUBLE,
+    View.TIME: TIME,
+}
 
 
 class Frame:
@@ -121,7 +151,7 @@ class Frame:
         self.all = Selection(None, self.count)
         self.cache: dict[bytes, Vector] = {}
         self._parents: dict[str, Int32s] = {}
-        self._loads: dict[tuple[PathSpec, Any], Vector] = {}
+        self._loads: dict[str, dict[tuple[int, tuple[Value, ...]], Vector]] = {}
         self._constants: dict[int, Vector] = {}
         self._kept: list[Any] = []
 
@@ -165,7 +195,15 @@ class Frame:
         """The vector of a constant; the same for the same object."""
         found = self._constants.get(id(value))
         if found is None:
-            found = nothing() if value is None else constant(value, self.batch)
+            if type(value) is bytes:
+                bit, length = self.batch.const(value)
+                found = Vector(STRING, np.array([bit]), np.array([length], np.uint32))
+            elif type(value) in (int, float, bool):
+                found = self.preparations.get(id(value))
+                if found is None:
+                    found = self.preparations[id(value)] = constant(value, self.batch)
+            else:
+                found = nothing() if value is None else constant(value, self.batch)
             self._constants[id(value)] = found
             self._kept.append(value)
         return found
@@ -206,9 +244,7 @@ class Frame:
 
     def written(self, level: str) -> None:
         """Forgets what was loaded from a level."""
-        stale = [key for key in self._loads if level_of(key[0]) == level]
-        for key in stale:
-            del self._loads[key]
+        self._loads.pop(level, None)
 
     # -- loads --------------------------------------------------------------------------------------------------------
 
@@ -224,23 +260,25 @@ class Frame:
             return self._metadata(spec, keys, fail)
         own = level == self.context
         whole = selection.rows is None or not own
-        known = (spec, keys)
+        # Specs are singletons of the contexts, so identity tells them apart; their hash would cost more than a load.
+        known = (id(spec), keys)
         kept = whole and all(type(key) in (bytes, int) for key in keys)
         if kept:
-            found = self._loads.get(known)
+            loaded = self._loads.get(level)
+            found = None if loaded is None else loaded.get(known)
             if found is not None:
                 return found
         rows = None if whole else selection.rows
         failed = False
 
-        def note(mask: NDArray[np.bool_], where: str, message: str) -> None:
+        def note(mask: NDArray[np.bool_], where: str, message: str | list[str]) -> None:
             nonlocal failed
             failed = True
             fail(mask, where, message)
 
         found = self._load(spec, keys, level, rows, note)
         if kept and not failed and spec.view is not View.CACHE:
-            self._loads[known] = found
+            self._loads.setdefault(level, {})[known] = found
         return found
 
     def _load(self, spec: PathSpec, keys: tuple[Value, ...], level: str, rows: Int32s | None, fail: Failure) -> Vector:
@@ -275,14 +313,7 @@ class Frame:
         if (level, spec.field) not in self.layout.columns:
             return nothing()
         _, bits, lens = self.column(level, spec.field, rows)
-        tag = {
-            View.STRING: STRING,
-            View.TRACE_STATE: STRING,
-            View.BYTES: BYTES,
-            View.BOOL: BOOL,
-            View.DOUBLE: DOUBLE,
-            View.TIME: TIME,
-        }.get(spec.view, INT)
+        tag = _FIELD_TAGS.get(spec.view, INT)
         vector = typed(tag, bits, lens, level)
         return self._where_present(spec, vector, level, rows)
 
@@ -331,14 +362,15 @@ class Frame:
         for number, key in enumerate(keys):
             before, sizes = bits, lens
             if type(key) is not bytes and type(key) is not int:
-                fail(~gone, vector.level, f"expected a string or an integer as key but got {types.kind_name(key)}")
+                fail(~gone, vector.level, [_refusal(tag, key) for tag in tags[~gone].tolist()])
                 return nothing()
+            holders = tags
             was_map = tags == MAP
             tags, bits, lens, errors = self.batch.child(np.ascontiguousarray(tags), bits, lens, key)
             errors = np.where(gone, 0, errors)
             wrong = (errors == 1) & ~gone
             if wrong.any():
-                fail(wrong, vector.level, "the value does not support indexing by this key")
+                fail(wrong, vector.level, [_refusal(tag, key) for tag in holders[wrong].tolist()])
             beyond = (errors == 2) & ~gone
             if beyond.any():
                 fail(beyond, vector.level, f"index {key!r} out of bounds")

@@ -103,8 +103,8 @@ def call(run: Evaluation, i: Instruction) -> Vector:
         vectors, level = run.common(*prepared.registers)
     else:
         vectors, level = [run.get(n) for n in prepared.registers], run.frame.context
-    if function.vector_kernel is not None:
-        found = _by_kernel(run, prepared, vectors, level)
+    if function.vector_kernel is not None and (function.pure or not vectors):
+        found = _by_kernel(run, prepared, vectors, level) if function.pure else _by_living_kernel(run, prepared)
         if found is not None:
             return found
     if not function.pure:
@@ -118,7 +118,7 @@ def _by_kernel(run: Evaluation, prepared: Call, vectors: list[Vector], level: st
     A kernel sees the rows whose values are of the types it wants.
     """
     size = run.size(level)
-    index = _fitting(prepared, vectors)
+    index = fitting(prepared, vectors)
     if index is None:
         answer = _answer(run, prepared, vectors, level, size)
     elif not len(index):
@@ -142,13 +142,23 @@ def _by_kernel(run: Evaluation, prepared: Call, vectors: list[Vector], level: st
     return _completed(run, prepared, vectors, level, found, np.flatnonzero(~done))
 
 
-def _fitting(prepared: Call, vectors: list[Vector]) -> NDArray[np.intp] | None:
+def _by_living_kernel(run: Evaluation, prepared: Call) -> Vector | None:
+    """The answer of an impure function's vector kernel, for the rows that have not failed."""
+    level = run.frame.context
+    alive = run.errors.alive(run.selection)
+    found = _answer(run, prepared, [], level, alive.count)
+    assert not isinstance(found, tuple)
+    index = alive.positions(run.selection)
+    return found if index is None or found is None else _spread_over(found, index, run.selection.count)
+
+
+def fitting(prepared: Call, vectors: list[Vector]) -> NDArray[np.intp] | None:
     """The rows whose values are of the types that strict parameters want; None for all, empty for none."""
     fit: NDArray[np.bool_] | None = None
     for p, (form, what, _) in zip(prepared.function.parameters, prepared.slots, strict=True):
         if form != "value" or p.kind is Kind.ANY or p.like:
             continue
-        vector, wanted = vectors[what], _TAG_OF.get(p.kind)
+        vector, wanted = vectors[what], TAG_OF.get(p.kind)
         if p.compile is not None and vector.constant:
             continue
         if isinstance(vector.tags, int):
@@ -247,7 +257,7 @@ def _completed(
     return frame.vector(objects, level)
 
 
-_TAG_OF = {
+TAG_OF = {
     Kind.BOOL: types.Tag.BOOL,
     Kind.INT: types.Tag.INT,
     Kind.DOUBLE: types.Tag.DOUBLE,
@@ -257,6 +267,7 @@ _TAG_OF = {
     Kind.LIST: types.Tag.LIST,
     Kind.MAP: types.Tag.MAP,
 }
+"""The tag of the values that a strict parameter takes."""
 
 
 def rowwise(run: Evaluation, scalar: Scalar, vectors: list[Vector], level: str) -> Vector:
@@ -377,7 +388,7 @@ def load_by_keys(run: Evaluation, i: Instruction) -> Vector:
         key = tuple(column[group[0]] for column in keys)
         part = Selection(every[index], len(index))
 
-        def fail(mask: NDArray[np.bool_], where: str, message: str, part: Selection = part) -> None:
+        def fail(mask: NDArray[np.bool_], where: str, message: str | list[str], part: Selection = part) -> None:
             run.errors.at(part, mask, where, message)
 
         vector = frame.load(spec, key, part, fail)

@@ -367,6 +367,8 @@ def argument_converter(p: Parameter) -> Callable[[Any], Any]:
     """What turns a VM value into a kernel's argument."""
     if p.form is Form.LIST:
         return _list_converter(p)
+    if p.form is Form.CONDITION:
+        return _held
     convert = types.convert_argument(p.kind, p.like, p.raw, p.nil)
     if p.compile is None:
         return convert
@@ -377,6 +379,11 @@ def argument_converter(p: Parameter) -> Callable[[Any], Any]:
         return None if text is None else compile_text(text)
 
     return compiled
+
+
+def _held(value: Value) -> Callable[[], Value]:
+    """A condition's result as a function of nothing, which is how kernels ask for it."""
+    return lambda: value
 
 
 def element_converter(p: Parameter) -> Callable[[Any], Any]:

@@ -17,12 +17,14 @@ from ottl.bytecode import Instruction
 from ottl.codec import native
 from ottl.codec.messages import message_class
 from ottl.contexts.paths import Access, PathSpec, View
+from ottl.tables.maps import MapColumn
 from ottl.tables.objects import nothing, storable_cells
 from ottl.tables.vectors import (
     BOOL,
     DOUBLE,
     EMPTY,
     INT,
+    LIST,
     MAP,
     NO_LENS,
     OBJECT,
@@ -98,12 +100,38 @@ def store(run: Evaluation, i: Instruction) -> int:
         if not keyed or type(key) is bytes:
             write(run.frame, spec, level, key if type(key) is bytes else None, rows, vector, count, failing(run))
             return count - (run.errors.count() - failed_before)
+    if i.constant_keys is not None and _store_second(run, spec, level, i.constant_keys, rows, vector):
+        return count - (run.errors.count() - failed_before)
     if i.constant_keys is not None:
         keys = [i.constant_keys] * count
     else:
         keys = list(zip(*(run.frame.objects(run.get(n), count) for n in i.registers[1:]), strict=True))
     write_inside(run.frame, spec, level, keys, rows, run.frame.objects(vector, count), failing(run))
     return count - (run.errors.count() - failed_before)
+
+
+def _store_second(
+    run: Evaluation, spec: PathSpec, level: str, keys: tuple[Value, ...], rows: Int32s | None, vector: Vector
+) -> bool:
+    """STORE under two constant string keys where the first holds a map on all selected rows; false elsewhere."""
+    frame = run.frame
+    if len(keys) != 2 or spec.view is not View.MAP or spec.access is not Access.READ_WRITE or level != frame.context:
+        return False
+    first, second = keys
+    if type(first) is not bytes or type(second) is not bytes:
+        return False
+    cells, failures = storable_cells(vector, frame.batch, CONTAINERS)
+    number = frame.layout.maps[level, spec.field]
+    outer = MapColumn(frame.batch, frame.layout.tables[level], number, rows, run.selection.count, level)
+    found, _ = outer.get(first)
+    # A list or map put inside another may nest too deep.
+    if failures or found.tag != MAP or found.lens is None or np.any(np.asarray(cells.tags) >= LIST):
+        return False
+    inner = outer.scratch(found.bits, found.lens)
+    inner.set(second, cells)
+    outer.set(first, inner.encoded())
+    frame.written(level)
+    return True
 
 
 def write(
@@ -368,7 +396,7 @@ def _write_field(
     if level == "datapoint" and spec.nullable:
         possible = frame.points_with(spec.field, rows)
         if not possible.all():
-            fail(positions[~possible], f"{spec.level}.{spec.name} does not exist in this kind of data point")
+            fail(positions[~possible], f"the data point has no {spec.name}")
             keep = np.flatnonzero(possible)
             if not len(keep):
                 return

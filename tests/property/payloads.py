@@ -1,7 +1,8 @@
 """Random OTLP payloads for the tests that hold the two stacks together.
 
-Messages are filled by their descriptors, so that every field occurs; what rules look at (attributes, names, times, ids) draws from small pools that the
-programs of `programs` draw from too. Some payloads are then spoilt: odd encodings of the same message, and bytes that no encoder writes.
+Messages are filled by their descriptors, so that every field occurs; what rules look at (attributes, names, times,
+ids) draws from small pools that the programs of `programs` draw from too. Some payloads are then spoilt: odd encodings
+of the same message, and bytes that no encoder writes.
 """
 
 from __future__ import annotations
@@ -93,9 +94,7 @@ class Payload:
 
 def value_into(value: Any, draw: random.Random, kind: str, depth: int = 0) -> None:
     """Fills an AnyValue."""
-    if draw.random() < 0.12:
-        kind = draw.choice(_KINDS)
-    elif kind == "any":
+    if draw.random() < 0.12 or kind == "any":
         kind = draw.choice(_KINDS)
     if kind == "string":
         value.string_value = draw.choice(STRINGS)
@@ -194,14 +193,12 @@ def _fills(name: str) -> tuple[Fill, ...]:
     from ottl.codec.messages import message_class
 
     descriptor = message_class(name).DESCRIPTOR
-    fills: list[Fill] = []
-    for oneof in descriptor.oneofs:
-        if len(oneof.fields) > 1:
-            fills.append(_fill_one([_fill_field(field) for field in oneof.fields]))
-    for field in descriptor.fields:
-        if field.containing_oneof is None or len(field.containing_oneof.fields) == 1:
-            fills.append(_fill_field(field))
-    return tuple(fills)
+    oneofs = [oneof for oneof in descriptor.oneofs if len(oneof.fields) > 1]
+    members = {member.name for oneof in oneofs for member in oneof.fields}
+    return (
+        *(_fill_one([_fill_field(field) for field in oneof.fields]) for oneof in oneofs),
+        *(_fill_field(field) for field in descriptor.fields if field.name not in members),
+    )
 
 
 def _fill_one(choices: list[Fill]) -> Fill:
@@ -278,7 +275,7 @@ def _fill_messages(name: str, kind: str) -> Fill:
         parts = getattr(message, name)
         count = draw.choice(counts)
         many = name in _COUNTS and draw.random() < 0.03
-        for _ in range(40 if many and name in _LONG else count):
+        for _ in range(24 if many and name in _LONG else count):
             if len(parts) and draw.random() < (0.8 if many else 0.2):
                 parts.add().CopyFrom(draw.choice(parts))
             else:
@@ -351,7 +348,10 @@ def _scalar_bytes(field: Any, value: Any, padded: bool) -> bytes:
 
 
 def rough(message: Any, draw: random.Random) -> bytes:
-    """The message as no encoder writes it: fields in any order, padded numbers, singular fields twice, lists packed or not."""
+    """The message as no encoder writes it.
+
+    Fields in any order, padded numbers, singular fields twice, lists of numbers packed or not.
+    """
     pieces: list[bytes] = []
     for field, value in message.ListFields():
         if field.is_extension:

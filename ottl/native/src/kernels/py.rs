@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use super::nested::{self, Flatten, Strategy};
 use super::parse::{self, Parsed};
 use super::{Algorithm, Pattern, Piece};
+use crate::maps::Map;
 use crate::py::{frozen, Array, Batch, Input};
 use crate::values::Cells;
 
@@ -222,6 +223,50 @@ fn map_flatten<'py>(
     py.detach(|| nested::flatten(arena, &values, map, rows, how, touched)).map_err(bad)
 }
 
+/// The map of a table that no field feeds: made when first asked for, it holds what is edited apart.
+#[pyfunction]
+#[pyo3(signature = (batch, table, rows, bits, lens))]
+fn map_scratch<'py>(
+    batch: &Bound<'py, Batch>,
+    table: usize,
+    rows: Option<Input<'py, i32>>,
+    bits: Input<'py, i64>,
+    lens: Input<'py, u32>,
+) -> PyResult<usize> {
+    let mut batch = batch.try_borrow_mut()?;
+    let values = batch.core.values().map_err(bad)?;
+    let rows = batch.core.rows(table, rows.as_ref().map(Input::get)).map_err(bad)?;
+    let planned = batch.core.plan.tables.get(table).map_or(0, |shape| shape.maps as usize);
+    let found = batch.core.tables.get_mut(table).ok_or_else(|| bad(format!("there is no table {table}")))?;
+    let count = found.len();
+    let mut unmarked = vec![false; count];
+    if found.maps.len() <= planned {
+        let mut map = Map::default();
+        map.finish(count);
+        found.maps.push(map);
+    }
+    let number = found.maps.len() - 1;
+    let (arena, map, _) = batch.core.edit(table, number).map_err(bad)?;
+    map.assign(arena, &values, rows, (bits.get(), lens.get()), &mut unmarked).map_err(bad)?;
+    map.dirty.fill(false);
+    Ok(number)
+}
+
+#[pyfunction]
+#[pyo3(signature = (batch, table, map, rows))]
+fn map_changed<'py>(
+    batch: &Bound<'py, Batch>,
+    table: usize,
+    map: usize,
+    rows: Option<Input<'py, i32>>,
+) -> PyResult<Bools<'py>> {
+    let py = batch.py();
+    let batch = batch.try_borrow()?;
+    let rows = batch.core.rows(table, rows.as_ref().map(Input::get)).map_err(bad)?;
+    let dirty = &batch.core.map(table, map).map_err(bad)?.dirty;
+    Ok(frozen(py, rows.iter().map(|row| dirty.get(row).copied().unwrap_or(false)).collect()))
+}
+
 /// A regular expression with Go's meaning.
 #[pyclass(frozen, module = "ottl._native")]
 pub struct Regex {
@@ -332,6 +377,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(concat, module)?)?;
     module.add_function(wrap_pyfunction!(map_merge, module)?)?;
     module.add_function(wrap_pyfunction!(map_flatten, module)?)?;
+    module.add_function(wrap_pyfunction!(map_scratch, module)?)?;
+    module.add_function(wrap_pyfunction!(map_changed, module)?)?;
     super::objects::register(module)?;
     module.add_function(wrap_pyfunction!(is_ascii, module)?)
 }
