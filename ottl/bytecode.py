@@ -87,7 +87,14 @@ class Reference:
     parameter: Parameter | None
 
 
-Operand: TypeAlias = "int | Elements | Place | Live | Literal | Reference | None"
+@dataclass(frozen=True, slots=True)
+class Over:
+    """An argument that is evaluated on every row of the payload."""
+
+    code: StatementCode
+
+
+Operand: TypeAlias = "int | Elements | Place | Live | Literal | Reference | Over | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +166,8 @@ def _shown_operand(operand: Operand) -> str:
             return shown_constant(value)
         case Reference(function=function):
             return function.name
+        case Over(code=code):
+            return f"on every row r{code.result}"
     return "-"
 
 
@@ -239,5 +248,23 @@ def disassemble(code: StatementCode) -> Iterator[str]:
             depth -= 1
         typed = f"  : {instruction.kind.value}" if instruction.result >= 0 and instruction.kind is not Kind.ANY else ""
         yield f"{number:4}  {instruction.op.name:<10} {'  ' * depth}{_shown(instruction)}{typed}"
+        for operand in instruction.operands:
+            if isinstance(operand, Over):
+                yield from (f"      | {line}" for line in disassemble(operand.code))
         if instruction.op in (Op.AND, Op.OR, Op.UNLESS_NIL):
             depth += 1
+
+
+def calls(code: StatementCode) -> Iterator[Instruction]:
+    """The calls of a statement, those inside arguments that are evaluated on every row included."""
+    for instruction in code.instructions:
+        for operand in instruction.operands:
+            if isinstance(operand, Over):
+                yield from calls(operand.code)
+        if instruction.op in (Op.CALL, Op.EDIT):
+            yield instruction
+
+
+def over_traces(code: StatementCode) -> bool:
+    """Whether a statement looks at whole traces."""
+    return any(call.data.over is not None for call in calls(code))

@@ -124,6 +124,8 @@ Number = Annotated[float, _Marker(kind=Kind.DOUBLE, like=True, number=True)]
 Key = Annotated[None, _Marker(form=Form.KEY)]
 State = Annotated[T, _Marker(form=Form.STATE)]
 Trace = Annotated[T, _Marker(form=Form.TRACE)]
+ValueOnAll = Annotated["Argument", _Marker(kind=Kind.ANY)]
+ConditionOnAll = Annotated["Argument", _Marker(form=Form.CONDITION)]
 Lambda = Annotated[Callable[..., Value], _Marker(form=Form.LAMBDA)]
 
 
@@ -205,17 +207,15 @@ class Columns:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Slots:
-    """What a vector kernel gets for `State`.
+class Slots(Protocol):
+    """What a vector kernel gets for `State`."""
 
-    Args:
-        memory: the memory of the call site.
-        rows: slot of each row, intp (n,).
-    """
+    @property
+    def memory(self) -> Any:
+        """The memory of the call site."""
 
-    memory: Any
-    rows: NDArray[Any]
+    def rows(self) -> NDArray[Any] | None:
+        """Slot of each row, intp (n,); a kernel asks once, when it will not decline, and declines if this is None."""
 
 
 class Argument(Protocol):

@@ -7,7 +7,7 @@ the same outcome.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -158,13 +158,17 @@ class Keyed(Generic[M]):
         arrays = {"seen": self._seen[live], **{f"memory.{n}": a for n, a in self.memory.save(live).items()}}
         return [name for name in names if name is not None], arrays
 
-    def restore(self, keys: Sequence[bytes], arrays: dict[str, NDArray[Any]]) -> None:
+    def clear(self) -> None:
+        """Forgets everything."""
+        self._drop(np.fromiter(self._slots.values(), np.intp, len(self._slots)))
+
+    def restore(self, keys: Sequence[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
         """Takes back what `save` gave, in place of all that is remembered; the most recent where there are too many.
 
         Raises:
             ValueError: it does not fit; nothing is remembered then.
         """
-        self._drop(np.fromiter(self._slots.values(), np.intp, len(self._slots)))
+        self.clear()
         seen = arrays.get("seen")
         if seen is None or seen.shape != (len(keys),) or seen.dtype != np.int64 or len(set(keys)) != len(keys):
             raise ValueError("the saved keys do not fit")

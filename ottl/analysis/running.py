@@ -26,7 +26,7 @@ _FEW_WRAPS = 16
 
 
 def _sorting(numbers: NDArray[np.intp]) -> NDArray[np.intp]:
-    """What sorts small numbers and keeps the order of equal ones; 16 bits are sorted by their digits, which is quicker."""
+    """What sorts small numbers, equal ones in their order; 16 bits are sorted by their digits, which is quicker."""
     return np.argsort(numbers.astype(np.uint16) if int(numbers.max()) < 1 << 16 else numbers, kind="stable")
 
 

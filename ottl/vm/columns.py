@@ -33,7 +33,7 @@ from ottl.tables.vectors import (
     merge,
 )
 from ottl.types import Kind
-from ottl.vm import edits, lift, stores
+from ottl.vm import edits, lift, stores, traces
 from ottl.vm.frame import CONTAINERS, Frame
 from ottl.vm.rows import truth
 
@@ -267,7 +267,7 @@ class Evaluation:
 
     def call(self, i: Instruction) -> None:
         """CALL."""
-        found = lift.call(self, i)
+        found = lift.call(self, i) if i.data.over is None else traces.call(self, i)
         if i.kind is Kind.BOOL and found.tag != BOOL:
             found = self._flags(found)
         self.put(i.result, found)
@@ -503,6 +503,8 @@ def run_group(frame: Frame, group: GroupCode, around: Any, report: Any) -> None:
         errors = Errors(frame)
         run = Evaluation(frame, code, selection, errors, around)
         run.run()
+        if frame.traces is not None:
+            frame.traces.forget(traces.written_parts(code))
         failed = errors.count()
         report.matched[number] += max(run.matched, 0)
         report.changed[number] += run.changed

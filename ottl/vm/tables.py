@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ottl.bytecode import GroupCode, Op, Place, StatementCode
+from ottl.bytecode import GroupCode, Op, Over, Place, StatementCode, calls
 from ottl.codec import Limits, native
+from ottl.contexts.identity import SPAN_PARTS
 from ottl.contexts.paths import PathSpec, View
 from ottl.vm import columns
 from ottl.vm.frame import Frame, level_of, needs
@@ -24,6 +25,15 @@ def paths(code: StatementCode) -> Iterator[PathSpec]:
         for operand in i.operands:
             if isinstance(operand, Place):
                 yield operand.spec
+            elif isinstance(operand, Over):
+                yield from paths(operand.code)
+
+
+def span_parts(code: StatementCode) -> Iterator[native.Need]:
+    """The fields that functions over whole traces read by themselves."""
+    for call in calls(code):
+        for part in call.data.reads:
+            yield from SPAN_PARTS[part]
 
 
 Failures = list[tuple[int, int, str]]
@@ -36,13 +46,13 @@ class Program:
     Args:
         signal: the signal.
         passes: their bytecode, in order: a group of statements, or a filter's conditions level by level.
-        around: clock and identifiers.
+        around: clock, identifiers and memories of each pass.
     """
 
-    def __init__(self, signal: str, passes: Sequence[tuple[GroupCode, ...]], around: Any) -> None:
+    def __init__(self, signal: str, passes: Sequence[tuple[GroupCode, ...]], around: Sequence[Any]) -> None:
         self.signal = signal
         self.passes = tuple(passes)
-        self.around = around
+        self.around = tuple(around)
         self._preparations: dict[int, Any] = {}
         specs = {
             spec
@@ -60,7 +70,13 @@ class Program:
             levels.add("scope")
         if filtered:
             levels.add(native.ELEMENT_LEVELS[signal])
-        wanted = {need for spec in specs for need in needs(spec)}
+        wanted = {need for spec in specs for need in needs(spec)} | {
+            need
+            for groups in self.passes
+            for group in groups
+            for code in (*group.conditions, *group.statements)
+            for need in span_parts(code)
+        }
         typed = "datapoint" in filtered or any(spec.view in (View.METRIC_TYPE, View.METRIC_DATA) for spec in specs)
         self.layout = native.layout(signal, levels, wanted, typed)
 
@@ -72,7 +88,7 @@ class Program:
         """One group over the tables."""
         (group,) = self.passes[number]
         frame = Frame(batch, self.layout, group.context, request, self._preparations)
-        columns.run_group(frame, group, self.around, report)
+        columns.run_group(frame, group, self.around[number], report)
 
     def run_filter(
         self, number: int, batch: Any, report: Any, request: Mapping[str, Any] | None
@@ -99,7 +115,7 @@ class Program:
             if depth <= deepest and level in groups:
                 frame = Frame(batch, self.layout, level, request, self._preparations)
                 selected, failed = columns.select(
-                    frame, groups[level], frame.all.narrow(alive), self.around, report, numbers[level]
+                    frame, groups[level], frame.all.narrow(alive), self.around[number], report, numbers[level]
                 )
                 failures += failed
                 alive &= ~selected
