@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests.property import agreement
 
 CHUNK = 5000
+SHOWN = 4000
 
 
 MEMORY = 3 << 30
@@ -51,7 +52,7 @@ def main() -> int:
         for number, part in enumerate(pool.imap_unordered(_chunk, seeds), 1):
             total.add(part)
             for found in part.disagreements:
-                print((found if options.raw else agreement.shrunk(found)).render() + "\n", flush=True)
+                print((found if options.raw else agreement.shrunk(found)).render()[:SHOWN] + "\n", flush=True)
             if number % 4 == 0 or part.disagreements:
                 rate = total.pairs / (time.perf_counter() - start)
                 print(f"{total.pairs:,} pairs, {rate:,.0f} a second", flush=True)

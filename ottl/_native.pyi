@@ -347,6 +347,12 @@ def make_maps(batch: Batch, names: Sequence[bytes], columns: Sequence[Part], cou
 def make_lists(batch: Batch, columns: Sequence[Part], count: int) -> tuple[Int64s, UInt32s]:
     """A list cell a row."""
 
+def any_deep(batch: Batch, tags: UInt8s, bits: Int64s, lens: UInt32s) -> bool:
+    """Whether any list or map nests 20 deep or more, so that storing it again may be refused."""
+
+def map_parts(batch: Batch, bits: Int64s, lens: UInt32s, keys: bool) -> tuple[Int64s, UInt32s]:
+    """The keys (true) or the values (false) of map cells as list cells."""
+
 def concat(
     batch: Batch, columns: Sequence[tuple[Int64s, UInt32s]], delimiter: bytes, count: int
 ) -> tuple[Int64s, UInt32s]:
@@ -374,7 +380,7 @@ def map_changed(batch: Batch, table: int, map: int, rows: Int32s | None) -> Bool
 def map_flatten(
     batch: Batch, table: int, map: int, rows: Int32s | None, prefix: bytes, depth: int | None, resolve: bool
 ) -> bool:
-    """Replaces nested lists and maps of rows by entries with dotted keys; false, nothing done, for too long keys."""
+    """Replaces nested lists and maps of rows by entries with dotted keys; false and nothing where too long or deep."""
 
 @final
 class Regex:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from ottl.contexts.identity import SPAN_PARTS
 from ottl.contexts.paths import PathSpec
 from ottl.functions import Function, Parameter
 from ottl.source import NOWHERE, Source, SourceRange
@@ -225,12 +226,19 @@ def _shown(instruction: Instruction) -> str:
     return f"r{i.result:<3} <- {body}" if i.result >= 0 else f"        {body}"
 
 
+def shown_part(level: str, field: tuple[str, ...]) -> str:
+    """A field that a function over whole traces reads by itself, as a path."""
+    return ".".join(field if field[0] == level else (level, *field))
+
+
 def projection(codes: Iterable[StatementCode]) -> tuple[list[str], list[str]]:
     """What instructions read and write, as paths with their constant keys, sorted: all that a scan has to extract."""
     read: set[str] = set()
     written: set[str] = set()
     for code in codes:
-        for i in code.instructions:
+        for i in everywhere(code):
+            if i.op is Op.CALL:
+                read.update(shown_part(*field) for part in i.data.reads for field in SPAN_PARTS[part])
             keys = i.registers[1:] if i.op in (Op.STORE, Op.TOUCH) else i.registers
             if i.op is Op.LOAD:
                 read.add(shown_path(i.data, keys, i.constant_keys))
@@ -255,14 +263,18 @@ def disassemble(code: StatementCode) -> Iterator[str]:
             depth += 1
 
 
-def calls(code: StatementCode) -> Iterator[Instruction]:
-    """The calls of a statement, those inside arguments that are evaluated on every row included."""
+def everywhere(code: StatementCode) -> Iterator[Instruction]:
+    """The instructions of a statement, and in front of a call those of its arguments that go over all rows."""
     for instruction in code.instructions:
         for operand in instruction.operands:
             if isinstance(operand, Over):
-                yield from calls(operand.code)
-        if instruction.op in (Op.CALL, Op.EDIT):
-            yield instruction
+                yield from everywhere(operand.code)
+        yield instruction
+
+
+def calls(code: StatementCode) -> Iterator[Instruction]:
+    """The calls of a statement, those inside arguments that are evaluated on every row included."""
+    return (i for i in everywhere(code) if i.op in (Op.CALL, Op.EDIT))
 
 
 def over_traces(code: StatementCode) -> bool:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from ottl.binder import nearest
 from ottl.errors import ConfigError, Diagnostic, register_codes
 from ottl.source import LocatedText, Source, SourceRange
 
@@ -41,6 +42,9 @@ _KINDS: Final[tuple[Kind, ...]] = ("transform", "filter")
 _TRANSFORM_KEY = re.compile(r".*_statements|flatten(_data)?")
 _FILTER_KEY = re.compile(r".*_conditions|traces|metrics|logs|profiles|spans")
 _SIGNALS = frozenset({"traces", "metrics", "logs", "profiles"})
+_BARE_KEYS = tuple(
+    f"{signal}_{what}" for what in ("statements", "conditions") for signal in ("trace", "metric", "log", "profile")
+)
 # A `$` before the one of `${` escapes it, two escape each other.
 _REFERENCE = re.compile(r"(?<!\$)(?:\$\$)*(\$\{[^${}]*\})")
 _TEXT_TAGS = frozenset({"tag:yaml.org,2002:str", "tag:yaml.org,2002:timestamp"})
@@ -90,12 +94,14 @@ class Config:
         processors: the OTTL processors, in the order of the file.
         pipelines: by name (`traces/2`), the processors of each pipeline.
         text: of the file.
+        others: names of the processors of other kinds.
     """
 
     name: str
     processors: Mapping[str, Processor]
     pipelines: Mapping[str, Sequence[str]]
     text: str
+    others: Sequence[str] = ()
 
     def steps(self, names: Sequence[str] = ()) -> list[Step]:
         """The processors to run, in order.
@@ -116,9 +122,12 @@ class Config:
         return steps
 
     def left_out(self, names: Sequence[str] = ()) -> list[str]:
-        """The processors that `steps` leaves out although the file mentions them."""
+        """The processors that `steps` leaves out although a pipeline, or a file without pipelines, would run them."""
         used = {step.processor.name for step in self.steps(names)}
-        mentioned = dict.fromkeys([*(name for names in self.pipelines.values() for name in names), *self.processors])
+        in_pipelines = [name for names in self.pipelines.values() for name in names]
+        # Whoever names processors knows that the others of a file do not run.
+        others = () if names else self.others
+        mentioned = dict.fromkeys([*(in_pipelines if self.pipelines else others), *self.processors])
         return [name for name in mentioned if name not in used]
 
     def _pipeline(self, signal: str) -> Sequence[str]:
@@ -166,8 +175,14 @@ def load_config(source: str | os.PathLike[str], *, name: str | None = None) -> C
     if not isinstance(root, Mapping):
         raise _wrong(root, "a mapping", Source(text, name))
     if "processors" in root or "service" in root:
-        processors = _processors(_mapping(root.get("processors"), "processors", text, name))
-        return Config(name, processors, _pipelines(root, text, name), text)
+        section = _mapping(root.get("processors"), "processors", text, name)
+        processors = _processors(section)
+        pipelines = _pipelines(root, text, name)
+        if not processors and not any(_kind(item) for items in pipelines.values() for item in items):
+            key = next(key for key in root if key in {"processors", "service"})
+            raise ConfigError([_at(key, "E453", f"no transform or filter processor in {name}")])
+        others = tuple(str(key) for key in section if _kind(key) is None)
+        return Config(name, processors, pipelines, text, others)
     if root and all(_kind(key) is not None for key in root):
         return Config(name, _processors(root), {}, text)
     kind = _bare_kind(root)
@@ -176,7 +191,7 @@ def load_config(source: str | os.PathLike[str], *, name: str | None = None) -> C
         place = next(iter(root), None)
         message = f"no OTTL processor: expected {known}"
         if isinstance(place, LocatedText):
-            raise ConfigError([_at(place, "E453", message)])
+            raise ConfigError([_at(place, "E453", message, nearest(place, (*_BARE_KEYS, "processors")))])
         raise ConfigError([Diagnostic("E453", "error", message, None, None, Source(text, name))])
     return Config(name, {kind: Processor(kind, kind, root)}, {}, text)
 

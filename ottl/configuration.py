@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,8 +24,12 @@ register_codes(
         "E406": "unknown context",
         "E407": "unknown error mode",
         "E408": "settings that exclude each other",
+        "W401": "a text where a list is expected",
     }
 )
+
+
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
 def standard_functions() -> FunctionSet:
@@ -68,6 +73,35 @@ def _first_text(value: Any) -> str | None:
     return inside if isinstance(inside, LocatedText) else None
 
 
+def _nearest_text(root: Any, path: str) -> LocatedText | None:
+    """The last key or text on a path (`log_statements[1].context`) through a configuration that knows its place."""
+    found = None
+    value = root
+    for name, number in _STEP.findall(path):
+        if number:
+            value = value[int(number)] if isinstance(value, list) and int(number) < len(value) else None
+        elif isinstance(value, Mapping):
+            key = next((key for key in value if key == name), None)
+            found = key if isinstance(key, LocatedText) else found
+            value = value.get(name)
+        text = _first_text(value)
+        found = text if number and isinstance(text, LocatedText) else found
+    return found
+
+
+def _split(text: str) -> list[str]:
+    """The pieces of a text between its commas, with their places where the text is on one line of a file."""
+    pieces = text.split(",")
+    if not isinstance(text, LocatedText) or "\n" in text:
+        return pieces
+    column = text.column
+    located: list[str] = []
+    for piece in pieces:
+        located.append(LocatedText(piece, text.file, text.line, column, text.next_column))
+        column += len(piece) + 1
+    return located
+
+
 def check_stack(code: GroupCode, stack: Stack) -> list[Diagnostic]:
     """The error for a group that was asked to run in columns and cannot, or that cannot have its shared cache."""
     if code.shared_cache and any(map(over_traces, (*code.conditions, *code.statements))):
@@ -86,10 +120,13 @@ class Reader:
     """Checks the form of a configuration, collecting what is wrong."""
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    root: Any = None
 
     def report(self, code: str, message: str, value: Any, path: str, hint: str | None = None) -> None:
-        """Adds an error at a value of the configuration."""
+        """Adds an error at a value of the configuration; at its key where the value itself has no place in the file."""
         text = _first_text(value)
+        if not isinstance(text, LocatedText):
+            text = _nearest_text(self.root, path) or text
         where = source(text, path) if text is not None else Source("", path or "<configuration>")
         place = SourceRange(0, len(where.text)) if where.text else None
         self.diagnostics.append(Diagnostic(code, "error", message, place, hint, where))
@@ -98,6 +135,8 @@ class Reader:
         """A mapping with known keys only."""
         if value is None:
             return {}
+        if not path:
+            self.root = value
         if not isinstance(value, Mapping):
             self.report("E401", f"{path or 'the configuration'} must be a mapping, got {type_name(value)}", value, path)
             return {}
@@ -140,7 +179,13 @@ class Reader:
         if value is None:
             return ()
         if isinstance(value, str):
-            return tuple(source(part, path) for part in value.split(",")) if value else ()
+            if "," in value:
+                where = source(value, path)
+                message = f"{path} is one text, which is split at its commas, as in the collector"
+                hint = "write a list: a line with `- ` for each"
+                place = SourceRange(0, len(where.text))
+                self.diagnostics.append(Diagnostic("W401", "warning", message, place, hint, where))
+            return tuple(source(part, path) for part in _split(value)) if value else ()
         if not isinstance(value, Sequence):
             self.report("E401", f"{path} must be a list, got {type_name(value)}", value, path)
             return ()

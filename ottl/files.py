@@ -42,6 +42,8 @@ __all__ = [
     "Output",
     "compression_of",
     "find_inputs",
+    "is_file_name",
+    "named_errors",
     "output_name",
     "transcode",
 ]
@@ -64,6 +66,8 @@ _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
 _ZSTD_STEP = 2048
 _ZSTD_WINDOW = 128 << 20
 _BLANK = b" \t\r\n"
+# Some editors put it in front of a text. Neither a protobuf message nor a frame can begin with it.
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Control characters that JSON cannot hold. A protobuf message of OTLP always holds some: field 2 is tagged 0x12.
 _BINARY = bytes(set(range(32)) - set(_BLANK))
 _COMPRESSION_SUFFIXES: Mapping[str, Compression] = MappingProxyType({".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"})
@@ -152,8 +156,10 @@ class Input:
             self._file = Path(name).open("rb", buffering=0)  # noqa: SIM115 (closed by `close`)
         self.size = os.fstat(self._file.fileno()).st_size if self._owned else None
         try:
-            self._bytes = _Bytes(_Chunks(self._file))
+            self._bytes = _Bytes(_Chunks(self._file, self.name))
             compression = self._inflate()
+            if self._bytes.peek(1) == _BYTE_ORDER_MARK[:1] and self._bytes.peek(3) == _BYTE_ORDER_MARK:
+                self._bytes.take(3)
             self.layout = Layout(format or self._detect(name), compression)
         except BaseException:
             self.close()
@@ -270,7 +276,8 @@ class Input:
                 continue
             body = source.take(length)
             if len(body) < length:
-                fault = PayloadError(f"a frame of {length} bytes is cut short after {len(body)}", len(body))
+                message = f"a frame of {length} bytes is cut short after {len(body)}"
+                fault = PayloadError(message, _PREFIX + len(body))
                 yield Message(prefix + body, "protobuf", None, offset, fault=fault)
                 return
             yield self._frame(prefix, body, offset)
@@ -308,7 +315,8 @@ class Input:
             return self._signal
         signal = signal_of_protobuf(payload)
         if signal is None:
-            raise PayloadError("the bytes do not tell which signal they hold, name it with --signal", 0)
+            message = "malformed, or of a signal that the bytes do not tell (--signal names it)"
+            raise PayloadError(f"a protobuf message that is {message}", 0)
         return signal
 
     def _too_large(self) -> PayloadError:
@@ -318,11 +326,24 @@ class Input:
 class _Chunks:
     """A file read in chunks; of a pipe, whatever is there."""
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: Any, name: str) -> None:
         self._read: Callable[[int], bytes] = getattr(file, "read1", file.read)
+        self._name = name
 
     def read(self, size: int, /) -> bytes:
-        return self._read(max(size, 1)) or b""
+        with named_errors(self._name):
+            return self._read(max(size, 1)) or b""
+
+
+@contextlib.contextmanager
+def named_errors(name: str) -> Iterator[None]:
+    """Have errors of the system name the file at which they arise."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = name
+        raise
 
 
 class _Once:
@@ -550,44 +571,48 @@ class Output:
     Args:
         path: the file; None for `stream`.
         layout: format and compression.
-        stream: where to write without a path.
-
-    Raises:
-        OSError: the file cannot be made.
+        stream: where to write without a path; standard output by default.
     """
 
     def __init__(self, path: Path | None, layout: Layout, stream: IO[bytes] | None = None) -> None:
         self.path = path
         self.layout = layout
         self._messages = 0
+        self._stream = stream
         self._temporary: Path | None = None
-        self._raw: IO[bytes]
-        if path is None:
-            self._raw = stream or sys.stdout.buffer
-        else:
-            # A link stays a link: what it points to is replaced.
-            self._target = Path(os.path.realpath(path))
-            self._raw = self._open(self._target)
-        self._file = _compressed(self._raw, layout.compression)
+        self._opened: tuple[IO[bytes], IO[bytes]] | None = None
 
-    def _open(self, target: Path) -> IO[bytes]:
+    def open(self) -> tuple[IO[bytes], IO[bytes]]:
+        """Make the file, if that is not done yet; an interrupt may come at any moment, and `abandon` undoes it.
+
+        Returns:
+            The stream to write to, and the one below it that has the compressed bytes.
+        """
+        if self._opened is None:
+            # A link stays a link: what it points to is replaced.
+            raw = (
+                self._stream or sys.stdout.buffer
+                if self.path is None
+                else self._make(Path(os.path.realpath(self.path)))
+            )
+            self._opened = _compressed(raw, self.layout.compression), raw
+        return self._opened
+
+    def _make(self, target: Path) -> IO[bytes]:
+        self._target = target
         try:
             mode = target.stat().st_mode
         except FileNotFoundError:
             mode = None
         if mode is not None and not stat.S_ISREG(mode):
             return target.open("wb")
-        import tempfile
-
-        handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=".part", dir=target.parent)
-        self._temporary = Path(name)
-        if mode is None:
-            mask = os.umask(0)
-            os.umask(mask)
-            mode = 0o666 & ~mask
-        with contextlib.suppress(OSError):
-            self._temporary.chmod(stat.S_IMODE(mode))
-        return os.fdopen(handle, "wb")
+        # Not with `tempfile`, which tells the name when the file is there: an interrupt in between would leave it.
+        self._temporary = target.with_name(f".{target.name[:80]}.{os.urandom(6).hex()}.part")
+        raw = self._temporary.open("xb")
+        if mode is not None:
+            with contextlib.suppress(OSError):
+                self._temporary.chmod(stat.S_IMODE(mode))
+        return raw
 
     def write(self, payload: bytes, *, packed: bool = False, encoding: Encoding | None = None) -> None:
         """Write a message.
@@ -600,6 +625,7 @@ class Output:
         Raises:
             Error: a second message in a format that holds one.
         """
+        file, _ = self.open()
         self._messages += 1
         layout = self.layout
         if layout.format == "framed":
@@ -609,8 +635,8 @@ class Output:
                 payload = zstandard.ZstdCompressor().compress(payload)
             if encoding == "json" and payload == b"{}":
                 payload = b""
-            self._file.write(len(payload).to_bytes(_PREFIX, "big"))
-            self._file.write(payload)
+            file.write(len(payload).to_bytes(_PREFIX, "big"))
+            file.write(payload)
             return
         if self._messages > 1 and layout.format != "jsonl":
             other = "jsonl" if layout.format == "json" else "framed"
@@ -618,18 +644,19 @@ class Output:
         if layout.format == "jsonl" and b"\n" in payload:
             # Outside of strings a line end is a blank like any other, inside JSON has none.
             payload = payload.strip(_BLANK).translate(_ONE_LINE)
-        self._file.write(payload)
+        file.write(payload)
         if layout.format == "jsonl" or (layout.format == "json" and not payload.endswith(b"\n")):
-            self._file.write(b"\n")
+            file.write(b"\n")
 
     def copy(self, message: Message) -> None:
         """Write a faulty message as it lay in its file."""
+        file, _ = self.open()
         self._messages += 1
-        self._file.write(message.payload)
+        file.write(message.payload)
         for chunk in message.rest or ():
-            self._file.write(chunk)
+            file.write(chunk)
         if self.layout.format == "jsonl":
-            self._file.write(b"\n")
+            file.write(b"\n")
 
     @property
     def name(self) -> str:
@@ -638,18 +665,20 @@ class Output:
 
     def flush(self) -> None:
         """Hand what is written so far to the system."""
-        self._file.flush()
-        self._raw.flush()
+        for stream in self.open():
+            stream.flush()
 
     def finish(self) -> None:
         """Complete the bytes and, of a file, have them on disk."""
-        if self._file is not self._raw:
-            self._file.close()
-        self._raw.flush()
-        if self._temporary is not None:
-            os.fsync(self._raw.fileno())
-        if self.path is not None:
-            self._raw.close()
+        with named_errors(self.name):
+            file, raw = self.open()
+            if file is not raw:
+                file.close()
+            raw.flush()
+            if self._temporary is not None:
+                os.fsync(raw.fileno())
+            if self.path is not None:
+                raw.close()
 
     def commit(self) -> None:
         """Let the finished file appear under its name."""
@@ -666,9 +695,9 @@ class Output:
 
     def abandon(self) -> None:
         """Forget what was written; the file under its name stays as it was."""
-        if self.path is not None:
+        if self.path is not None and self._opened is not None:
             with contextlib.suppress(OSError, ValueError):
-                self._raw.close()
+                self._opened[1].close()
         if self._temporary is not None:
             self._temporary.unlink(missing_ok=True)
             self._temporary = None
@@ -721,6 +750,12 @@ def transcode(payload: bytes, signal: str, source: Encoding, target: Encoding, l
 def compression_of(name: str | os.PathLike[str]) -> Compression | None:
     """The compression that a file name asks for."""
     return _COMPRESSION_SUFFIXES.get(Path(name).suffix.lower())
+
+
+def is_file_name(name: str | os.PathLike[str]) -> bool:
+    """Whether a name ends as those of OTLP files do."""
+    path = Path(name)
+    return path.suffix.lower() in _INPUT_SUFFIXES or compression_of(path) is not None
 
 
 def find_inputs(names: Sequence[str]) -> list[tuple[str, Path]]:

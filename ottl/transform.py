@@ -140,14 +140,14 @@ def _read_list(reader: Reader, items: Any, name: str, signal: str, mode: str) ->
 
 
 def _read_group(reader: Reader, item: Any, path: str, signal: str, mode: str) -> GroupText | None:
-    before = len(reader.diagnostics)
+    before = sum(d.severity == "error" for d in reader.diagnostics)
     fields = reader.mapping(item, path, ("context", "conditions", "statements", "error_mode", "shared_cache"))
     context = reader.context(fields.get("context"), f"{path}.context", _CONTEXTS, tuple(contexts_of(signal)))
     own_mode = reader.error_mode(fields.get("error_mode"), f"{path}.error_mode")
     shared = reader.boolean(fields.get("shared_cache"), f"{path}.shared_cache")
     statements = reader.texts(fields.get("statements"), f"{path}.statements")
     conditions = reader.texts(fields.get("conditions"), f"{path}.conditions")
-    if len(reader.diagnostics) > before:
+    if sum(d.severity == "error" for d in reader.diagnostics) > before:
         return None
     return GroupText(statements, conditions, context, own_mode or mode, shared)
 

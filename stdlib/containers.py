@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ottl.functions import Example, converter
+from ottl.codec import kernels
+from ottl.functions import Columns, Example, converter
+from ottl.tables.vectors import LIST, Vector
 from ottl.types import MISSING, Map, Missing, Slice, Value, as_raw, equals, strict_slice
 
 
@@ -23,6 +25,13 @@ def keys(target: Map) -> Slice:
     return Slice([key for key, _ in target.entries])
 
 
+@keys.vector
+def _(columns: Columns, target: Vector) -> Vector:
+    assert target.lens is not None
+    bits, lens = kernels.map_parts(columns.arena, target.bits, target.lens, keys=True)
+    return Vector(LIST, bits, lens, None, columns.level)
+
+
 @converter(
     "Values",
     Example("Values(log.attributes)", [1, {"c": None}], given={"b": 1, "a": {"c": None}}),
@@ -38,6 +47,15 @@ def values(target: Map) -> Slice:
     Source: OTTL reference, converter `Values`.
     """
     return Slice([value for _, value in target.entries])
+
+
+@values.vector
+def _(columns: Columns, target: Vector) -> Vector | None:
+    assert target.lens is not None
+    if kernels.any_deep(columns.arena, *target.cells()):
+        return None
+    bits, lens = kernels.map_parts(columns.arena, target.bits, target.lens, keys=False)
+    return Vector(LIST, bits, lens, None, columns.level)
 
 
 def _position(items: Slice, value: Value) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ottl.functions import BoolLike, Example, FloatLike, IntLike, Utf8Like, converter
+import numpy as np
+
+from ottl.functions import BoolLike, Columns, Example, FloatLike, IntLike, Utf8Like, converter
+from ottl.tables.vectors import BYTES, INT, OBJECT, STRING, Bools, Vector
 from ottl.types import (
     MISSING,
     Bytes,
@@ -297,3 +300,13 @@ def length(target: Value) -> int:
     if isinstance(target, Opaque) and _has_length(target):
         return len(target)
     raise ValueError(f"len: unsupported type {kind_name(target)}, expected a string, bytes, list or map")
+
+
+@length.vector
+def _(columns: Columns, target: Vector) -> tuple[Vector, Bools] | None:
+    if target.tag == OBJECT or target.lens is None:
+        return None
+    tags = target.tag_array(len(target))
+    counts = columns.arena.child_counts(tags, target.raw(), target.lens)
+    text = (tags == STRING) | (tags == BYTES)
+    return Vector(INT, np.where(text, target.lens, counts), None, None, columns.level), ~text & (counts < 0)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from ottl.codec import kernels
+from ottl.codec.maps import MapColumn
 from ottl.functions import (
     MISSING,
     Columns,
@@ -25,7 +26,6 @@ from ottl.functions import (
     editor,
 )
 from ottl.patterns import Regex, compile_regex
-from ottl.tables.maps import MapColumn
 from ottl.tables.vectors import MAP, STRING, Bools, Vector, uniform
 from ottl.types import (
     MAX_STRING_BYTES,
@@ -443,7 +443,9 @@ def merge_maps(target: MapTarget, source: Map, strategy: Const[str]) -> None:
 
 @merge_maps.vector
 def _(target: MapColumn, source: Vector, strategy: str) -> int | None:
-    return None if source.lens is None else target.merge(source, strategy)
+    if source.lens is None or kernels.any_deep(target.batch, *source.cells()):
+        return None
+    return target.merge(source, strategy)
 
 
 @merge_maps.aliased

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from ottl.functions import Columns, Environment, Example, PathArgument, converter
-from ottl.tables.vectors import STRING, Vector
+from ottl.tables.vectors import BOOL, SPAN_ID, STRING, Bools, Vector
 from ottl.types import Value
 
 
@@ -44,3 +44,11 @@ def is_root_span(parent: Annotated[Value, PathArgument("span.parent_span_id")]) 
     Source: OTTL reference, converter `IsRootSpan`.
     """
     return not (isinstance(parent, bytes) and any(parent))
+
+
+@is_root_span.vector
+def _(columns: Columns, parent: Vector) -> tuple[Vector, Bools] | None:
+    if parent.tag != SPAN_ID or parent.lens is None:
+        return None
+    none = columns.arena.equal(parent.bits, parent.lens, bytes(8)) | (parent.lens == 0)
+    return Vector(BOOL, none, None, None, columns.level), (parent.lens != 0) & (parent.lens != 8)

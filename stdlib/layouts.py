@@ -96,6 +96,9 @@ _ELEMENT = re.compile(
     "January|Jan(?![a-z])|Monday|Mon(?![a-z])|MST|0[1-6]|002|15|1|2006|2|_2(?!006)|__2|[345]|PM|pm"
     "|-070000|-07:00:00|-0700|-07:00|-07|Z070000|Z07:00:00|Z0700|Z07:00|Z07|[.,](?:0+|9+)(?![0-9])"
 )
+_FIXED = re.compile("([-/:T ]?)%([YmdHMS])")
+_ALL_FIXED = re.compile("(?:[-/:T ]?%[YmdHMS])+Z?")
+_PART = {"15": "h", "03": "h", "3": "h", "PM": "h", "pm": "h", "04": "m", "4": "m", "05": "s", "5": "s"}
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _MONTHS = (
     "January",
@@ -153,6 +156,44 @@ class Layout:
             if element:
                 pieces.append(_shown(element, fields))
         return "".join(pieces)
+
+    def parts(self) -> list[tuple[str, str, str]]:
+        """Literals, the elements behind them, and what each shows of a time in UTC.
+
+        Returns:
+            The last is `d` for days and what does not change, `h`, `m`, `s`, or `n` for the fraction of a second.
+        """
+        layout = _DIRECTIVE.sub(lambda match: _WRITTEN[match[0]], self.text)
+        return [
+            (literal, element, _PART.get(element, "n" if element[:1] in (".", ",") else "d"))
+            for literal, element in _elements(layout)
+        ]
+
+    def shown(self, element: str, time: Time) -> str:
+        """An element as `format` writes it."""
+        return _shown(element, civil(time))
+
+    def fixed(self) -> tuple[bytes, dict[str, tuple[int, int]]] | None:
+        """How texts of a format of numbers between marks are mostly written; they can be read in no other way.
+
+        Returns:
+            Such a text with zeros for digits, and where each number is; None for formats of other directives.
+        """
+        text = self.text.replace("%F", "%Y-%m-%d").replace("%T", "%H:%M:%S").replace("%R", "%H:%M")
+        if not _ALL_FIXED.fullmatch(text):
+            return None
+        pattern = b""
+        places: dict[str, tuple[int, int]] = {}
+        for literal, name in _FIXED.findall(text):
+            width = 4 if name == "Y" else 2
+            if name in places or (pattern and not literal):
+                return None
+            begin = len(pattern) + len(literal)
+            pattern += literal.encode() + b"0" * width
+            places[name] = (begin, begin + width)
+        if "Y" not in places:
+            return None
+        return pattern + b"Z" * text.endswith("Z"), places
 
     def parse(self, text: bytes, location: str, locale: Locale | None = None) -> Time:
         """The time that a text says; its year is below 1 where the format has none.

@@ -12,7 +12,7 @@ from ottl.codec import kernels
 from ottl.functions import Columns, Compiled, Const, Example, Omittable, Utf8, Utf8Like, converter
 from ottl.patterns import Grok, Regex, compile_grok, compile_regex
 from ottl.stdlib.grok_patterns import PATTERNS
-from ottl.tables.vectors import BOOL, MAP, STRING, Bools, Vector
+from ottl.tables.vectors import BOOL, EMPTY, MAP, STRING, Bools, Vector
 from ottl.types import Map, Value, bool_like, parse_float, parse_int
 
 RegexText = Annotated[str, Compiled(compile_regex)]
@@ -42,11 +42,17 @@ def is_match(target: Utf8Like | None, pattern: RegexText) -> bool:
 
 
 @is_match.vector
-def _(columns: Columns, target: Vector, pattern: Any) -> Vector | None:
-    if target.tag != STRING or target.lens is None or not isinstance(pattern, Regex):
+def _(columns: Columns, target: Vector, pattern: Any) -> tuple[Vector, Bools | None] | None:
+    if target.lens is None or not isinstance(pattern, Regex):
         return None
-    found = kernels.matches(columns.arena, pattern, target.bits, target.lens)
-    return Vector(BOOL, found, None, None, columns.level)
+    if target.tag == STRING:
+        found = kernels.matches(columns.arena, pattern, target.bits, target.lens)
+        return Vector(BOOL, found, None, None, columns.level), None
+    tags = target.tag_array(len(target))
+    index = np.flatnonzero(tags == STRING)
+    found = np.zeros(len(target), np.bool_)
+    found[index] = kernels.matches(columns.arena, pattern, target.bits[index], target.lens[index])
+    return Vector(BOOL, found, None, None, columns.level), (tags != STRING) & (tags != EMPTY)
 
 
 @converter(

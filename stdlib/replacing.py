@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ottl.codec import kernels
+from ottl.codec.maps import MapColumn
 from ottl.functions import (
     Columns,
     Compiled,
@@ -26,7 +27,6 @@ from ottl.functions import (
     editor,
 )
 from ottl.patterns import Glob, Regex, compile_glob, compile_regex
-from ottl.tables.maps import MapColumn
 from ottl.tables.vectors import STRING, Vector
 from ottl.types import MAX_STRING_BYTES, Value, strict_string
 
@@ -330,6 +330,8 @@ def _renamed_columns(
             return None
         renamed.append(names.setdefault(key if new is None else new, len(names)))
     owners, codes, _, tags, bits, lens = target.entries()
+    if kernels.any_deep(target.batch, tags, bits, lens):
+        return None
     fresh = np.array(renamed, np.int64)[codes]
     kept = np.flatnonzero(fresh >= 0)
     # The later of entries with one key wins, in the place of the first.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 
+import numpy as np
+
 from ottl.codec import kernels
 from ottl.functions import Columns, Const, Example, Utf8, Utf8Like, converter
-from ottl.tables.vectors import STRING, Vector
-from ottl.types import MAX_LIST_ITEMS, MAX_STRING_BYTES, TypedList, decode_replacing
+from ottl.tables.vectors import MAP, STRING, Vector
+from ottl.types import MAX_LIST_ITEMS, MAX_STRING_BYTES, TypedList, Value, decode_replacing, string_like
 
 
 @converter(
@@ -35,16 +37,46 @@ def concat(vals: list[Utf8Like | None], delimiter: Utf8) -> Utf8:
 
 @concat.vector
 def _(columns: Columns, vals: list[Vector] | Vector, delimiter: Vector) -> Vector | None:
-    if isinstance(vals, Vector) or not vals or any(v.tag != STRING or v.lens is None for v in vals):
+    if isinstance(vals, Vector) or not vals:
         return None
+    texts = [_texts(columns, v) for v in vals]
     if not delimiter.constant or delimiter.lens is None:
         return None
     (between,) = columns.arena.take(delimiter.bits, delimiter.lens)
+    if any(t is None for t in texts):
+        return None
     count = columns.count if columns.level else 1
-    bits, lens = kernels.joined(columns.arena, [(v.bits, v.lens) for v in vals if v.lens is not None], between, count)
+    bits, lens = kernels.joined(columns.arena, [t for t in texts if t is not None], between, count)
     if len(lens) and int(lens.max()) > MAX_STRING_BYTES:
         return None
     return Vector(STRING, bits, lens, None, columns.level)
+
+
+def _texts(columns: Columns, values: Vector) -> tuple[kernels.Bits, kernels.Lens] | None:
+    """Values of any type as the texts that `Concat` joins; None where one has no text."""
+    if values.tag == STRING and values.lens is not None:
+        return values.bits, values.lens
+    if values.objects is not None:
+        return None
+    tags = values.tag_array(len(values))
+    bits = values.raw().copy()
+    lens = np.zeros(len(values), np.uint32) if values.lens is None else values.lens.copy()
+    index = np.flatnonzero(tags != STRING)
+    if (tags > MAP).any():
+        return None
+    found = kernels.objects(columns.arena, tags[index], bits[index], lens[index])
+    if found is None:
+        return None
+    try:
+        bits[index], lens[index] = columns.arena.put([_text(value) for value in found])
+    except ValueError:
+        return None
+    return bits, lens
+
+
+def _text(value: Value) -> bytes:
+    text = string_like(value)
+    return b"<nil>" if text is None else text
 
 
 @converter(

@@ -6,10 +6,12 @@ import re
 from typing import Annotated, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ottl.codec import kernels
 from ottl.functions import Columns, Compiled, Const, Environment, Example, Omittable, Utf8, converter
 from ottl.stdlib.layouts import Layout, compile_layout, date_in, host_zone, load_locale, load_location
-from ottl.tables.vectors import DOUBLE, INT, TIME, Bools, Vector
+from ottl.tables.vectors import DOUBLE, INT, STRING, TIME, Bools, Vector
 from ottl.types import INT64_MAX, INT64_MIN, Duration, Time, civil, shown, wrap_int64
 
 NANOS_PER_MILLI = 1_000_000
@@ -194,6 +196,46 @@ def parse_time(
     return found if civil(found).year > 0 else _in_current_year(found, environment)
 
 
+@parse_time.vector
+def _(
+    columns: Columns, _: Environment, time: Vector, format: Any, location: str | None, locale: Any
+) -> tuple[Vector, Bools | None] | None:
+    if not isinstance(format, Layout) or locale is not None or time.lens is None:
+        return None
+    fixed = format.fixed()
+    zone = location if location is not None else "" if format.utc else host_zone()
+    if fixed is None or zone:
+        return None
+    pattern, places = fixed
+    fit = np.flatnonzero(time.lens == len(pattern))
+    data, _ = columns.arena.arena_view(time.bits[fit], time.lens[fit])
+    letters = np.frombuffer(data, np.uint8).reshape(len(fit), len(pattern))
+    shape = np.frombuffer(pattern, np.uint8)
+    digits = letters - np.uint8(48)
+    good = np.where(shape == 48, digits < 10, letters == shape).all(axis=1)
+    fields = {"m": np.ones(len(fit), np.int64), "d": np.ones(len(fit), np.int64)}
+    for name, (begin, end) in places.items():
+        value = np.zeros(len(fit), np.int64)
+        for place in range(begin, end):
+            value = value * 10 + digits[:, place]
+        fields[name] = value
+    zero = np.zeros(len(fit), np.int64)
+    year, month, day = (fields.get(name, zero) for name in "Ymd")
+    hour, minute, second = (fields.get(name, zero) for name in "HMS")
+    good &= (year > 1677) & (year < 2262) & (month >= 1) & (month <= 12) & (day >= 1)
+    good &= (hour < 24) & (minute < 60) & (second < 60)
+    months = (np.where(good, year, 1970) - 1970) * 12 + np.where(good, month, 1) - 1
+    first = months.astype("M8[M]").astype("M8[D]").astype(np.int64)
+    good &= first + day <= (months + 1).astype("M8[M]").astype("M8[D]").astype(np.int64)
+    days = first + day - 1
+    times = (days * 86_400 + hour * 3600 + minute * 60 + second) * NANOS_PER_SECOND
+    found = np.zeros(len(time), np.int64)
+    found[fit] = times
+    declined = np.ones(len(time), np.bool_)
+    declined[fit[good]] = False
+    return Vector(TIME, found, None, None, columns.level), declined
+
+
 def _in_current_year(time: Time, environment: Environment) -> Time:
     now = Time(environment.clock(), host_zone())
     fields, today = civil(time), civil(now)
@@ -227,6 +269,40 @@ def format_time(time: Time, format: Format) -> str:
     layout: Layout | Any = format
     text: str = layout.format(time)
     return text
+
+
+@format_time.vector
+def _(columns: Columns, time: Vector, format: Any) -> Vector | None:
+    if not isinstance(format, Layout):
+        return None
+    # Each element shows one field; it is written once a value of the field, at some time that has it.
+    days, of_day = np.divmod(time.bits, _NANOS_PER_DAY)
+    seconds, nanos = np.divmod(of_day, NANOS_PER_SECOND)
+    fields = {"h": seconds // 3600, "m": seconds // 60 % 60, "s": seconds % 60}
+    units = {"h": 3600 * NANOS_PER_SECOND, "m": 60 * NANOS_PER_SECOND, "s": NANOS_PER_SECOND}
+    distinct: dict[str, tuple[NDArray[np.int64], NDArray[np.intp]]] = {}
+    parts: list[tuple[kernels.Bits, kernels.Lens]] = []
+    for literal, element, field in format.parts():
+        if literal:
+            parts.append(columns.arena.put([literal.encode(errors="surrogateescape")]))
+        if not element:
+            continue
+        if field in units:
+            codes = fields[field]
+            moments = [n * units[field] for n in range(24 if field == "h" else 60)]
+        else:
+            if field not in distinct:
+                distinct[field] = np.unique(days if field == "d" else nanos, return_inverse=True)
+            values, codes = distinct[field]
+            moments = [n * _NANOS_PER_DAY if field == "d" else n for n in values.tolist()]
+        shown = [format.shown(element, Time(moment)).encode() for moment in moments]
+        bits, lens = columns.arena.put(shown)
+        parts.append((bits[codes], lens[codes]))
+    bits, lens = kernels.joined(columns.arena, parts, b"", len(time))
+    return Vector(STRING, bits, lens, None, columns.level)
+
+
+_NANOS_PER_DAY = 86_400 * NANOS_PER_SECOND
 
 
 @converter(

@@ -27,7 +27,7 @@ def command(paths: tuple[str, ...], form: str, **options: Any) -> int:
         raise click.UsageError("give RULES or -e")
     found = _check_statements(settings) if settings.statements else []
     for path in paths:
-        found += _check_file(path, settings)
+        found += _in_order(_check_file(path, settings))
     if form == "json":
         click.echo(json.dumps([diagnostic.to_dict() for diagnostic in found], indent=2, ensure_ascii=False))
     elif found:
@@ -38,6 +38,17 @@ def command(paths: tuple[str, ...], form: str, **options: Any) -> int:
         warnings = len(found) - errors
         click.echo(f"{_count(errors, 'error')}, {_count(warnings, 'warning')}", err=True)
     return 1 if errors else 0
+
+
+def _in_order(found: list[Diagnostic]) -> list[Diagnostic]:
+    """The findings of a file from top to bottom; one of a text that several processors share stands there once."""
+    distinct = {tuple(diagnostic.to_dict().values()): diagnostic for diagnostic in found}
+    return sorted(distinct.values(), key=_place)
+
+
+def _place(diagnostic: Diagnostic) -> tuple[int, int]:
+    place = diagnostic.to_dict()
+    return place["line"] or 0, place["column"] or 0
 
 
 def _count(number: int, noun: str) -> str:

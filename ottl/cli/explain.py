@@ -11,7 +11,7 @@ from ottl.cli.rules import load_rules, rule_options, settings_of
 __all__ = ["command"]
 
 
-@click.command("explain")
+@click.command("explain", short_help="Show how RULES are run, and why so.")
 @click.argument("path", required=False, metavar="[RULES]")
 @rule_options
 def command(path: str | None, **options: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal as signals
 import sys
 import time
@@ -27,7 +28,9 @@ OnBadInput = Literal["stop", "skip", "copy"]
 
 _DEFAULTS: Final = Limits()
 _EMPTIED: Final = {"json": b"{}", "protobuf": b""}
+_PROGRESS_DELAY_S: Final = 0.5
 _PROGRESS_STEP_S: Final = 0.1
+_NARROWEST: Final = 20
 
 
 class _BadInputError(Error):
@@ -77,11 +80,12 @@ class _Run:
                 raise click.UsageError(f"--on-bad-input copy cannot turn {source.layout.format} into {self.to}")
             target = output.open(source.layout, self.outputs)
             messages = iter(source)
-            while (message := self._next(messages, source)) is not None:
-                self._run_message(message, source, target)
-                progress.show(source.position)
-                if name == files.STANDARD_STREAM:
-                    target.flush()
+            with files.named_errors(target.name):
+                while (message := self._next(messages, source)) is not None:
+                    self._run_message(message, source, target)
+                    progress.show(source.position)
+                    if name == files.STANDARD_STREAM:
+                        target.flush()
             progress.finish(source.size or 0)
 
     def _next(self, messages: Iterator[Message], source: Input) -> Message | None:
@@ -170,6 +174,7 @@ class _Target:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             self.output = Output(self.path, wanted)
             opened.append(self.output)
+            self.output.open()
         elif self.to is None and not _fits(layout.format, self.output.layout.format):
             ours, theirs = layout.format, self.output.layout.format
             raise Error(f"{self.output.name}: inputs in {theirs} and {ours} need --to for one output")
@@ -183,43 +188,53 @@ def _fits(source: files.Format, target: files.Format) -> bool:
 def _describe(fault: PayloadError | StatementError | None, message: Message, source: Input) -> str:
     """A fault with the file, line and offset of its message."""
     place = f"{source.name}:{message.line}" if message.line else source.name
-    if not isinstance(fault, PayloadError):
-        return f"{place}: {fault}"
-    offset = message.offset + (0 if message.packed else fault.offset or 0)
     inflated = " of the inflated stream" if source.layout.compression is not None else ""
+    if not isinstance(fault, PayloadError):
+        message_place = "" if message.line else f" (in the message at byte {message.offset}{inflated})"
+        return f"{place}: {fault}{message_place}"
+    offset = message.offset + (0 if message.packed else fault.offset or 0)
     return f"{place}: {fault.args[0]} (at byte {offset}{inflated})"
 
 
 class _Progress:
-    """A bar on standard error, where that is a terminal which shows nothing else."""
+    """A bar on standard error, where that is a terminal which shows nothing else; a short run has none."""
 
     def __init__(self, inputs: Sequence[tuple[str, Path]], output: str | None) -> None:
         self._bar: Any = None
+        self._total = 0
         self._done = 0
-        self._next = 0.0
+        self._next = time.monotonic() + _PROGRESS_DELAY_S
         if not sys.stderr.isatty() or (output is None and sys.stdout.isatty()):
             return
         sizes = [Path(name).stat().st_size if name != files.STANDARD_STREAM else 0 for name, _ in inputs]
-        if not all(sizes):
-            return
-        from rich.console import Console
-        from rich.progress import Progress
-
-        self._bar = Progress(console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task("ottl run", total=sum(sizes))
-        self._bar.start()
+        self._total = sum(sizes) if all(sizes) else 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the bar away, before anything else is written there."""
+        self._total = 0
         if self._bar is not None:
             self._bar.stop()
 
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self._bar = Progress(console=Console(stderr=True), transient=True)
+        self._task = self._bar.add_task("ottl run", total=self._total)
+        self._bar.start()
+
     def show(self, position: int) -> None:
         """How far the current input has been read."""
-        if self._bar is not None and time.monotonic() >= self._next:
+        if self._total and time.monotonic() >= self._next:
             self._next = time.monotonic() + _PROGRESS_STEP_S
+            if self._bar is None:
+                self._start()
             self._bar.update(self._task, completed=self._done + position)
 
     def finish(self, size: int) -> None:
@@ -233,7 +248,9 @@ def _targets(
     """For each input where it goes."""
     if output is None:
         return [_Target(None, to)] * len(inputs)
-    folder = output.endswith(os.sep) or Path(output).is_dir() or any(Path(name).is_dir() for name in arguments)
+    folder = output.endswith(os.sep) or Path(output).is_dir()
+    if not folder and not Path(output).exists() and not files.is_file_name(output):
+        folder = any(Path(name).is_dir() for name in arguments)
     if not folder:
         if not Path(output).parent.is_dir():
             raise click.UsageError(f"{output}: its directory is not there")
@@ -295,6 +312,8 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
         raise click.UsageError(f"{error.filename}: {error.strerror}") from None
     targets = _targets(inputs, names, options["output"], options["to"])
     rules = load_rules(path, settings, limits)
+    if settings.stack == "fast":
+        _demand_native()
     _say_what_runs(rules, settings.stack)
     run = _Run(rules, limits, options["on_bad_input"], options["to"], options["source"], options["signal"])
     with _termination(), _Progress(inputs, options["output"]) as progress:
@@ -306,6 +325,7 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
             for output in run.outputs:
                 output.commit()
         finally:
+            progress.stop()
             for output in run.outputs:
                 output.abandon()
             _report(rules, run, stats=options["stats"], silent=settings.error_mode == "silent")
@@ -314,16 +334,35 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
 
 @contextlib.contextmanager
 def _termination() -> Iterator[None]:
-    """The signal that asks a process to end lets it clean up, as an interrupt does."""
+    """The signals that end a process, or say that its terminal is gone, let it clean up as an interrupt does."""
 
     def end(number: int, _frame: Any) -> None:
         raise SystemExit(128 + number)
 
-    previous = signals.signal(signals.SIGTERM, end)
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signals, name)]
+    numbers = [getattr(signals, name) for name in names]
+    # What is ignored (`nohup`) stays so.
+    previous = {number: signals.getsignal(number) for number in numbers}
+    heeded = [number for number in numbers if previous[number] != signals.SIG_IGN]
+    for number in heeded:
+        signals.signal(number, end)
     try:
         yield
     finally:
-        signals.signal(signals.SIGTERM, previous)
+        for number in heeded:
+            signals.signal(number, previous[number])
+
+
+def _demand_native() -> None:
+    """The fast stack is one with native code.
+
+    Raises:
+        Error: there is none.
+    """
+    from ottl.engine import native_enabled
+
+    if not native_enabled():
+        raise Error("--stack fast needs the native extension, which is not in use here (ottl --version)")
 
 
 def _say_what_runs(rules: Rules, stack: str) -> None:
@@ -343,8 +382,9 @@ def _say_what_runs(rules: Rules, stack: str) -> None:
 def _report(rules: Rules, run: _Run, *, stats: bool, silent: bool) -> None:
     """Bad messages, statement errors and the statistics, on standard error."""
     for name, bad in run.bad.items():
-        done = "left out" if run.on_bad_input == "skip" else "copied as they were"
-        messages = "message" if bad.count == 1 else "messages"
+        one = bad.count == 1
+        done = "left out" if run.on_bad_input == "skip" else f"copied as {'it was' if one else 'they were'}"
+        messages = "message" if one else "messages"
         click.echo(f"ottl: {name}: {bad.count} bad {messages} {done}, the first: {bad.first}", err=True)
     found = [stat for _, runner in rules.runners() for stat in runner.stats()]
     for stat in found:
@@ -374,7 +414,16 @@ def _table(found: Sequence[Any]) -> str:
         for stat in found
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    return "\n".join("  ".join([*_aligned(row, widths), row[-1]]) for row in rows)
+    before = sum(widths) + 2 * len(widths)
+    return "\n".join("  ".join([*_aligned(row, widths), _wrapped(row[-1], before)]) for row in rows)
+
+
+def _wrapped(text: str, before: int) -> str:
+    """A text behind `before` columns; on a terminal over several lines, each of which begins there."""
+    room = shutil.get_terminal_size().columns - before if sys.stderr.isatty() else len(text)
+    if room >= len(text) or room < _NARROWEST:
+        return text
+    return ("\n" + " " * before).join(text[start : start + room] for start in range(0, len(text), room))
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:

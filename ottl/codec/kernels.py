@@ -206,6 +206,20 @@ def captured(
     return matched, {names[n]: group for n, group in zip(named, groups, strict=True)}, declined
 
 
+def any_deep(arena: Any, tags: Tags, bits: Bits, lens: Lens) -> bool:
+    """Whether any list or map nests so deep that storing it again may be refused."""
+    from ottl import _native
+
+    return _native.any_deep(arena, tags, bits, lens)
+
+
+def map_parts(arena: Any, bits: Bits, lens: Lens, keys: bool) -> tuple[Bits, Lens]:
+    """The keys, or the values, of map cells as list cells."""
+    from ottl import _native
+
+    return _native.map_parts(arena, bits, lens, keys)
+
+
 Part = tuple[Tags, Bits, Lens, Bools | None]
 """A column of scalar cells, (n,) or (1,), and where there is one."""
 

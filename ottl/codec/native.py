@@ -252,17 +252,26 @@ class _Builder:
         )
 
 
-def scan(projection: Layout, payload: bytes, limits: Limits) -> _native.Batch | None:
+def scan(projection: Layout, payload: bytes, limits: Limits, deepest: int | None = None) -> _native.Batch | None:
     """The tables of a payload; None for an odd one, which only messages can hold.
+
+    Args:
+        projection: what to look at.
+        payload: the encoded root message.
+        limits: bounds.
+        deepest: nesting beyond which a payload counts as odd, where the limits allow it.
 
     Raises:
         PayloadError: it is malformed or exceeds a limit.
     """
     from ottl import _native
 
+    depth = limits.max_depth if deepest is None else min(limits.max_depth, deepest)
     try:
-        return _native.scan(projection.plan, payload, limits.max_messages, limits.max_depth)
+        return _native.scan(projection.plan, payload, limits.max_messages, depth)
     except _native.ScanError as error:
+        if depth < limits.max_depth and "nested" in str(error):
+            return None
         raise PayloadError(str(error), error.offset) from None
 
 

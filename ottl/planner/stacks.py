@@ -183,7 +183,8 @@ def _overlapping(statement: typed.Statement) -> bool:
     if not any(p.spec.keyed for p in places):
         return False
     for argument in statement.arguments:
-        if argument is None or isinstance(argument, typed.Place):
+        # What a converter gives is new.
+        if argument is None or isinstance(argument, (typed.Place, typed.Invoke)):
             continue
         for part in typed.walk(argument):
             if isinstance(part, typed.Load) and any(

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from ottl import types
 from ottl.bytecode import Instruction, Place
+from ottl.codec.maps import MapColumn
 from ottl.contexts.paths import Access, PathSpec, View
 from ottl.functions import MISSING, Columns, Form, Function, Missing
-from ottl.tables.maps import MapColumn
 from ottl.tables.objects import storable_cells, to_objects
 from ottl.tables.vectors import MAP, NO_LENS, OBJECT, Int32s, Selection, Vector
 from ottl.types import Value
@@ -211,6 +211,9 @@ def _edit_values(
     return len(index) - (run.errors.count() - before - len(failures) if codes is None else 0)
 
 
+_TAKES_TEXT = frozenset({View.MAP, View.CACHE, View.VALUE, View.STRING})
+
+
 def _edit_by_kernel(
     goal: Goal, spec: PathSpec, key: bytes | None, current: Vector, prepared: lift.Call, vectors: list[Vector]
 ) -> int | None:
@@ -219,6 +222,8 @@ def _edit_by_kernel(
     kernel = prepared.function.vector_kernel
     if kernel is None or current.constant or current.tag == OBJECT:
         return None
+    if spec.view not in _TAKES_TEXT:
+        return None  # writing what is there already may fail, and kernels do not say where they would
     arguments = _constant_arguments(frame, prepared, vectors, current)
     found = None if arguments is None else kernel(Columns(frame.batch, goal.level, goal.count), *arguments)
     if found is None:

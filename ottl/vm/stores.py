@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ottl import types
 from ottl.bytecode import Instruction
 from ottl.codec import native
+from ottl.codec.maps import MapColumn
 from ottl.codec.messages import message_class
 from ottl.contexts.paths import Access, PathSpec, View
-from ottl.tables.maps import MapColumn
 from ottl.tables.objects import nothing, storable_cells
 from ottl.tables.vectors import (
     BOOL,
@@ -260,13 +260,17 @@ def _write_map(
 def _write_cache(frame: Frame, key: bytes, rows: Int32s | None, vector: Vector, count: int, fail: Fail) -> None:
     cells, failures = storable_cells(vector, frame.batch, CONTAINERS)
     if failures:
-        positions = sorted(failures) if not cells.constant else list(range(count))
-        errors = [str(failures[0 if cells.constant else p]) for p in positions]
-        fail(np.array(positions), errors)
-        keep = np.array([p for p in range(count) if p not in failures and not (cells.constant and failures)], np.intp)
+        if cells.constant:
+            failures = dict.fromkeys(range(count), failures[0])
+        positions = sorted(failures)
+        fail(np.array(positions), [str(failures[p]) for p in positions])
+        # What can be stored in part stays behind so; all else leaves an old value as it was.
+        keep = np.array(
+            [p for p in range(count) if p not in failures or failures[p].partial is not types.MISSING], np.intp
+        )
         if not len(keep):
             return
-        cells = cells.take(keep, frame.context)
+        cells = cells if cells.constant else cells.take(keep, frame.context)
         rows, count = _subset(rows, keep), len(keep)
     before = frame.cache.get(key)
     if rows is None and not cells.constant:

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ottl.bytecode import GroupCode, Op, Over, Place, StatementCode, calls
+from ottl.bytecode import Elements, GroupCode, Instruction, Op, Over, Place, StatementCode, calls
 from ottl.codec import Limits, native
 from ottl.contexts.identity import SPAN_PARTS
 from ottl.contexts.paths import PathSpec, View
+from ottl.types import Kind
 from ottl.vm import columns
+from ottl.vm.entries import NESTING
 from ottl.vm.frame import Frame, level_of, needs
 
 
@@ -38,6 +40,47 @@ def span_parts(code: StatementCode) -> Iterator[native.Need]:
 
 Failures = list[tuple[int, int, str]]
 """Number of a condition, row and message."""
+
+
+DEEPER = 3
+"""Messages between an attribute and the attributes inside it."""
+
+
+_CONTAINERS = (Kind.ANY, Kind.MAP, Kind.LIST)
+
+
+def _nests(code: StatementCode) -> bool:
+    """Whether a statement may put a value deeper: a whole map or body into a value, any value into another."""
+    wholes: set[int] = set()
+    values: set[int] = set()
+    for i in code.instructions:
+        if i.op is Op.LOAD and i.kind in _CONTAINERS:
+            values.add(i.result)
+            if i.data.view in (View.MAP, View.VALUE) and i.constant_keys == ():
+                wholes.add(i.result)
+        elif i.op is Op.CALL and i.data.over is not None:
+            if i.kind in _CONTAINERS:
+                wholes.add(i.result)
+                values.add(i.result)
+        elif i.op in (Op.UNLESS_NIL, Op.END, Op.INDEX) or (i.op is Op.CALL and i.kind in _CONTAINERS):
+            for registers in (wholes, values):
+                if not registers.isdisjoint(i.registers) or not registers.isdisjoint(_read(i)):
+                    registers.add(i.result)
+        elif i.op is Op.STORE:
+            inside = i.constant_keys is None or len(i.constant_keys) > 1
+            return i.registers[0] in (values if inside else wholes)
+        elif i.op is Op.EDIT and any(isinstance(o, Place) and o.constant_keys != () for o in i.operands):
+            return not values.isdisjoint(_read(i))
+    return False
+
+
+def _read(i: Instruction) -> Iterator[int]:
+    """The registers among the operands of a call."""
+    for operand in i.operands:
+        if isinstance(operand, int):
+            yield operand
+        elif isinstance(operand, Elements):
+            yield from operand.registers
 
 
 class Program:
@@ -79,10 +122,16 @@ class Program:
         }
         typed = "datapoint" in filtered or any(spec.view in (View.METRIC_TYPE, View.METRIC_DATA) for spec in specs)
         self.layout = native.layout(signal, levels, wanted, typed)
+        statements = [code for groups in self.passes for group in groups for code in group.statements]
+        self.deepest = NESTING - DEEPER * sum(map(_nests, statements))
 
     def scan(self, payload: bytes, limits: Limits) -> Any:
-        """The tables of a payload; None for an odd one."""
-        return native.scan(self.layout, payload, limits)
+        """The tables of a payload; None for an odd one.
+
+        Values are copied as the bytes they are, without a look at how deep they nest: a payload that the statements
+        might make deeper than the rows executor allows is an odd one.
+        """
+        return native.scan(self.layout, payload, limits, self.deepest) if self.deepest > 0 else None
 
     def run_group(self, number: int, batch: Any, report: Any, request: Mapping[str, Any] | None) -> None:
         """One group over the tables."""

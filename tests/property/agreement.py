@@ -102,9 +102,13 @@ class Pair:
         self.program = program
         self.changed = False
         self.fast = make(program.config(), clock=lambda: CLOCK, uuid=lambda: IDENTIFIER)
-        self.plain = copy.copy(self.fast)
-        self.plain._options = replace(self.fast._options, stack="plain")
-        self.plain._counters = {key: [copy.copy(c) for c in counters] for key, counters in self.fast._counters.items()}
+        if self.fast.stateful:
+            # Each remembers what it has seen.
+            self.plain = make(program.config(), clock=lambda: CLOCK, uuid=lambda: IDENTIFIER, stack="plain")
+        else:
+            self.plain = copy.copy(self.fast)
+            self.plain._options = replace(self.fast._options, stack="plain")
+            self.plain._counters = {key: [copy.copy(c) for c in counters] for key, counters in self.fast._counters.items()}
         self.passes: tuple[Any, ...] = tuple(p for found in self.fast._passes.values() for p in found)
 
     @property
@@ -257,7 +261,9 @@ def shrink(
         except ConfigError:
             return None
 
-    how = problem(program, payload) or "only once"
+    how = problem(program, payload)
+    if how is None:
+        return program, payload, "only once"
     progress = True
     while progress and tries < budget:
         progress = False
@@ -328,7 +334,7 @@ class Coverage:
         self.programs += 1
         self.groups += len(pair.passes)
         self.columns += sum(pair.in_columns)
-        self.functions |= pair.program.functions
+        self.functions |= pair.program.functions()
         for context, code in pair.codes():
             self.operations |= {i.op for i in code.instructions}
             self.paths |= {f"{context}: {spec.level}.{spec.name}" for spec in paths(code)}
@@ -424,4 +430,4 @@ def shrunk(found: Disagreement) -> Disagreement:
         program, payload, how = shrink(found.program, found.payload, found.encoding)
     finally:
         engine.SMALL_PAYLOAD = small
-    return Disagreement(program, payload, found.encoding, how)
+    return Disagreement(program, payload, found.encoding, how if how != "only once" else f"only once: {found.how}")

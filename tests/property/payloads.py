@@ -96,6 +96,8 @@ def value_into(value: Any, draw: random.Random, kind: str, depth: int = 0) -> No
     """Fills an AnyValue."""
     if draw.random() < 0.12 or kind == "any":
         kind = draw.choice(_KINDS)
+    if depth == 0 and draw.random() < 0.0003:
+        value = _nested(value, draw)
     if kind == "string":
         value.string_value = draw.choice(STRINGS)
     elif kind == "int":
@@ -118,6 +120,14 @@ def value_into(value: Any, draw: random.Random, kind: str, depth: int = 0) -> No
                 value_into(value.array_value.values.add(), draw, element, depth + 1)
     elif kind == "index":
         value.string_value_strindex = draw.choice((0, 1, 2, 99))
+
+
+def _nested(value: Any, draw: random.Random) -> Any:
+    """The innermost of values that nest as deep as parsers go, or almost."""
+    for _ in range(draw.choice((10, 30, 40, 43, 45, 47, 60))):
+        in_list = draw.random() < 0.7
+        value = value.array_value.values.add() if in_list else value.kvlist_value.values.add(key=b"m").value
+    return value
 
 
 def entries_into(entries: Any, draw: random.Random, count: int, depth: int = 0) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 import random
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from ottl.contexts import CONTEXTS
@@ -21,6 +22,7 @@ from ottl.types import Kind
 from tests.property import payloads
 
 T = TypeVar("T")
+_WORDS = re.compile("[A-Za-z]\\w*")
 SIGNAL_CONTEXTS: dict[str, tuple[tuple[str, int], ...]] = {
     "traces": (("span", 6), ("spanevent", 3), ("resource", 1), ("scope", 1)),
     "metrics": (("datapoint", 6), ("metric", 4), ("exemplar", 2), ("resource", 1), ("scope", 1)),
@@ -171,14 +173,17 @@ class Program:
         groups: its groups.
         filtering: a filter's configuration.
         style: `groups`; `flat`, one list of texts; for filters also `old`, by level.
-        functions: the functions that were drawn.
     """
 
     signal: str
     groups: tuple[Group, ...]
     filtering: bool = False
     style: str = "groups"
-    functions: frozenset[str] = field(default=frozenset(), compare=False)
+
+    def functions(self) -> set[str]:
+        """The functions that its texts name."""
+        texts = [str(t) for g in self.groups for t in (*g.statements, *g.conditions)]
+        return {word for text in texts for word in _WORDS.findall(text)} & set(FUNCTIONS)
 
     def config(self) -> dict[str, Any]:
         """The configuration."""
@@ -250,6 +255,21 @@ _GROK = (
 _FORMATS = ("%s", "%d-%v", "%5.2f|%x", "%q %t", "%%", "%v", "plain")
 
 _ARGUMENTS: dict[tuple[str, str], Sequence[str]] = {
+    ("EWMA", "alpha"): ("0.5", "0.25", "1", "0.9"),
+    ("IsAnomaly", "hold"): ("0", "1", "3"),
+    ("IsAnomaly", "method"): ('"zscore"', '"bad"'),
+    ("IsAnomaly", "threshold"): ("0.5", "1", "1.5"),
+    ("IsAnomaly", "window"): ("2", "3", "5"),
+    ("StdDev", "window"): ("2", "3", "5"),
+    ("ZScore", "window"): ("2", "3", "5"),
+    ("CausallyPrecedes", "a"): ("span.parent_span_id", "span.span_id.string", "Parent(span.span_id)", '"x"'),
+    ("CausallyPrecedes", "b"): ("span.span_id", "span.span_id.string", "nil", "span.attributes[\"s\"]"),
+    ("EarliestError", "limit"): ("1", "2", "100"),
+    ("EarliestError", "window"): ('"1ns"', '"5s"', '"1000h"', '"bad"'),
+    ("IsOnCriticalPath", "method"): ('"crisp"', '"longest"', '"bad"'),
+    ("RootCauses", "n"): ("1", "2", "5"),
+    ("RootCauses", "by"): ('"service"', '"bad"'),
+    ("RootCauses", "method"): ('"score"', '"bad"'),
     ("limit", "limit"): ("4", "5", "2", "0", "-1"),
     ("limit", "priority_keys"): ("[]", "[]", '["s"]', '["i", "m"]', '["s", "i", "d", "b"]'),
     ("truncate_all", "limit"): ("0", "1", "3", "7", "100", "-1"),
@@ -379,7 +399,6 @@ class Writer:
         self.draw = draw
         self.context = context
         self.wild = wild
-        self.functions: set[str] = set()
 
     # -- values -------------------------------------------------------------------------------------------------------
 
@@ -493,7 +512,6 @@ class Writer:
             return self.literal(kind, depth)
         function = draw.choice(functions)
         made = text(function.name, "(", *self.arguments(function, depth - 1), ")")
-        self.functions.add(function.name)
         if function.result in (Kind.MAP, Kind.LIST) and draw.random() < 0.1:
             return value(self.simple(kind), made, draw.choice(("[0]", '["a"]', '["user"]', "[1]")))
         return value(self.simple(kind), made)
@@ -570,10 +588,13 @@ class Writer:
                 name = draw.choice(
                     ("SHA256", "MD5", "ToUpperCase", "ToLowerCase", "Hex", "Trim", "FNV", "Len", "ParseJSON")
                 )
-                self.functions.add(name)
                 return text(name)
             case Form.TARGET | Form.MAP_TARGET | Form.LIST_TARGET:
                 return self.target(parameter)
+            case Form.CONDITION:
+                return self.condition(max(depth - 1, 0))
+            case Form.KEY if draw.random() < 0.3:
+                return text("[", self.value(Kind.ANY, 0), ", ", self.value(Kind.STRING, 0), "]")
         return self.value(parameter.kind, depth)
 
     def constant(self, parameter: Parameter) -> Piece:
@@ -680,13 +701,11 @@ class Writer:
         draw = self.draw
         if draw.random() < 0.4:
             place, kind = self.place()
-            self.functions.add("set")
             if draw.random() < 0.06:
                 kind = Kind.NIL
             action = text("set(", place, ", ", self.value(kind, depth), ")")
         else:
             editor = draw.choice(_EDITORS)
-            self.functions.add(editor.name)
             action = text(editor.name, "(", *self.arguments(editor, depth), ")")
         return Statement(action, self.condition(depth) if draw.random() < 0.55 else None)
 
@@ -695,7 +714,7 @@ def _weighted(draw: random.Random, choices: tuple[tuple[str, int], ...]) -> str:
     return draw.choices([name for name, _ in choices], [weight for _, weight in choices])[0]
 
 
-def random_group(signal: str, draw: random.Random, filtering: bool, functions: set[str]) -> Group:
+def random_group(signal: str, draw: random.Random, filtering: bool) -> Group:
     """A group, or an item of a filter."""
     contexts = tuple(c for c in SIGNAL_CONTEXTS[signal] if not filtering or c[0] != "exemplar")
     writer = Writer(draw, _weighted(draw, contexts), draw.choice((0.0, 0.02, 0.1)))
@@ -710,7 +729,6 @@ def random_group(signal: str, draw: random.Random, filtering: bool, functions: s
         statements = tuple(writer.statement(depth) for _ in range(draw.choice((1, 1, 2, 2, 3, 4))))
         if draw.random() < 0.2:
             conditions = tuple(writer.condition(depth) for _ in range(draw.choice((1, 1, 2))))
-    functions |= writer.functions
     context = writer.context if filtering or draw.random() < 0.7 else None
     shared = not filtering and draw.random() < 0.02
     return Group(statements, conditions, context, mode, shared)
@@ -718,14 +736,13 @@ def random_group(signal: str, draw: random.Random, filtering: bool, functions: s
 
 def random_program(signal: str, draw: random.Random) -> Program:
     """A configuration; one in eight is a filter's. Not all of them can be loaded."""
-    functions: set[str] = set()
     filtering = draw.random() < FILTERS
     count = draw.choice((1, 1, 1, 2, 3))
-    groups = tuple(random_group(signal, draw, filtering, functions) for _ in range(count))
+    groups = tuple(random_group(signal, draw, filtering) for _ in range(count))
     chance = draw.random()
     style = "groups"
     if filtering:
         style = "old" if chance < 0.3 else "flat" if chance < 0.5 else style
     elif count == 1 and not groups[0].conditions and not groups[0].shared_cache and chance < 0.3:
         style = "flat"
-    return Program(signal, groups, filtering, style, frozenset(functions))
+    return Program(signal, groups, filtering, style)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import json
 import os
 import signal
@@ -23,6 +24,7 @@ from typing import Any, ClassVar
 import pytest
 
 import ottl
+import ottl.cli.run
 from ottl.cli import main
 from ottl.engine import StatementStats
 from ottl.errors import ConfigError, Diagnostic, PayloadError, StatementError
@@ -166,7 +168,7 @@ service:
 @pytest.mark.parametrize(
     ("text", "options", "names", "left_out"),
     [
-        (COLLECTOR, [], ("*bac", "*BA"), ""),
+        (COLLECTOR, [], ("*bac", "*BA"), "batch"),
         (COLLECTOR, ["--processor", "transform/b"], ("*b", "*B"), "filter/c, transform/a"),
         (COLLECTOR, ["--processor", "transform/b", "--processor", "filter/c"], ("*cb", "*B"), "transform/a"),
         (COLLECTOR + PIPELINES, [], ("*ab", "*A"), "batch, filter/c"),
@@ -317,6 +319,40 @@ def test_bad_messages_can_be_left_out_or_copied(capfd: pytest.CaptureFixture[str
     assert Path("copy.jsonl").read_text().splitlines() == [done, SPAN % "bad", "nonsense", done, SPAN % "bad"]
 
 
+def test_one_bad_message_is_spoken_of_as_one(capfd: pytest.CaptureFixture[str]) -> None:
+    """It was copied, not they."""
+    assert ottl_command("run", rules(trace=["x"]), telemetry("{", SPAN % "*"), "--on-bad-input", "copy") == 1
+    assert "ottl: in.jsonl: 1 bad message copied as it was, the first: in.jsonl:1: " in capfd.readouterr().err
+
+
+def test_a_failing_frame_is_told_by_its_offset(capfd: pytest.CaptureFixture[str]) -> None:
+    """Frames have no lines."""
+    assert ottl_command("run", rules(metric=["x"]), telemetry("{}", SPAN % "bad"), "--to", "framed", "-o", "in.pb") == 0
+    assert ottl_command("run", rules(trace=["fails"]), "in.pb") == 1
+    assert capfd.readouterr().err == "ottl: in.pb: row 3: it fails: fails (in the message at byte 8)\n"
+
+
+def test_the_fast_stack_is_refused_without_native_code(capfd: pytest.CaptureFixture[str]) -> None:
+    """Not run on the other one in silence."""
+    assert ottl_command("run", rules(trace=["x"]), telemetry(SPAN % "*"), "--stack", "fast") == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err == "ottl: --stack fast needs the native extension, which is not in use here (ottl --version)\n"
+
+
+def test_a_directory_may_go_into_one_file() -> None:
+    """Where the name of the output is that of an OTLP file; any other new name is a directory."""
+    Path("in").mkdir()
+    telemetry(SPAN % "*", name="in/a.jsonl")
+    telemetry(SPAN % "*", SPAN % "*", name="in/b.jsonl")
+    config = rules(trace=["x"])
+    for name in ("out.jsonl", "out.jsonl"):
+        assert ottl_command("run", config, "in", "-o", name) == 0
+        assert Path("out.jsonl").read_text().splitlines() == [SPAN % "*x"] * 3
+    assert ottl_command("run", config, "in", "-o", "out") == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.jsonl", "b.jsonl"]
+
+
 def test_a_broken_stream_ends_its_input(capfd: pytest.CaptureFixture[str]) -> None:
     """What was read before the break is written under `skip`; the next input follows."""
     Path("cut.jsonl.gz").write_bytes(gzip.compress((SPAN % "*" + "\n").encode() * 3)[:-6])
@@ -426,6 +462,43 @@ def test_inputs_of_two_encodings_need_a_common_format(capfd: pytest.CaptureFixtu
     assert Path("both.jsonl").read_text().splitlines() == [SPAN % "a"] * 2
 
 
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Always."""
+        return True
+
+
+@pytest.mark.parametrize("delay_s", [0, 60])
+def test_the_bar_is_gone_before_anything_is_reported(monkeypatch: pytest.MonkeyPatch, delay_s: float) -> None:
+    """It would be drawn into the report; a short run has none."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(ottl.cli.run, "_PROGRESS_DELAY_S", delay_s)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    source = telemetry(SPAN % "*", SPAN % "*")
+    assert ottl_command("run", rules(trace=["counted"]), source, "-o", "out.jsonl") == 0
+    err = terminal.getvalue()
+    report = "ottl: rules.yaml:1:1: 2 errors in counted: the first: why\n"
+    if delay_s:
+        assert err == report
+    else:
+        assert err.index("ottl run") < err.index("\x1b[?25h") < err.index(report)
+
+
+def test_statistics_fit_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A statement goes on below itself."""
+    monkeypatch.setenv("COLUMNS", "80")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert ottl_command("run", rules(trace=["x" * 40]), telemetry("{}"), "--stats") == 0
+    lines = terminal.getvalue().splitlines()
+    assert [line[48:] for line in lines] == ["statement", "x" * 32, "x" * 8]
+    assert {line[:48].strip() for line in lines[2:]} == {""}
+
+
 def test_check_shows_every_diagnostic(capfd: pytest.CaptureFixture[str]) -> None:
     """Of all processors and files; errors end with 1, warnings with 0."""
     Path("a.yaml").write_text("processors:\n  transform/a:\n    trace_statements: [wrong 1, wrong 2]\n  filter:\n"
@@ -439,6 +512,18 @@ def test_check_shows_every_diagnostic(capfd: pytest.CaptureFixture[str]) -> None
     assert err == "2 errors, 2 warnings\n"
     assert ottl_command("check", "b.yaml") == 0
     assert capfd.readouterr().err == "0 errors, 1 warning\n"
+
+
+def test_check_reads_from_top_to_bottom(capfd: pytest.CaptureFixture[str]) -> None:
+    """Whatever was found first; a list that processors share is shown once."""
+    Path("a.yaml").write_text("processors:\n  filter:\n    log_conditions: &a [wrong 1]\n  transform/a:\n"
+                              "    metric_statements: [wrong 2, wrong 3]\n    log_statements: *a\n")  # fmt: skip
+    assert ottl_command("check", "a.yaml") == 1
+    out, err = capfd.readouterr()
+    assert [line.split()[-1] for line in out.splitlines() if line.startswith("  --> ")] == [
+        "a.yaml:3:25", "a.yaml:5:25", "a.yaml:5:34"
+    ]  # fmt: skip
+    assert err == "3 errors, 0 warnings\n"
 
 
 def test_check_prints_json(capfd: pytest.CaptureFixture[str]) -> None:
@@ -512,6 +597,7 @@ def started(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     root = str(Path(ottl.__file__).parent.parent)
     # A shell lets its background jobs ignore interrupts, and what is ignored is inherited.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before_hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with subprocess.Popen(
         [sys.executable, "-m", "ottl", *arguments],
         stdin=subprocess.PIPE,
@@ -526,6 +612,7 @@ def started(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         finally:
             watchdog.cancel()
             signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGHUP, before_hangup)
 
 
 def test_a_closed_pipe_ends_quietly() -> None:
@@ -540,7 +627,7 @@ def test_a_closed_pipe_ends_quietly() -> None:
         assert process.wait(timeout=30) == 0
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_an_interrupt_leaves_nothing_behind(number: int, code: int) -> None:
     """No traceback, no half-written file, the old one untouched."""
     Path("out.jsonl").write_text("old\n")
@@ -563,7 +650,7 @@ def test_an_interrupt_leaves_nothing_behind(number: int, code: int) -> None:
 def test_a_full_disk_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     """No traceback."""
     assert ottl_command("run", rules(trace=["x"]), telemetry(SPAN % "*"), "-o", "/dev/full") == 1
-    assert capfd.readouterr().err == "ottl: No space left on device\n"
+    assert capfd.readouterr().err == "ottl: /dev/full: No space left on device\n"
 
 
 def test_standard_input_is_answered_line_by_line() -> None:

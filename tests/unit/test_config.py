@@ -31,6 +31,13 @@ def places(path: Path, text: str) -> list[tuple[str, int | None, int | None]]:
         ("log_statements:\n- context: lgo\n  statements: []\n", [("E406", 2, 12)]),
         ("error_mode: never\nlog_statements: []\n", [("E407", 1, 13)]),
         ("log_statements: {a: 1}\n", [("E401", 1, 18)]),
+        ("error_mode: ignore\nlog_statements: 5\n", [("E401", 2, 1)]),
+        ("log_statements:\n- statements: [1]\n", [("E401", 2, 3)]),
+        ("metric_conditions: ['true', 7]\n", [("E403", 1, 1)]),
+        (
+            "log_statements:\n- context: log\n  statements: set(nme, 1)\n",
+            [("W401", 3, 15), ("E115", 3, 22), ("E102", 3, 24)],
+        ),
     ],
 )
 def test_findings_point_into_the_file(tmp_path: Path, text: str, expected: list[tuple[str, int, int]]) -> None:
@@ -64,6 +71,20 @@ def test_a_file_that_is_no_mapping_is_refused(text: str) -> None:
     with pytest.raises(ottl.ConfigError) as caught:
         load_config(text, name="empty.yaml")
     assert [item.code for item in caught.value.diagnostics] == ["E455"]
+
+
+@pytest.mark.parametrize("text", ["processors: {batch: {}}", "service: {pipelines: {logs: {processors: [batch]}}}"])
+def test_a_collector_without_our_processors_is_refused(text: str) -> None:
+    """It would change nothing, in silence."""
+    with pytest.raises(ottl.ConfigError, match="no transform or filter processor in c") as caught:
+        load_config(text, name="c.yaml")
+    assert [(item.code, item.to_dict()["line"]) for item in caught.value.diagnostics] == [("E453", 1)]
+
+
+def test_a_mistyped_list_is_offered_its_name() -> None:
+    """The most frequent slip of a bare configuration."""
+    with pytest.raises(ottl.ConfigError, match="did you mean `trace_statements`"):
+        load_config("trace_statments: []")
 
 
 def test_a_file_must_be_utf_8(tmp_path: Path) -> None:

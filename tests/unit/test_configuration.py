@@ -85,12 +85,13 @@ def test_files_are_pointed_into(tmp_path: Path) -> None:
 
 
 def test_lists_from_one_text() -> None:
-    """Where a list of texts is wanted, one text is split at its commas, as the collector splits it."""
+    """Where a list of texts is wanted, one text is split at its commas, as the collector splits it: with a warning."""
     reader = Reader()
     assert [s.text for s in reader.texts("true", "x")] == ["true"]
-    assert [s.text for s in reader.texts("a,b", "x")] == ["a", "b"]
     assert reader.texts("", "x") == reader.texts(None, "x") == ()
     assert reader.diagnostics == []
+    assert [s.text for s in reader.texts("a,b", "x")] == ["a", "b"]
+    assert [(d.code, d.severity) for d in reader.diagnostics] == [("W401", "warning")]
 
 
 def test_names_in_any_case() -> None:

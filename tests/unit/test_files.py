@@ -214,16 +214,27 @@ def copied(source: Path, target: Path, layout: Layout) -> bytes:
 @pytest.mark.parametrize(
     ("data", "fault"),
     [
-        (frames(spans("a"))[:-1], "cut short"),
+        (frames(b"\x0a\x03abc")[:-1], "a frame of 5 bytes is cut short after 4 (at byte 8)"),
         (frames(spans("a")) + b"\0\0", "a frame begins with 4 bytes, got 2"),
         (frames(b"\x28\xb5\x2f\xfdxxxxxxxxx"), "malformed zstd"),
-        (frames(b"\x0a\xff\xff"), "do not tell which signal"),
+        (frames(b"\x0a\xff\xff"), "malformed, or of a signal that the bytes do not tell"),
     ],
 )
 def test_faulty_frames_are_named(tmp_path: Path, data: bytes, fault: str) -> None:
     """A frame that cannot be read says why."""
     _, found = read(written(tmp_path, data))
     assert fault in str(found[-1].fault)
+
+
+@pytest.mark.parametrize("data", [SPAN_LINE, SPAN_LINE + b"\n" + LOG_LINE + b"\n", gzip.compress(SPAN_LINE)])
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path, data: bytes) -> None:
+    """Some editors put one in front of a text."""
+    mark = b"\xef\xbb\xbf"
+    marked = gzip.compress(mark + SPAN_LINE) if data[:2] == b"\x1f\x8b" else mark + data
+    expected, without = read(written(tmp_path, data))
+    layout, found = read(written(tmp_path, marked))
+    assert layout == expected
+    assert [(m.payload, m.signal, m.line) for m in found] == [(m.payload, m.signal, m.line) for m in without]
 
 
 def test_frames_may_be_compressed_and_hold_json(tmp_path: Path) -> None:
@@ -397,6 +408,22 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     output(tmp_path / "link", "jsonl", [b"{}"])
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "folder" / "real").read_bytes() == b"{}\n"
+
+
+def test_an_interrupt_while_a_file_is_made_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name is known before the file is there."""
+
+    def make(path: Path, mode: str) -> None:
+        path.touch()
+        raise KeyboardInterrupt(mode)
+
+    target = Output(tmp_path / "out.jsonl", Layout("jsonl"))
+    monkeypatch.setattr(Path, "open", make)
+    with pytest.raises(KeyboardInterrupt):
+        target.open()
+    assert len(list(tmp_path.iterdir())) == 1
+    target.abandon()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_pipe_is_written_to_directly(tmp_path: Path) -> None:

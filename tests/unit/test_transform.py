@@ -98,3 +98,10 @@ def test_the_configuration_stays_as_it_was() -> None:
     before = {**config, "log_statements": list(config["log_statements"])}
     ottl.Transform(config)
     assert config == before
+
+
+def test_a_warning_of_form_drops_no_group() -> None:
+    """A group whose text was split, which is a warning, is bound all the same, and its pieces are refused."""
+    with pytest.raises(ottl.ConfigError) as caught:
+        ottl.Transform({"trace_statements": [{"context": "span", "statements": 'set(name, "x")'}]})
+    assert {d.code for d in caught.value.diagnostics if d.severity == "error"} == {"E102", "E115"}

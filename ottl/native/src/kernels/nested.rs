@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::parse::DEEPEST;
 use super::MAX_RESULT;
 use crate::arena::Arena;
 use crate::maps::{damaged, decode_map, flags, Entry, Map, Rows};
@@ -55,6 +56,29 @@ pub fn merge<P: AsRef<[u8]>>(
     Ok(written)
 }
 
+/// Whether a list or map nests so deep that a rule which stores it again may be refused.
+pub fn deep<P: AsRef<[u8]>>(arena: &Arena<P>, values: &Values, cell: Cell, room: usize) -> Result<bool, String> {
+    // Each level takes two bytes at least.
+    if !matches!(cell.tag, tags::LIST | tags::MAP) || (cell.len as usize) < 2 * room {
+        return Ok(false);
+    }
+    if room == 0 {
+        return Ok(true);
+    }
+    let mut inner = Vec::new();
+    if cell.tag == tags::LIST {
+        inner = list_items(arena, values, cell)?;
+    } else {
+        decode_map(arena, values, cell.bits, cell.len, |_, cell| inner.push(cell))?;
+    }
+    for cell in inner {
+        if deep(arena, values, cell, room - 1)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// What `flatten` does: the prefix of all keys, how many levels are taken apart, whether taken keys get numbers.
 #[derive(Debug, Clone, Copy)]
 pub struct Flatten<'a> {
@@ -64,7 +88,7 @@ pub struct Flatten<'a> {
 }
 
 /// Replaces nested lists and maps of rows by entries with dotted keys; rows that have none stay. False, and nothing is changed,
-/// where a row's keys get too long.
+/// where a row's keys get too long or a value is too deep.
 pub fn flatten<P: AsRef<[u8]>>(
     arena: &mut Arena<P>,
     values: &Values,
@@ -100,6 +124,11 @@ pub fn flatten<P: AsRef<[u8]>>(
         }
         if one.key_bytes > MAX_RESULT {
             return Ok(false);
+        }
+        for &(_, cell) in &one.entries {
+            if deep(arena, values, cell, DEEPEST)? {
+                return Ok(false);
+            }
         }
         changed.push(i32::try_from(row).map_err(|_| "too many rows")?);
         counts.push(one.entries.len() as i32);

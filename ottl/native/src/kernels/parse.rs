@@ -9,6 +9,7 @@ use rustc_hash::FxHasher;
 
 use super::{each, Views};
 use crate::arena::Arena;
+use crate::maps::decode_map;
 use crate::schema::{tags, Values};
 use crate::values::{self, Cell, CellVec, Cells};
 use crate::wire;
@@ -427,6 +428,37 @@ pub fn lists<P: AsRef<[u8]>>(
     count: usize,
 ) -> Result<Views, String> {
     assemble(arena, parts, count, |out, _, cell, bytes| put_item(out, values, cell, bytes))
+}
+
+/// The keys, or the values, of map cells as list cells.
+pub fn keys_or_values<P: AsRef<[u8]>>(
+    arena: &mut Arena<P>,
+    values: &Values,
+    (bits, lens): (&[i64], &[u32]),
+    keys: bool,
+) -> Result<Views, String> {
+    if bits.len() != lens.len() {
+        return Err("bits and lens differ in length".into());
+    }
+    let base = arena.end();
+    let mut out = Vec::new();
+    let mut found: Views = (Vec::with_capacity(bits.len()), Vec::with_capacity(bits.len()));
+    for (&begin, &len) in bits.iter().zip(lens) {
+        let start = out.len();
+        decode_map(arena, values, begin, len, |key, cell| {
+            if keys {
+                put_item(&mut out, values, Cell::view(tags::STRING, 0, key.len()), key);
+            } else if cell.tag == tags::STRING_INDEX {
+                put_item(&mut out, values, Cell::EMPTY, &[]);
+            } else {
+                put_item(&mut out, values, cell, arena.cell(cell).unwrap_or_default());
+            }
+        })?;
+        found.0.push(base + start as i64);
+        found.1.push(u32::try_from(out.len() - start).map_err(|_| "a value is too long")?);
+    }
+    arena.add(&out);
+    Ok(found)
 }
 
 /// Appends an element of a list.

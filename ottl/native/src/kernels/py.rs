@@ -164,6 +164,39 @@ fn make_lists<'py>(batch: &Bound<'py, Batch>, columns: Vec<PyPart<'py>>, count: 
 }
 
 #[pyfunction]
+fn any_deep<'py>(
+    batch: &Bound<'py, Batch>,
+    tags: Input<'py, u8>,
+    bits: Input<'py, i64>,
+    lens: Input<'py, u32>,
+) -> PyResult<bool> {
+    let batch = batch.try_borrow()?;
+    let values = batch.core.values().map_err(bad)?;
+    let count = bits.get().len();
+    let cells = Cells::new(tags.get(), bits.get(), lens.get(), count).map_err(bad)?;
+    for row in 0..count {
+        if nested::deep(&batch.core.arena, &values, cells.get(row), parse::DEEPEST).map_err(bad)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[pyfunction]
+fn map_parts<'py>(
+    batch: &Bound<'py, Batch>,
+    bits: Input<'py, i64>,
+    lens: Input<'py, u32>,
+    keys: bool,
+) -> PyResult<PyViews<'py>> {
+    let py = batch.py();
+    let mut batch = batch.try_borrow_mut()?;
+    let values = batch.core.values().map_err(bad)?;
+    let (arena, maps) = (&mut batch.core.arena, (bits.get(), lens.get()));
+    Ok(views(py, py.detach(|| parse::keys_or_values(arena, &values, maps, keys)).map_err(bad)?))
+}
+
+#[pyfunction]
 fn concat<'py>(
     batch: &Bound<'py, Batch>,
     columns: Vec<(Input<'py, i64>, Input<'py, u32>)>,
@@ -374,6 +407,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(parse_pairs, module)?)?;
     module.add_function(wrap_pyfunction!(make_maps, module)?)?;
     module.add_function(wrap_pyfunction!(make_lists, module)?)?;
+    module.add_function(wrap_pyfunction!(map_parts, module)?)?;
+    module.add_function(wrap_pyfunction!(any_deep, module)?)?;
     module.add_function(wrap_pyfunction!(concat, module)?)?;
     module.add_function(wrap_pyfunction!(map_merge, module)?)?;
     module.add_function(wrap_pyfunction!(map_flatten, module)?)?;
