@@ -335,7 +335,7 @@ class Evaluation:
     def _refuse_zero(self, divisor: NDArray[Any], level: str) -> None:
         zero = divisor == 0
         if zero.any():
-            self.fail(np.broadcast_to(zero, (self.size(level),)), level, "divide by zero")
+            self.fail(np.broadcast_to(zero, (self.size(level),)), level, "attempted to divide by 0")
 
     def _integer_quotient(self, left: Vector, right: Vector, level: str) -> Vector:
         self._refuse_zero(right.bits, level)

@@ -108,7 +108,9 @@ class Pair:
         else:
             self.plain = copy.copy(self.fast)
             self.plain._options = replace(self.fast._options, stack="plain")
-            self.plain._counters = {key: [copy.copy(c) for c in counters] for key, counters in self.fast._counters.items()}
+            self.plain._counters = {
+                key: [copy.copy(c) for c in counters] for key, counters in self.fast._counters.items()
+            }
         self.passes: tuple[Any, ...] = tuple(p for found in self.fast._passes.values() for p in found)
 
     @property

@@ -263,7 +263,7 @@ _ARGUMENTS: dict[tuple[str, str], Sequence[str]] = {
     ("StdDev", "window"): ("2", "3", "5"),
     ("ZScore", "window"): ("2", "3", "5"),
     ("CausallyPrecedes", "a"): ("span.parent_span_id", "span.span_id.string", "Parent(span.span_id)", '"x"'),
-    ("CausallyPrecedes", "b"): ("span.span_id", "span.span_id.string", "nil", "span.attributes[\"s\"]"),
+    ("CausallyPrecedes", "b"): ("span.span_id", "span.span_id.string", "nil", 'span.attributes["s"]'),
     ("EarliestError", "limit"): ("1", "2", "100"),
     ("EarliestError", "window"): ('"1ns"', '"5s"', '"1000h"', '"bad"'),
     ("IsOnCriticalPath", "method"): ('"crisp"', '"longest"', '"bad"'),
