@@ -74,7 +74,9 @@ class Program(Processor):
 
 def _sources(source: str | Sequence[str]) -> tuple[Source, ...]:
     texts = [source] if isinstance(source, str) else list(source)
-    return tuple(configuration.source(text, "" if len(texts) == 1 else f"[{n}]") for n, text in enumerate(texts))
+    return tuple(
+        configuration.source(text, "" if len(texts) == 1 else f"<rule {n}>") for n, text in enumerate(texts, 1)
+    )
 
 
 def _signals(signal: str | None) -> tuple[str, ...]:

@@ -178,7 +178,7 @@ def _reader(full_name: str) -> _Fill:
         if depth > progress.max_depth:
             raise _MismatchError("messages nested too deeply")
         if progress.messages <= 0:
-            raise _MismatchError("too many messages")
+            raise _MismatchError("too many messages (--max-messages raises the limit)")
         progress.messages -= 1
         progress.keys += len(value)
         for key, member in value.items():

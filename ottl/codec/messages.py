@@ -231,7 +231,7 @@ class _Walk:
         if kind == _MESSAGE:
             self.count += 1
             if self.count > self.message_limit:
-                raise PayloadError(f"more than {self.message_limit} messages (--max-messages)", start)
+                raise PayloadError(f"more than {self.message_limit} messages (--max-messages raises the limit)", start)
             if depth >= self.depth_limit:
                 raise PayloadError(f"nested deeper than {self.depth_limit} messages", start)
             self.message(at, end, fields, depth + 1, 0)

@@ -57,7 +57,7 @@ def test_stacks_agree(signal: str, program_seed: int, payload_seed: int, count: 
 @pytest.mark.slow
 def test_a_run_of_many_pairs() -> None:
     """A short run of what `bench/fuzz.py` does for long: it reaches every function and opcode, mostly in columns."""
-    coverage = agreement.run(SEED, PAIRS)
+    coverage = agreement.run(SEED, PAIRS, per_program=5)
     print(coverage.summary())  # noqa: T201 - what the run is for
     assert not coverage.disagreements, agreement.shrunk(coverage.disagreements[0]).render()
     assert set(FUNCTIONS) == coverage.functions

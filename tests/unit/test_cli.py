@@ -325,6 +325,14 @@ def test_one_bad_message_is_spoken_of_as_one(capfd: pytest.CaptureFixture[str]) 
     assert "ottl: in.jsonl: 1 bad message copied as it was, the first: in.jsonl:1: " in capfd.readouterr().err
 
 
+def test_a_limit_names_its_flag(capfd: pytest.CaptureFixture[str]) -> None:
+    """Whoever meets it can raise it."""
+    source = telemetry(SPAN % "*")
+    for option in ("--max-message", "--max-messages"):
+        assert ottl_command("run", rules(trace=["x"]), source, "--to", "framed", option, "2") == 1
+        assert f"({option} raises the limit) (at byte " in capfd.readouterr().err
+
+
 def test_a_failing_frame_is_told_by_its_offset(capfd: pytest.CaptureFixture[str]) -> None:
     """Frames have no lines."""
     assert ottl_command("run", rules(metric=["x"]), telemetry("{}", SPAN % "bad"), "--to", "framed", "-o", "in.pb") == 0

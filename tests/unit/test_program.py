@@ -205,3 +205,9 @@ def test_strings_of_invalid_text() -> None:
     payload = message.SerializeToString()
     out = ottl.compile('set(log.attributes["y"], Concat([log.attributes["x"], "b"], ""))').run(payload)
     assert log_attributes(out) == [{"x": "a\udcff", "y": "a\udcffb"}]
+
+
+def test_a_finding_names_its_statement() -> None:
+    """Of several, by their number."""
+    found = ottl.check(['set(span.name, "x")', "set(span.nme, 1)"])
+    assert [d.source.describe(d.range) for d in found if d.source is not None] == ["<rule 2>:1:5"]

@@ -39,7 +39,7 @@ impl Fault {
             Fault::EndGroup => "end of a group that was not opened",
             Fault::Packed => "packed values do not fill their length",
             Fault::Depth => "messages nested deeper than the limit",
-            Fault::Messages => "more messages than the limit",
+            Fault::Messages => "more messages than the limit (--max-messages raises the limit)",
             Fault::TooLarge => "payload of more than 2 GiB",
         }
     }

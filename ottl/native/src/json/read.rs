@@ -172,7 +172,7 @@ impl<'a> Parser<'a> {
             return fail("messages nested too deeply", self.pos);
         }
         if self.messages == 0 {
-            return fail("too many messages", self.pos);
+            return fail("too many messages (--max-messages raises the limit)", self.pos);
         }
         self.messages -= 1;
         self.pos += 1;
@@ -279,7 +279,7 @@ impl<'a> Parser<'a> {
                             return fail("messages nested too deeply", at);
                         }
                         if self.messages == 0 {
-                            return fail("too many messages", at);
+                            return fail("too many messages (--max-messages raises the limit)", at);
                         }
                         self.messages -= 1;
                         self.out.push(0);
