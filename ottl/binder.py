@@ -708,6 +708,9 @@ def infer_context(
             elif isinstance(node, ast.Name):
                 names.setdefault(node.name, (node, source))
     if not chosen:
+        own = [c for c in candidates.values() if any(_only_in(c.name, functions, name) for name in calls)]
+        if len(own) == 1:
+            return _unknown(own[0], functions, calls, names) or own[0]
         return Diagnostic(
             "E208",
             "error",
@@ -734,6 +737,12 @@ def infer_context(
         if _unknown(context, functions, calls, names) is None:
             return context
     return problem
+
+
+def _only_in(context: str, functions: Callable[[str], FunctionSet], name: str) -> bool:
+    """Whether a function of ours belongs to a context; those of the reference tell it nothing."""
+    found = functions(context).get(name)
+    return found is not None and found.extension and context in found.contexts
 
 
 def _walk_scoped(tree: ast.Node) -> Iterable[tuple[ast.Node, frozenset[str]]]:

@@ -11,6 +11,7 @@ the pass is over.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import os
 import threading
@@ -22,7 +23,7 @@ from typing import Any, Literal, Protocol
 
 from ottl import ast, binder, bytecode, compiler, parser, planner, typed
 from ottl.analysis import saved
-from ottl.codec import Limits, messages
+from ottl.codec import Limits, joined, messages
 from ottl.codec import native as native_codec
 from ottl.contexts import CONTEXTS
 from ottl.contexts.paths import Context
@@ -798,6 +799,35 @@ class Processor:
             for site in sites:
                 site.keyed.begin(now)
             return self._within_limits(data, signal, encoding, metadata, passes)
+
+    def process_together(
+        self, payloads: Sequence[bytes], signal: str = "traces", metadata: Mapping[str, Any] | None = None
+    ) -> list[bytes]:
+        """Several payloads as if they were one, so that functions see whole traces; each comes back by itself.
+
+        Args:
+            payloads: in protobuf; the limits hold for each of them.
+            signal: what they hold.
+            metadata: what the request carried besides the payloads.
+
+        Raises:
+            PayloadError: one of them is malformed or exceeds a limit.
+            StatementError: a statement failed under `propagate`.
+        """
+        limits = self._options.limits
+        for payload in payloads:
+            if len(payload) > limits.max_message:
+                raise PayloadError(f"payload of {len(payload)} bytes exceeds the limit of {limits.max_message}")
+        whole, aside = joined.join(payloads)
+        count = max(len(payloads), 1)
+        together = copy.copy(self)
+        together._options = dataclasses.replace(  # noqa: SLF001 - itself, with other limits
+            self._options,
+            limits=dataclasses.replace(
+                limits, max_message=limits.max_message * count, max_messages=limits.max_messages * count
+            ),
+        )
+        return joined.split(together._process(whole, signal, "protobuf", metadata), aside)  # noqa: SLF001
 
     def _within_limits(
         self, data: bytes, signal: str, encoding: Encoding, metadata: Mapping[str, Any] | None, passes: tuple[Pass, ...]

@@ -9,7 +9,7 @@ import signal as signals
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -17,7 +17,8 @@ import click
 
 from ottl import files
 from ottl.cli.rules import Rules, Size, load_rules, rule_options, settings_of
-from ottl.codec import Limits
+from ottl.cli.state import restore, save
+from ottl.codec import Limits, joined
 from ottl.errors import Error, PayloadError, StatementError
 from ottl.files import Input, Layout, Message, Output
 from ottl.signals import SIGNALS
@@ -43,6 +44,21 @@ class _Bad:
 
     count: int = 0
     first: str = ""
+
+
+@dataclass(slots=True)
+class _Held:
+    """A message that waits for the end of its input.
+
+    Args:
+        message: as it came.
+        fault: why it cannot be processed.
+        payload: in protobuf, for a message of traces without a fault.
+    """
+
+    message: Message
+    fault: PayloadError | StatementError | None = None
+    payload: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -81,12 +97,65 @@ class _Run:
             target = output.open(source.layout, self.outputs)
             messages = iter(source)
             with files.named_errors(target.name):
+                if any("traces" in step.runner.whole_traces & step.signals for step in self.rules.steps):
+                    self._run_together(messages, source, target, progress)
                 while (message := self._next(messages, source)) is not None:
                     self._run_message(message, source, target)
                     progress.show(source.position)
                     if name == files.STANDARD_STREAM:
                         target.flush()
             progress.finish(source.size or 0)
+
+    def _run_together(self, messages: Iterator[Message], source: Input, target: Output, progress: _Progress) -> None:
+        """All messages of an input whose traces are looked at as a whole: those of traces are held until its end."""
+        held: list[_Held] = []
+        while (message := self._next(messages, source)) is not None:
+            progress.show(source.position)
+            one = _Held(message, message.fault)
+            if message.fault is None and message.signal == "traces":
+                try:
+                    one.payload = files.transcode(message.payload, "traces", message.encoding, "protobuf", self.limits)
+                    joined.check(one.payload, "traces", self.limits)
+                except PayloadError as error:
+                    one.fault, one.payload = error, None
+            elif message.rest is not None:
+                one.message = replace(message, rest=iter([b"".join(message.rest)]))
+            held.append(one)
+        self._process_together([one for one in held if one.payload is not None])
+        for one in held:
+            if one.fault is not None:
+                self._pass_over(one.message, one.fault, source, target)
+            elif one.payload is None:
+                self._run_message(one.message, source, target)
+            else:
+                message = one.message
+                encoding = message.encoding if self.to is None else target.layout.encoding
+                payload = _EMPTIED[encoding]
+                if one.payload:
+                    payload = files.transcode(one.payload, "traces", "protobuf", encoding, self.limits)
+                target.write(payload, packed=message.packed, encoding=encoding)
+
+    def _process_together(self, held: Sequence[_Held]) -> None:
+        """The messages of traces of an input through the processors; a fault of them all is that of each."""
+        for step in self.rules.steps:
+            if "traces" not in step.signals:
+                continue
+            good = [one for one in held if one.fault is None and one.payload]
+            if "traces" in step.runner.whole_traces:
+                try:
+                    found = step.runner.process_together([one.payload or b"" for one in good], "traces")
+                except (PayloadError, StatementError) as error:
+                    for one in good:
+                        one.fault = error
+                else:
+                    for one, payload in zip(good, found, strict=True):
+                        one.payload = payload
+                continue
+            for one in good:
+                try:
+                    one.payload = step.runner.process(one.payload or b"", signal="traces", encoding="protobuf")
+                except (PayloadError, StatementError) as error:
+                    one.fault = error
 
     def _next(self, messages: Iterator[Message], source: Input) -> Message | None:
         try:
@@ -107,6 +176,12 @@ class _Run:
             else:
                 target.write(payload, packed=message.packed, encoding=encoding)
                 return
+        self._pass_over(message, fault, source, target)
+
+    def _pass_over(
+        self, message: Message, fault: PayloadError | StatementError | None, source: Input, target: Output
+    ) -> None:
+        """A message that cannot be processed."""
         self._count(source.name, _describe(fault, message, source), stop=self.on_bad_input == "stop")
         if self.on_bad_input == "copy":
             if message.fault is not None:
@@ -282,6 +357,9 @@ def _targets(
     show_default=True,
     help="What to do with a message that cannot be processed.",
 )
+@click.option(
+    "--state", type=click.Path(), metavar="FILE", help="Begin with what functions remember in FILE, and save it there."
+)
 @click.option("--stats", is_flag=True, help="Print what each statement did on standard error.")
 @click.option("--max-message", type=Size(), default=_DEFAULTS.max_message, help="Largest message [default: 64MiB].")
 @click.option(
@@ -315,6 +393,8 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
     if settings.stack == "fast":
         _demand_native()
     _say_what_runs(rules, settings.stack)
+    if options["state"] is not None:
+        restore(options["state"], rules)
     run = _Run(rules, limits, options["on_bad_input"], options["to"], options["source"], options["signal"])
     with _termination(), _Progress(inputs, options["output"]) as progress:
         try:
@@ -324,6 +404,8 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
                 output.finish()
             for output in run.outputs:
                 output.commit()
+            if options["state"] is not None:
+                save(options["state"], rules)
         finally:
             progress.stop()
             for output in run.outputs:
