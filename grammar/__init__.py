@@ -11,6 +11,6 @@ def load(name: str) -> str:
     """The text of a grammar.
 
     Args:
-        name: `ottl` for the reference's language.
+        name: `ottl` for the reference's language, `script` for the script dialect.
     """
     return files(__name__).joinpath(f"{name}.lark").read_text(encoding="utf-8")

@@ -29,11 +29,15 @@ __all__ = [
     "And",
     "Argument",
     "Binary",
+    "Block",
     "Boolean",
     "Bytes",
     "Call",
+    "Comment",
+    "Comments",
     "Comparison",
     "Condition",
+    "Duration",
     "Expression",
     "Float",
     "Group",
@@ -48,6 +52,7 @@ __all__ = [
     "Not",
     "Or",
     "Path",
+    "Script",
     "Segment",
     "Statement",
     "String",
@@ -94,6 +99,19 @@ class Float(Node):
     """A float literal; finite, not negative."""
 
     value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Duration(Node):
+    """A duration literal of the script dialect such as `1h30m`; not negative (a sign is a `Unary`).
+
+    Args:
+        value: nanoseconds, below 2^63.
+        text: as it was written.
+    """
+
+    value: int
+    text: str = field(default="", compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,20 +259,87 @@ class Condition(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Comment(Node):
+    """A comment of a script, from its `#` to the end of the line."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comments:
+    """The comments of a statement or of a block's condition.
+
+    Args:
+        above: those on lines of their own, and those inside a statement of several lines.
+        beside: the one behind it.
+    """
+
+    above: tuple[Comment, ...] = ()
+    beside: Comment | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Statement(Node):
-    """An editor and the condition under which it runs."""
+    """An editor and the condition under which it runs.
+
+    `guarded` says that a script has the condition in front: `condition > editor`. Comments and spelling are no part of
+    the meaning and do not count in comparisons.
+    """
 
     editor: Call
     condition: Expression | None = None
+    guarded: bool = field(default=False, compare=False, repr=False, kw_only=True)
+    comments: Comments = field(default=Comments(), compare=False, repr=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Block(Node):
+    """Statements of a script that run row by row together, and the condition that governs them all.
+
+    Args:
+        statements: at least one.
+        condition: of a `where` that begins a line; evaluated once a row, before the first statement.
+        before: comments above the block that blank lines set apart, paragraph by paragraph.
+        comments: of the condition.
+        after: comment lines behind the last line of the block.
+    """
+
+    statements: tuple[Statement, ...]
+    condition: Expression | None = None
+    before: tuple[tuple[Comment, ...], ...] = field(default=(), compare=False, repr=False, kw_only=True)
+    comments: Comments = field(default=Comments(), compare=False, repr=False, kw_only=True)
+    after: tuple[Comment, ...] = field(default=(), compare=False, repr=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Script(Node):
+    """The blocks of a script in order; `after` are the paragraphs of comments behind the last one."""
+
+    blocks: tuple[Block, ...] = ()
+    after: tuple[tuple[Comment, ...], ...] = field(default=(), compare=False, repr=False, kw_only=True)
 
 
 Value: TypeAlias = (
-    Nil | Boolean | Integer | Float | String | Bytes | Name | Path | Call | List | Map | Group | Unary | Binary
+    Nil
+    | Boolean
+    | Integer
+    | Float
+    | Duration
+    | String
+    | Bytes
+    | Name
+    | Path
+    | Call
+    | List
+    | Map
+    | Group
+    | Unary
+    | Binary
 )
 BooleanExpression: TypeAlias = Boolean | Call | Comparison | Not | And | Or
 Expression: TypeAlias = Value | BooleanExpression | Lambda | Condition
 
-_TRANSPARENT: Final = (Argument, Segment, Key, Statement, Condition)
+_TRANSPARENT: Final = (Argument, Segment, Key, Statement, Condition, Block, Script)
 
 
 def _plain_fields(kind: type[Node]) -> tuple[str, ...]:
@@ -268,6 +353,7 @@ _FIELDS: dict[type[Node], tuple[str, ...]] = {
         Boolean,
         Integer,
         Float,
+        Duration,
         String,
         Bytes,
         Name,
@@ -287,7 +373,10 @@ _FIELDS: dict[type[Node], tuple[str, ...]] = {
         Or,
         Lambda,
         Condition,
+        Comment,
         Statement,
+        Block,
+        Script,
     )
 }
 

@@ -22,7 +22,7 @@ from ottl.contexts.paths import Access, Context, PathSpec, View
 from ottl.errors import Diagnostic, Severity, register_codes
 from ottl.functions import Form, Function, FunctionSet, Parameter
 from ottl.recursion import bounded
-from ottl.source import Source, SourceRange
+from ottl.source import NOWHERE, Source, SourceRange
 from ottl.typed import (
     And,
     Arithmetic,
@@ -59,6 +59,8 @@ register_codes(
         "E207": "wrong number of arguments",
         "E208": "context cannot be inferred",
         "E210": "cache of another context",
+        "E211": "action that the rows of the context cannot take",
+        "E212": "path that cannot be deleted",
         "E301": "wrong kind of argument",
         "E302": "literal of the wrong type",
         "E303": "argument refused by the function",
@@ -73,6 +75,44 @@ register_codes(
 
 NUMBERS = (Kind.INT, Kind.DOUBLE)
 _UNSTORABLE = (Kind.TIME, Kind.DURATION, Kind.TRACE_ID, Kind.SPAN_ID, Kind.PROFILE_ID, Kind.OPAQUE)
+
+
+_ROW_TIMES: Mapping[str, tuple[str, str]] = {
+    "span": ("start_time_unix_nano", "start_time_unix_nano"),
+    "spanevent": ("time_unix_nano", "time_unix_nano"),
+    "datapoint": ("time_unix_nano", "time_unix_nano"),
+    "exemplar": ("time_unix_nano", "time_unix_nano"),
+    "log": ("time_unix_nano", "observed_time_unix_nano"),
+    "profile": ("time_unix_nano", "time_unix_nano"),
+}
+"""By context: the time of a row, and what counts where that is not set."""
+
+_ZEROS: Mapping[Kind, Value] = {
+    Kind.STRING: b"",
+    Kind.BYTES: Bytes(b""),
+    Kind.BOOL: False,
+    Kind.INT: 0,
+    Kind.DOUBLE: 0.0,
+    Kind.TIME: types.Time(0),
+    Kind.TRACE_ID: types.TraceID(bytes(16)),
+    Kind.SPAN_ID: types.SpanID(bytes(8)),
+}
+_CLEARED = (View.MAP, View.CACHE, View.DICTIONARY_MAP, View.VALUE, View.INTS, View.DOUBLES, View.TIMES)
+"""Views of fields that nil empties."""
+
+
+def _zero(spec: PathSpec) -> Constant | None:
+    """The value that a field without one has; None where it cannot be written."""
+    if spec.view in _CLEARED or spec.view is View.METRIC_POINTS or spec.name in ("events", "links", "exemplars"):
+        return Constant(Kind.NIL, None)
+    if spec.view is View.ENUM_TEXT:
+        return Constant(Kind.STRING, spec.names[0].encode())
+    if spec.view is View.ID_HEX:
+        size = 32 if spec.field[-1] in ("trace_id", "profile_id") else 16
+        return Constant(Kind.STRING, b"0" * size)
+    if spec.view is View.POINT_VALUE:
+        return Constant(Kind.INT, 0)
+    return Constant(spec.kind, _ZEROS[spec.kind]) if spec.kind in _ZEROS else None
 
 
 Names = Literal["required", "inserted", "legacy"]
@@ -126,12 +166,14 @@ class Binder:
         functions: those that statements may call (see `available`).
         names: what paths say about their context (see `Names`).
         lambdas: lambda arguments are allowed.
+        parts: a source holds more than one text, as a script does.
     """
 
     context: Context
     functions: FunctionSet
     names: Names = "required"
     lambdas: bool = False
+    parts: bool = False
     source: Source = field(default_factory=lambda: Source(""))
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
@@ -143,6 +185,7 @@ class Binder:
         self.source = source
         try:
             function = self._function(tree.editor, editor=True)
+            self._check_action(function, tree.editor)
             arguments = self._attempt(lambda: self._arguments(function, tree.editor))
             condition = self._attempt(lambda: self._condition(tree.condition)) if tree.condition is not None else None
         except _Failure:
@@ -151,15 +194,20 @@ class Binder:
             return None
         if arguments is None or (tree.condition is not None and condition is None):
             return None
+        if function.lowering == "delete":
+            deletion = self._attempt(lambda: self._deletion(arguments))
+            if deletion is None:
+                return None
+            function, arguments = deletion
         self._check_store(function, arguments)
-        return Statement(function, arguments, condition, source)
+        return Statement(function, arguments, condition, source, tree.range if self.parts else NOWHERE)
 
     @bounded
     def condition(self, tree: ast.Expression, source: Source) -> ConditionText | None:
         """The condition bound; None when it has errors."""
         self.source = source
         bound = self._attempt(lambda: self._condition(tree))
-        return None if bound is None else ConditionText(bound, source)
+        return None if bound is None else ConditionText(bound, source, tree.range if self.parts else NOWHERE)
 
     @bounded
     def value(self, tree: ast.Expression, source: Source) -> Expression | None:
@@ -167,6 +215,40 @@ class Binder:
         self.source = source
         bound: Expression | None = self._attempt(lambda: self._value(tree))
         return bound
+
+    # -- actions ------------------------------------------------------------------------------------------------------
+
+    def _check_action(self, function: Function, tree: ast.Call) -> None:
+        """Refuses an action of the script dialect in a context whose rows cannot take it."""
+        context = self.context.name
+        if function.lowering == "route" and context in ("spanevent", "exemplar"):
+            outer = "span" if context == "spanevent" else "data point"
+            raise self._fail("E211", f"{context} rows cannot be routed without their {outer}", tree.range)
+        if function.lowering == "rate_limit" and context not in _ROW_TIMES:
+            hint = f"count rows of one of these contexts: {', '.join(_ROW_TIMES)}; say which by a path or a context"
+            raise self._fail("E211", f"{context} rows have no time of their own", tree.range, hint)
+
+    def _deletion(self, arguments: Sequence[Operand | None]) -> tuple[Function, tuple[Operand | None, ...]]:
+        """The editor that deletes a path: a key is removed from its map, a field set to its zero value."""
+        place = arguments[0]
+        assert isinstance(place, Place)
+        shown = f"{place.spec.level}.{place.spec.name}"
+        if place.spec.access is not Access.READ_WRITE:
+            raise self._fail("E212", f"{shown} is read-only", place.range)
+        if place.keys and place.spec.view is not View.TRACE_STATE:
+            holder = Place(place.spec, place.keys[:-1], range=place.range)
+            return self._needed("delete_key", place.range), (holder, place.keys[-1])
+        zero = None if place.keys else _zero(place.spec)
+        if zero is None:
+            hint = "delete what it holds, field by field" if place.spec.view is View.OPAQUE else None
+            raise self._fail("E212", f"{shown} cannot be deleted", place.range, hint)
+        return self._needed("set", place.range), (place, zero)
+
+    def _needed(self, name: str, where: SourceRange) -> Function:
+        function = self.functions.get(name)
+        if function is None:
+            raise self._fail("E204", f"delete needs the editor {name}", where)
+        return function
 
     # -- diagnostics --------------------------------------------------------------------------------------------------
 
@@ -229,6 +311,8 @@ class Binder:
                 return Constant(Kind.INT, value, range=where)
             case ast.Float(value=value):
                 return Constant(Kind.DOUBLE, value, range=where)
+            case ast.Duration(value=value):
+                return Constant(Kind.DURATION, types.Duration(value), range=where)
             case ast.String(value=value):
                 return Constant(Kind.STRING, value, range=where)
             case ast.Bytes(value=value):
@@ -256,6 +340,8 @@ class Binder:
                     # The reference folds the sign of a number as written, not that of an expression in parentheses.
                     written = isinstance(operand, ast.Integer | ast.Float)
                     return Constant(inner.kind, types.negate(inner.value), written, range=where)
+                if isinstance(operand, ast.Duration):
+                    return Constant(Kind.DURATION, types.Duration(-operand.value), range=where)
                 return Negate(inner.kind if inner.kind in NUMBERS else Kind.ANY, inner, range=where)
             case ast.Binary(operator=operator, left=left, right=right):
                 a = self._attempt(lambda: self._value(left))
@@ -376,6 +462,9 @@ class Binder:
                 where,
                 nearest(tree.name, known),
             )
+        if function.editor and not editor:
+            message = f"{tree.name} is an editor and gives no value"
+            raise self._fail("E209", message, where, "an editor stands at the beginning of a statement")
         return function
 
     def _call(self, tree: ast.Call) -> Expression:
@@ -465,6 +554,8 @@ class Binder:
     def _hidden_path(self, parameter: Parameter) -> Load:
         assert parameter.path is not None
         level, _, name = parameter.path.partition(".")
+        if level == "row":
+            level, name = self.context.name, _ROW_TIMES[self.context.name][name == "received"]
         spec = self.context.levels[level][name]
         return Load(Kind.ANY if spec.nullable else spec.kind, spec)
 
@@ -473,7 +564,10 @@ class Binder:
         match parameter.form:
             case Form.TARGET | Form.MAP_TARGET | Form.LIST_TARGET:
                 if not isinstance(tree, ast.Path):
-                    raise self._fail("E301", f"{parameter.name} of {function.name} must be a path", where)
+                    written = self.source.slice(where)
+                    computed = isinstance(tree, ast.Binary) and written in ("duration", "span.duration")
+                    hint = "a duration is end minus start: set span.end_time or span.start_time" if computed else None
+                    raise self._fail("E301", f"{parameter.name} of {function.name} must be a path", where, hint)
                 return self._place(tree)
             case Form.FUNCTION:
                 return self._function_reference(tree)
@@ -537,21 +631,39 @@ class Binder:
             Kind.DOUBLE: ast.Float,
             Kind.BOOL: ast.Boolean,
             Kind.BYTES: ast.Bytes,
+            Kind.DURATION: ast.Duration,
         }
+        if parameter.kind is Kind.DURATION and isinstance(tree, ast.Call):
+            found = self._duration(tree)
+            if found is not None:
+                return found
         if parameter.kind is Kind.ANY:
             bound = self._value(tree)
             if isinstance(bound, Constant):
                 return bound.value
         elif type(tree) is wanted[parameter.kind]:
-            return tree.value
-        elif function.extension and parameter.kind is Kind.DOUBLE and isinstance(tree, ast.Integer):
+            return types.Duration(tree.value) if parameter.kind is Kind.DURATION else tree.value
+        if function.extension and parameter.kind is Kind.DOUBLE and isinstance(tree, ast.Integer):
             return float(tree.value)
-        raise self._fail(
-            "E301",
-            f"{parameter.name} of {function.name} must be a literal {parameter.kind.value}",
-            tree.range,
-            "an integer literal has no sign and no dot" if parameter.kind is Kind.INT else None,
-        )
+        hints = {
+            Kind.INT: "an integer literal has no sign and no dot",
+            Kind.DURATION: "a duration is a number and its unit: `30s`",
+        }
+        message = f"{parameter.name} of {function.name} must be a literal {parameter.kind.value}"
+        raise self._fail("E301", message, tree.range, hints.get(parameter.kind))
+
+    def _duration(self, tree: ast.Call) -> types.Duration | None:
+        """The value of a call of `Duration` with a literal text."""
+        function = self.functions.get("Duration")
+        if tree.name != "Duration" or function is None or len(tree.arguments) != 1:
+            return None
+        text = tree.arguments[0].value
+        if not isinstance(text, ast.String):
+            return None
+        try:
+            return types.Duration(function.kernel(text.value if function.parameters[0].raw else text.value.decode()))
+        except ValueError as error:
+            raise self._fail("E303", str(error), tree.range) from None
 
     # -- checks -------------------------------------------------------------------------------------------------------
 
@@ -638,6 +750,9 @@ class Binder:
         elif spec.view in (View.MAP, View.CACHE, View.DICTIONARY_MAP):
             fits = got in (Kind.MAP, Kind.NIL)
             wanted = "a map"
+        elif spec.view is View.POINT_VALUE:
+            fits = got in NUMBERS
+            wanted = "a number"
         elif spec.view in (View.OPAQUE, View.INTS, View.DOUBLES, View.TIMES, View.METRIC_POINTS):
             return
         else:

@@ -18,7 +18,7 @@ from ottl.contexts.paths import PathSpec
 from ottl.functions import Function, Parameter
 from ottl.source import NOWHERE, Source, SourceRange
 from ottl.typed import StackChoice
-from ottl.types import MISSING, Kind
+from ottl.types import MISSING, Kind, duration_text
 
 
 class Op(enum.IntEnum):
@@ -46,6 +46,13 @@ class Op(enum.IntEnum):
     TOUCH = enum.auto()  # path [keys r...] <- an empty map or list, as r is one
     STORE = enum.auto()  # path [keys r...] <- r
     EDIT = enum.auto()  # editor (operands)
+    DROP = enum.auto()  # the row goes; nothing after it runs on it
+    ROUTE = enum.auto()  # the row goes to an output
+    RATE = enum.auto()  # count rows by the time in r, or in r where that is 0; those beyond the limit go
+
+
+ACTIONS = frozenset({Op.DROP, Op.ROUTE, Op.RATE})
+"""What only scripts do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +226,10 @@ def _shown(instruction: Instruction) -> str:
             body = f"{r[0]} {_OPERATORS[i.op]} {r[1]}"
         case Op.COMPARE:
             body = f"{r[0]} {i.data} {r[1]}"
+        case Op.ROUTE:
+            body = shown_constant(i.data.encode())
+        case Op.RATE:
+            body = f"{i.data[0]} in {duration_text(i.data[1])} by {r[0]}, {r[1]}"
         case Op.STORE | Op.TOUCH:
             body = f"{shown_path(i.data, i.registers[1:], i.constant_keys)} <- {r[0]}"
         case _:

@@ -11,7 +11,7 @@ from ottl.binder import constant_argument
 from ottl.bytecode import Instruction, Op, Operand, StatementCode
 from ottl.functions import Form, Function, Parameter
 from ottl.recursion import bounded
-from ottl.source import Source, SourceRange
+from ottl.source import NOWHERE, Source, SourceRange
 from ottl.types import Kind
 
 _ARITHMETIC = {"+": Op.ADD, "-": Op.SUBTRACT, "*": Op.MULTIPLY, "/": Op.DIVIDE}
@@ -151,7 +151,8 @@ class _Emitter:
 
     def finish(self, source: typed.Statement | typed.ConditionText | None, text: str, result: int) -> StatementCode:
         assert source is not None
-        return StatementCode(tuple(self.instructions), self.registers, source.source, text, result)
+        place = source.source if source.range == NOWHERE else source.source.part(source.range)
+        return StatementCode(tuple(self.instructions), self.registers, place, text, result)
 
 
 def is_pure(node: typed.Operand) -> bool:
@@ -169,6 +170,25 @@ def overlaps(place: typed.Place, value: typed.Expression) -> bool:
     return isinstance(value, typed.Load) and len(value.keys) < len(place.keys) and holds(value, place)
 
 
+_ACTIONS = ("drop", "route", "rate_limit")
+
+
+def _compile_action(emitter: _Emitter, statement: typed.Statement) -> None:
+    """An action of the script dialect: constants, and for a limit the times of the row."""
+    where = statement.range
+    constants = [a.value for a in statement.arguments if isinstance(a, typed.Constant)]
+    match statement.editor.lowering:
+        case "drop":
+            emitter.emit(Instruction(Op.DROP, range=where))
+        case "route":
+            (name,) = constants
+            assert isinstance(name, bytes)
+            emitter.emit(Instruction(Op.ROUTE, data=name.decode("utf-8", "replace"), range=where))
+        case _:
+            registers = tuple(emitter.expression(a) for a in statement.arguments if isinstance(a, typed.Load))
+            emitter.emit(Instruction(Op.RATE, registers=registers, data=tuple(constants), range=where))
+
+
 @bounded
 def compile_statement(statement: typed.Statement) -> StatementCode:
     """The bytecode of a statement: condition, arguments, edit."""
@@ -178,7 +198,9 @@ def compile_statement(statement: typed.Statement) -> StatementCode:
         emitter.emit(Instruction(Op.WHERE, registers=(register,), range=statement.condition.range))
     function = statement.editor
     where = statement.range
-    if function.lowering == "store":
+    if function.lowering in _ACTIONS:
+        _compile_action(emitter, statement)
+    elif function.lowering == "store":
         place, value = statement.arguments
         assert isinstance(place, typed.Place)
         assert isinstance(value, typed.Expression)
@@ -206,4 +228,4 @@ def compile_condition(condition: typed.ConditionText) -> StatementCode:
     """The bytecode of a condition or value; the result's register is in `result`."""
     emitter = _Emitter()
     register = emitter.expression(condition.expression)
-    return emitter.finish(condition, condition.source.text, register)
+    return emitter.finish(condition, condition.text, register)

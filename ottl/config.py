@@ -1,8 +1,9 @@
 """Configuration files: YAML as values that know their place, and the OTTL processors in them.
 
 A file is either the configuration of one processor, or a configuration of the collector, or a part of one:
-`processors:` alone, or `transform:` and `filter/name:` at the root. Texts come out as `LocatedText`, so that a
-diagnostic of a statement names the line and column of the file; mapping keys too.
+`processors:` alone, or `transform:` and `filter/name:` at the root; or it has `scripts:` in the script dialect.
+Texts come out as `LocatedText`, so that a diagnostic of a statement names the line and column of the file; mapping
+keys too.
 
 The collector's own reading of `$` is kept, also for the configuration of one processor, which is written for the same
 file: `$$` is a `$`. References such as `${env:NAME}` are not followed, because a rule should not change with the
@@ -36,7 +37,7 @@ register_codes(
     }
 )
 
-Kind = Literal["transform", "filter"]
+Kind = Literal["transform", "filter", "scripts"]
 
 _KINDS: Final[tuple[Kind, ...]] = ("transform", "filter")
 _TRANSFORM_KEY = re.compile(r".*_statements|flatten(_data)?")
@@ -65,11 +66,13 @@ class Processor:
     raw: Mapping[str, Any]
 
     def config(self) -> dict[str, Any]:
-        """The configuration with `$$` read as the collector reads it.
+        """The configuration with `$$` read as the collector reads it; of scripts, which are none of its, as it is.
 
         Raises:
             ConfigError: it holds references such as `${env:NAME}`.
         """
+        if self.kind == "scripts":
+            return dict(self.raw)
         diagnostics: list[Diagnostic] = []
         resolved: dict[str, Any] = _unescaped(self.raw, diagnostics, {})
         if diagnostics:
@@ -187,7 +190,7 @@ def load_config(source: str | os.PathLike[str], *, name: str | None = None) -> C
         return Config(name, _processors(root), {}, text)
     kind = _bare_kind(root)
     if kind is None:
-        known = "trace_statements, metric_statements, log_statements, trace_conditions, ... or processors"
+        known = "trace_statements, metric_statements, log_statements, trace_conditions, ... or processors, or scripts"
         place = next(iter(root), None)
         message = f"no OTTL processor: expected {known}"
         if isinstance(place, LocatedText):
@@ -201,6 +204,8 @@ def _kind(name: str) -> Kind | None:
 
 
 def _bare_kind(root: Mapping[str, Any]) -> Kind | None:
+    if "scripts" in root:
+        return "scripts"
     for kind, pattern in (("transform", _TRANSFORM_KEY), ("filter", _FILTER_KEY)):
         if any(pattern.fullmatch(key) for key in root):
             return kind  # type: ignore[return-value]  # the literals of the tuple above

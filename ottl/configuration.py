@@ -39,6 +39,13 @@ def standard_functions() -> FunctionSet:
     return FUNCTIONS
 
 
+def script_actions() -> FunctionSet:
+    """The editors that the script dialect has beside the standard library."""
+    from ottl.stdlib import ACTIONS
+
+    return ACTIONS
+
+
 def source(text: str, path: str) -> Source:
     """The source of a text of a configuration, with its place in the file where that is known."""
     if isinstance(text, LocatedText):

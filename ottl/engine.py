@@ -11,6 +11,7 @@ the pass is over.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import os
@@ -21,18 +22,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+import numpy as np
+
 from ottl import ast, binder, bytecode, compiler, parser, planner, typed
 from ottl.analysis import saved
+from ottl.bytecode import Op
 from ottl.codec import Limits, joined, messages
 from ottl.codec import native as native_codec
 from ottl.contexts import CONTEXTS
-from ottl.contexts.paths import Context
+from ottl.contexts.paths import Context, View
 from ottl.errors import ConfigError, Diagnostic, Error, PayloadError, StatementError, register_codes
 from ottl.functions import FunctionSet
 from ottl.planner import stacks
 from ottl.source import Source
+from ottl.types import Kind
+from ottl.vm import leaving, rows, traces
 from ottl.vm import messages as message_rows
-from ottl.vm import rows, traces
+from ottl.vm.leaving import Marks, RateLimiter
 from ottl.vm.memories import Memories, Site
 
 Stack = Literal["auto", "fast", "plain"]
@@ -171,10 +177,29 @@ def contexts_of(signal: str) -> dict[str, Context]:
 
 
 def infer(
-    trees: Sequence[tuple[ast.Node, Source]], candidates: Mapping[str, Context], functions: FunctionSet
+    trees: Sequence[tuple[Any, Source]], candidates: Mapping[str, Context], functions: FunctionSet
 ) -> Context | Diagnostic:
     """The context for texts that run together (see `binder.infer_context`)."""
     return binder.infer_context(trees, candidates, lambda name: binder.available(functions, name))
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTree:
+    """A group as parsed: trees with the sources that their ranges point into.
+
+    Args:
+        statements: in order.
+        conditions: of which one must hold for the group to run on a row; of a script, all.
+        error_mode: as configured.
+        shared_cache: as configured.
+        script: of a script: sources hold more than one text.
+    """
+
+    statements: tuple[tuple[ast.Statement, Source], ...]
+    conditions: tuple[tuple[ast.Expression, Source], ...] = ()
+    error_mode: str = "ignore"
+    shared_cache: bool = False
+    script: bool = False
 
 
 def bind_group(text: GroupText, signal: str, options: Options) -> tuple[typed.Group | None, list[Diagnostic]]:
@@ -189,42 +214,53 @@ def bind_group(text: GroupText, signal: str, options: Options) -> tuple[typed.Gr
         except ConfigError as error:
             conditions.append(None)
             diagnostics += error.diagnostics
-    pairs: list[tuple[Any, Source]] = [
-        *((t, s) for t, s in zip(statements, text.statements, strict=True) if t is not None),
-        *((t, s) for t, s in zip(conditions, text.conditions, strict=True) if t is not None),
-    ]
+    tree = GroupTree(
+        tuple((t, s) for t, s in zip(statements, text.statements, strict=True) if t is not None),
+        tuple((t, s) for t, s in zip(conditions, text.conditions, strict=True) if t is not None),
+        text.error_mode,
+        text.shared_cache,
+    )
     if text.context is not None:
-        context = CONTEXTS[text.context]
-    else:
-        chosen = infer(pairs, contexts_of(signal), options.functions)
-        if isinstance(chosen, Diagnostic):
-            # What does not parse might have named the context.
-            return None, diagnostics or [chosen]
-        context = chosen
+        return bind_tree(tree, CONTEXTS[text.context], True, options, diagnostics)
+    chosen = infer([*tree.statements, *tree.conditions], contexts_of(signal), options.functions)
+    if isinstance(chosen, Diagnostic):
+        # What does not parse might have named the context.
+        return None, diagnostics or [chosen]
+    return bind_tree(tree, chosen, False, options, diagnostics)
+
+
+def bind_tree(
+    tree: GroupTree, context: Context, explicit: bool, options: Options, diagnostics: list[Diagnostic]
+) -> tuple[typed.Group | None, list[Diagnostic]]:
+    """A parsed group bound in its context, with all diagnostics; None when there is an error among them.
+
+    Args:
+        tree: the group.
+        context: given, or inferred.
+        explicit: it was given, so paths may leave it out.
+        options: of the program.
+        diagnostics: found so far; added to.
+    """
     functions = binder.available(options.functions, context.name)
-    explicit = text.context is not None
     names: binder.Names = "inserted" if explicit else "required"
-    bind = binder.Binder(context, functions, names, options.lambdas, diagnostics=diagnostics)
-    bound = [
-        bind.statement(tree, source)
-        for tree, source in zip(statements, text.statements, strict=True)
-        if tree is not None
-    ]
+    bind = binder.Binder(context, functions, names, options.lambdas, tree.script, diagnostics=diagnostics)
+    bound = [bind.statement(statement, source) for statement, source in tree.statements]
     bind.functions = binder.available(options.functions, context.name, conditions_only=True)
-    bind.names = "legacy" if explicit else "required"
-    bound_conditions = [
-        bind.condition(tree, source)
-        for tree, source in zip(conditions, text.conditions, strict=True)
-        if tree is not None
-    ]
+    if explicit and not tree.script:
+        bind.names = "legacy"
+    bound_conditions = [bind.condition(condition, source) for condition, source in tree.conditions]
     if any(d.severity == "error" for d in diagnostics):
         return None, diagnostics
+    found = [c for c in bound_conditions if c is not None]
+    if tree.script and len(found) > 1:
+        every = typed.And(Kind.BOOL, tuple(c.expression for c in found))
+        found = [typed.ConditionText(every, found[0].source, found[0].range)]
     group = typed.Group(
         context.name,
         tuple(s for s in bound if s is not None),
-        tuple(c for c in bound_conditions if c is not None),
-        text.error_mode,
-        text.shared_cache,
+        tuple(found),
+        tree.error_mode,
+        tree.shared_cache,
     )
     return group, diagnostics
 
@@ -297,11 +333,33 @@ class _Counter:
 class Report:
     """The sink of one pass over one payload: counts, and the error mode."""
 
-    __slots__ = ("changed", "condition_errors", "errors", "first", "matched", "mode", "ns", "row", "texts")
+    __slots__ = (
+        "changed",
+        "condition_errors",
+        "errors",
+        "first",
+        "gone",
+        "kept",
+        "limiters",
+        "marks",
+        "matched",
+        "mode",
+        "ns",
+        "routed",
+        "row",
+        "texts",
+    )
 
-    def __init__(self, texts: Sequence[str], conditions: int, mode: str) -> None:
+    def __init__(
+        self, texts: Sequence[str], conditions: int, mode: str, limiters: Mapping[int, RateLimiter] | None = None
+    ) -> None:
         count = len(texts)
         self.texts = texts
+        self.limiters = limiters or {}
+        self.gone: list[Any] = []
+        self.routed: list[tuple[str, Any]] = []
+        self.kept: dict[str, Any] | None = None
+        self.marks: Marks | None = None
         self.mode = mode
         self.matched = [0] * count
         self.changed = [0] * count
@@ -322,6 +380,18 @@ class Report:
     def propagate(self, statement: int, row: int, message: str) -> None:
         """The failure that ends the payload: of a statement, or of a group condition where the number is negative."""
         raise StatementError(message, self.texts[statement] if statement >= 0 else None, row)
+
+    def drop(self, row: Any) -> None:
+        """The current row goes."""
+        self.gone.append(row)
+
+    def route(self, row: Any, name: str) -> None:
+        """The current row goes to an output."""
+        self.routed.append((name, row))
+
+    def over(self, statement: int, time: int) -> bool:
+        """Whether the current row is beyond the limit of a statement."""
+        return not self.limiters[statement].admit_one(time)
 
     def condition_failed(self, condition: int, _row: Any, error: ValueError) -> None:
         """A group condition failed on the current row; raises under `propagate`."""
@@ -379,12 +449,14 @@ class Session:
         caches: the shared caches, by context.
         errors: failures of filter conditions under `propagate`, which are reported at the end.
         emptied: a filter has left nothing.
+        marks: which rows go to which routes.
     """
 
     request: Any
     caches: dict[str, Any] = field(default_factory=dict)
     errors: list[StatementError] = field(default_factory=list)
     emptied: bool = False
+    marks: Marks = field(default_factory=Marks)
 
 
 class Pass(Protocol):
@@ -413,6 +485,10 @@ class Pass(Protocol):
     @property
     def whole(self) -> bool:
         """Whether it looks at whole traces."""
+
+    @property
+    def routes(self) -> Sequence[str]:
+        """The outputs that it sends rows to."""
 
     @property
     def title(self) -> str:
@@ -447,10 +523,15 @@ def describe_projection(codes: Iterable[bytecode.StatementCode]) -> Iterator[str
 class GroupPass:
     """One group of a transform: walks its context's rows and runs the statements on each."""
 
-    drops = False
-
     def __init__(self, code: bytecode.GroupCode, options: Options) -> None:
         self.code = code
+        operations = [(n, i) for n, s in enumerate(code.statements) for i in s.instructions]
+        self.drops = any(i.op in (Op.DROP, Op.RATE) for _, i in operations)
+        self.routes = tuple(dict.fromkeys(i.data for _, i in operations if i.op is Op.ROUTE))
+        self._limiters = {n: RateLimiter(*i.data) for n, i in operations if i.op is Op.RATE}
+        self._restructures = any(
+            i.op in (Op.STORE, Op.TOUCH) and i.data.view in (View.OPAQUE, View.METRIC_POINTS) for _, i in operations
+        )
         self.options = options
         self.texts = [s.text for s in code.statements]
         self.sources = [s.source for s in code.statements]
@@ -472,7 +553,7 @@ class GroupPass:
 
     def report(self) -> Report:
         """A new sink for one payload."""
-        return Report(self.texts, len(self.code.conditions), self.code.error_mode)
+        return Report(self.texts, len(self.code.conditions), self.code.error_mode, self._limiters)
 
     @property
     def title(self) -> str:
@@ -504,13 +585,28 @@ class GroupPass:
 
     def run_columns(self, program: Any, number: int, batch: Any, report: Report, session: Session) -> None:
         """The pass over tables."""
+        report.marks = session.marks
         program.run_group(number, batch, report, session.request)
+        if report.kept is not None:
+            session.marks.keep(report.kept)
+            session.emptied = session.emptied or not report.kept["resource"].any()
 
     def run_rows(self, payload: Payload, report: Report, session: Session) -> None:
         """The pass in the rows executor."""
+        before = None
+        if self._restructures and session.marks.levels():
+            before = self._survey(payload, session)
         if self.whole:
             self._run_whole(payload, report, session)
-            return
+        else:
+            self._run_each(payload, report, session)
+        if before is not None:
+            session.marks.move(before, self._survey(payload, session))
+        if report.gone or report.routed:
+            self._settle(payload, report, session)
+
+    def _run_each(self, payload: Payload, report: Report, session: Session) -> None:
+        """The statements on one row, then on the next."""
         plain, timed = self.functions()
         message = payload.message()
         cache = None
@@ -536,6 +632,30 @@ class GroupPass:
             if touched:
                 payload.touch()
 
+    def _survey(self, payload: Payload, session: Session) -> leaving.Forest:
+        """The rows of the context, and of the levels that have marks of routes."""
+        levels = {self.code.context, *session.marks.levels()}
+        chains = (leaving.chain(payload.signal, level) for level in levels)
+        return leaving.survey(payload.message(), payload.signal, max(chains, key=len))
+
+    def _settle(self, payload: Payload, report: Report, session: Session) -> None:
+        """Rows of the walk that go, or go to routes."""
+        context = self.code.context
+        forest = self._survey(payload, session)
+
+        def mask(found: Iterable[Any]) -> Any:
+            wanted = {id(getattr(row, context)) for row in found}
+            return np.array([id(row) in wanted for row in forest.rows[context]], np.bool_)
+
+        for name in self.routes:
+            session.marks.add(name, context, mask(row for route, row in report.routed if route == name))
+        if report.gone:
+            keep = leaving.after_drop(forest, {context: mask(report.gone)})
+            if leaving.remove(payload.message(), payload.signal, forest, keep):
+                session.emptied = True
+            session.marks.keep(keep)
+            payload.touch()
+
     def _run_whole(self, payload: Payload, report: Report, session: Session) -> None:
         """The pass statement by statement over all rows, as columns do it, where functions look at whole traces."""
         code, around = self.code, self.around
@@ -556,7 +676,7 @@ class GroupPass:
                 break
             begun = time.perf_counter_ns()
             computed.prepare(statement, around)
-            sink = _StatementSink()
+            sink = _StatementSink(report, number)
             for row in selected:
                 self._apart[1][number](row, sink)
             computed.written(statement)
@@ -568,8 +688,9 @@ class GroupPass:
                 report.first.setdefault(number, message)
                 if code.error_mode == "propagate":
                     failures.append((row_number, number, message))
-            if failures:
-                selected = [row for row in selected if row.number not in sink.errors]
+            if sink.gone or failures:
+                left = sink.gone if code.error_mode != "propagate" else sink.gone | sink.errors.keys()
+                selected = [row for row in selected if row.number not in left]
         if any(row.changed for row in found):
             payload.touch()
         if failures:
@@ -604,12 +725,18 @@ class GroupPass:
         return [row for row in found if row.number in kept]
 
 
+_EMPTIED: Mapping[str, bytes] = {"protobuf": b"", "json": b"{}"}
+
+
 class _StatementSink:
     """Where one statement over all rows reports to."""
 
-    __slots__ = ("changed", "errors", "matched", "ns")
+    __slots__ = ("_number", "_report", "changed", "errors", "gone", "matched", "ns")
 
-    def __init__(self) -> None:
+    def __init__(self, report: Report, number: int) -> None:
+        self._report = report
+        self._number = number
+        self.gone: set[int] = set()
         self.matched = [0]
         self.changed = [0]
         self.ns = [0]
@@ -619,6 +746,20 @@ class _StatementSink:
         """The statement failed on a row."""
         del statement
         self.errors[row.number] = str(error)
+
+    def drop(self, row: Any) -> None:
+        """The row goes."""
+        self.gone.add(row.number)
+        self._report.drop(row)
+
+    def route(self, row: Any, name: str) -> None:
+        """The row goes to an output."""
+        self._report.route(row, name)
+
+    def over(self, statement: int, time: int) -> bool:
+        """Whether the row is beyond the limit of the statement."""
+        del statement
+        return self._report.over(self._number, time)
 
     def condition_failed(self, condition: int, row: Any, error: ValueError) -> None:
         """Statements here have no conditions of their group."""
@@ -783,22 +924,24 @@ class Processor:
             PayloadError: the payload is malformed or exceeds a limit.
             StatementError: a statement failed under `propagate`.
         """
-        if signal not in SIGNALS:
-            raise ValueError(f"signal must be one of {', '.join(SIGNALS)}, got {signal!r}")
-        if encoding not in ("protobuf", "json"):
-            raise ValueError(f"encoding must be protobuf or json, got {encoding!r}")
-        data = bytes(data)  # the very object where it is `bytes` already
-        passes = self._passes.get(signal)
+        data, passes = self._checked(data, signal, encoding)
         if not passes:
             return data
+        with self._turn(passes):
+            return self._run(data, signal, encoding, metadata, passes)
+
+    @contextlib.contextmanager
+    def _turn(self, passes: Sequence[Pass]) -> Iterator[None]:
+        """Payloads take turns where functions remember something from one to the next."""
         sites = [site for p in passes for site in p.around.memories]
         if not sites:
-            return self._within_limits(data, signal, encoding, metadata, passes)
+            yield
+            return
         with self._remembering:
             now = self._options.clock()
             for site in sites:
                 site.keyed.begin(now)
-            return self._within_limits(data, signal, encoding, metadata, passes)
+            yield
 
     def process_together(
         self, payloads: Sequence[bytes], signal: str = "traces", metadata: Mapping[str, Any] | None = None
@@ -813,7 +956,17 @@ class Processor:
         Raises:
             PayloadError: one of them is malformed or exceeds a limit.
             StatementError: a statement failed under `propagate`.
+            ValueError: rows are routed, so that there is more than one output.
         """
+        found = self.split_together(payloads, signal, metadata)
+        if any(len(outputs) > 1 for outputs in found):
+            raise ValueError("rows are routed: call split_together")
+        return [outputs[None] for outputs in found]
+
+    def split_together(
+        self, payloads: Sequence[bytes], signal: str = "traces", metadata: Mapping[str, Any] | None = None
+    ) -> list[dict[str | None, bytes]]:
+        """As `process_together`, for each payload by route, None for the rows without one."""
         limits = self._options.limits
         for payload in payloads:
             if len(payload) > limits.max_message:
@@ -827,23 +980,48 @@ class Processor:
                 limits, max_message=limits.max_message * count, max_messages=limits.max_messages * count
             ),
         )
-        return joined.split(together._process(whole, signal, "protobuf", metadata), aside)  # noqa: SLF001
+        outputs = together._split(whole, signal, "protobuf", metadata)  # noqa: SLF001
+        found: list[dict[str | None, bytes]] = [{} for _ in payloads]
+        for route, output in outputs.items():
+            rest = aside if route is None else [b""] * len(payloads)
+            for one, part in zip(found, joined.split(output, rest), strict=True):
+                one[route] = part
+        return found
 
-    def _within_limits(
-        self, data: bytes, signal: str, encoding: Encoding, metadata: Mapping[str, Any] | None, passes: tuple[Pass, ...]
-    ) -> bytes:
-        if len(data) > self._options.limits.max_message:
+    def _checked(self, data: bytes, signal: str, encoding: Encoding) -> tuple[bytes, tuple[Pass, ...]]:
+        """The payload as bytes, and the passes of its signal."""
+        if signal not in SIGNALS:
+            raise ValueError(f"signal must be one of {', '.join(SIGNALS)}, got {signal!r}")
+        if encoding not in ("protobuf", "json"):
+            raise ValueError(f"encoding must be protobuf or json, got {encoding!r}")
+        data = bytes(data)  # the very object where it is `bytes` already
+        passes = self._passes.get(signal, ())
+        if passes and len(data) > self._options.limits.max_message:
             raise PayloadError(
                 f"payload of {len(data)} bytes exceeds the limit of {self._options.limits.max_message} "
                 "(--max-message, Limits.max_message)"
             )
-        return self._run(data, signal, encoding, metadata, passes)
+        return data, passes
+
+    @staticmethod
+    def _routed_levels(passes: Sequence[Pass]) -> tuple[str, ...]:
+        """The levels whose rows get marks of routes."""
+        return tuple({p.contexts[0]: None for p in passes if p.routes})
 
     def _run(
         self, data: bytes, signal: str, encoding: Encoding, metadata: Mapping[str, Any] | None, passes: tuple[Pass, ...]
     ) -> bytes:
+        payload, session = self._through(data, signal, encoding, metadata, passes)
+        if session.emptied:
+            return _EMPTIED[encoding]
+        return self._encoded(payload, encoding)
+
+    def _through(
+        self, data: bytes, signal: str, encoding: Encoding, metadata: Mapping[str, Any] | None, passes: tuple[Pass, ...]
+    ) -> tuple[Payload, Session]:
+        """The payload after all passes."""
         options = self._options
-        native = options.stack != "plain" and native_enabled()
+        native = self._native
         payload = Payload(data, signal, options.limits)
         if encoding == "json":
             if native:
@@ -858,15 +1036,74 @@ class Processor:
                 self._run_rows(payload, signal, number, one, session)
         if session.errors and not session.emptied:
             raise session.errors[0]
-        if session.emptied:
-            return b"" if encoding == "protobuf" else b"{}"
+        return payload, session
+
+    @property
+    def _native(self) -> bool:
+        """Whether the native codec serves."""
+        return self._options.stack != "plain" and native_enabled()
+
+    def _encoded(self, payload: Payload, encoding: Encoding) -> bytes:
+        """The payload in an encoding."""
         if encoding == "protobuf":
-            if not native:
+            if not self._native:
                 payload.message()  # refuses what is malformed, even where no row reads it
             return payload.encoded()
-        if native:
-            return native_codec.to_json(payload.encoded(), signal, options.limits)
-        return messages.encode(payload.message(), signal, "json")
+        if self._native:
+            return native_codec.to_json(payload.encoded(), payload.signal, self._options.limits)
+        return messages.encode(payload.message(), payload.signal, "json")
+
+    def _split(
+        self, data: bytes, signal: str, encoding: Encoding, metadata: Mapping[str, Any] | None
+    ) -> dict[str | None, bytes]:
+        """As `_process`, for passes that route rows: by route, and None for the rows without one."""
+        data, passes = self._checked(data, signal, encoding)
+        if not passes:
+            return {None: data}
+        with self._turn(passes):
+            payload, session = self._through(data, signal, encoding, metadata, passes)
+        names = dict.fromkeys(name for p in passes for name in p.routes)
+        outputs: dict[str | None, bytes] = dict.fromkeys([None, *names], _EMPTIED[encoding])
+        if session.emptied:
+            return outputs
+        if not session.marks.rows:
+            return {**outputs, None: self._encoded(payload, encoding)}
+        for name in outputs:
+            part = self._part(payload, session.marks, name)
+            if part is not None:
+                outputs[name] = self._encoded(part, encoding)
+        return outputs
+
+    def _part(self, payload: Payload, marks: Marks, route: str | None) -> Payload | None:
+        """The rows of one route, or those of none; None where there are no rows."""
+        signal, limits = payload.signal, self._options.limits
+        levels = max((leaving.chain(signal, level) for level in marks.levels()), key=len)
+
+        def keep(forest: leaving.Forest) -> dict[str, Any]:
+            if route is None:
+                return leaving.after_drop(forest, marks.any())
+            return leaving.on_route(forest, marks.rows.get(route, {}))
+
+        part = Payload(b"", signal, limits)
+        if self._native and signal in native_codec.ELEMENT_LEVELS:
+            layout = native_codec.layout(signal, levels, (), False)
+            batch = native_codec.scan(layout, payload.encoded(), limits)
+            if batch is not None:
+                tables = layout.tables
+                kept = keep(leaving.Forest(levels, {level: batch.parents(tables[level]) for level in levels}))
+                if not kept["resource"].any():
+                    return None
+                for level, stays in kept.items():
+                    batch.drop(tables[level], ~stays)
+                part.set_bytes(batch.patch())
+                return part
+        message = type(payload.message())()
+        message.CopyFrom(payload.message())
+        forest = leaving.survey(message, signal, levels)
+        if leaving.remove(message, signal, forest, keep(forest)):
+            return None
+        part.set_message(message)
+        return part
 
     def _run_rows(self, payload: Payload, signal: str, number: int, one: Pass, session: Session) -> None:
         report = one.report()
@@ -900,7 +1137,8 @@ class Processor:
         if program is None:
             codes = [p.table_code() for p in passes[start:end]]
             around = [p.around for p in passes[start:end]]
-            program = self._tables.setdefault((signal, start), TableProgram(signal, codes, around))
+            program = TableProgram(signal, codes, around, self._routed_levels(passes))
+            program = self._tables.setdefault((signal, start), program)
         data = payload.encoded()
         if self._options.stack == "auto" and len(data) < SMALL_PAYLOAD:
             return False

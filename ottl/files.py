@@ -22,6 +22,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -803,6 +804,19 @@ def _in_directory(folder: Path) -> Iterable[tuple[str, Path]]:
     if not files:
         raise FileNotFoundError(2, "no OTLP file in the directory", str(folder))
     return files
+
+
+def route_name(place: Path, route: str) -> Path:
+    """The place of a route's output: `traces.jsonl.gz` and `kafka` give `traces.kafka.jsonl.gz`."""
+    suffix = place.suffix if place.suffix.lower() in _COMPRESSION_SUFFIXES else ""
+    plain = Path(place.name.removesuffix(suffix))
+    format_suffix = plain.suffix if plain.suffix.lower() in _INPUT_SUFFIXES else ""
+    stem = plain.name.removesuffix(format_suffix)
+    return place.with_name(f"{stem}.{_UNSAFE.sub('_', route)}{format_suffix}{suffix}")
+
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]|^\.+")
+"""What the name of a route may have and that of a file should not."""
 
 
 def output_name(place: Path, format: Format | None) -> Path:

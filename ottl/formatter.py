@@ -1,4 +1,4 @@
-"""Syntax tree to text: one line, canonical spelling, only the parentheses that the meaning needs.
+"""Syntax tree to text: a statement is one line, canonical spelling, only the parentheses that the meaning needs.
 
 Formatting and parsing again gives an equal tree, so formatting is idempotent. Comparisons, `and`, `or` and arithmetic
 bind as in the grammar; `_BINDING` is that order as numbers. The printer keeps a stack of its own and never recurses.
@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from ottl import ast
 
-__all__ = ["format_condition", "format_statement", "format_value"]
+__all__ = ["format_condition", "format_script", "format_statement", "format_value"]
 
 # A node in a place that wants at least this binding strength, or finished text.
 _Piece: TypeAlias = str | tuple[ast.Node, int]
@@ -43,6 +43,31 @@ def format_value(value: ast.Expression) -> str:
     return _print(value)
 
 
+def format_script(script: ast.Script) -> str:
+    """The canonical text of a script: a line a statement, a blank line between blocks, comments where they were.
+
+    Formatting and parsing again gives an equal tree with the same comments.
+    """
+    paragraphs: list[list[str]] = []
+    for block in script.blocks:
+        paragraphs.extend([comment.text for comment in lines] for lines in block.before)
+        found: list[str] = []
+        for statement in block.statements:
+            found += _commented(statement.comments, _print(statement))
+        if block.condition is not None:
+            found += _commented(block.comments, f"where {_print(block.condition)}")
+        found += [comment.text for comment in block.after]
+        paragraphs.append(found)
+    paragraphs.extend([comment.text for comment in lines] for lines in script.after)
+    return "\n\n".join("\n".join(lines) for lines in paragraphs) + ("\n" if paragraphs else "")
+
+
+def _commented(comments: ast.Comments, text: str) -> list[str]:
+    """A line with its comments."""
+    beside = "" if comments.beside is None else f"  {comments.beside.text}"
+    return [*(comment.text for comment in comments.above), text + beside]
+
+
 def _print(node: ast.Node) -> str:
     output: list[str] = []
     stack: list[_Piece] = [(node, _ANY)]
@@ -70,6 +95,8 @@ def _pieces(node: ast.Node) -> Iterable[_Piece]:
     match node:
         case ast.Statement(editor, None):
             return [(editor, _ANY)]
+        case ast.Statement(editor, condition, guarded=True) if condition is not None:
+            return [(condition, _ANY), " > ", (editor, _ANY)]
         case ast.Statement(editor, condition) if condition is not None:
             return [(editor, _ANY), " where ", (condition, _ANY)]
         case ast.Call(name, arguments, keys):
@@ -144,6 +171,8 @@ def _literal(node: ast.Node) -> str:
         case ast.Float(value):
             mantissa, exponent, power = repr(value).partition("e")
             return f"{mantissa if '.' in mantissa else mantissa + '.0'}{exponent}{power}"
+        case ast.Duration(value, text=text):
+            return text or f"{value}ns"
         case ast.String(value):
             return f'"{"".join(map(_escaped, value.decode()))}"'
         case ast.Bytes(value):

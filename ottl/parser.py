@@ -2,7 +2,7 @@
 
 The grammar (`grammar/ottl.lark`) is wider than the language: values, arithmetic and conditions share one expression
 grammar, because one token of lookahead cannot tell what an opening parenthesis begins. `_Builder` makes the nodes as
-the parser reduces, and each construct there says what it admits (`_value`, `_arithmetic`, `_condition`, `_argument`),
+the parser reduces, and each construct there says what it admits (`_as_value`, `_as_condition`...),
 so that what the reference refuses is refused, with a message about the construct and not about tokens.
 
 The builder and the compiled grammar hold no state of a parse and are shared by threads. Lark is imported with the
@@ -27,7 +27,16 @@ from ottl.source import Source, SourceRange
 if TYPE_CHECKING:
     from lark import Lark, Token
 
-__all__ = ["MAX_NESTING", "MAX_TEXT", "parse_all", "parse_condition", "parse_statement", "parse_value"]
+__all__ = [
+    "MAX_NESTING",
+    "MAX_TEXT",
+    "Start",
+    "parse_all",
+    "parse_condition",
+    "parse_part",
+    "parse_statement",
+    "parse_value",
+]
 
 MAX_TEXT: Final = 100_000
 MAX_NESTING: Final = 250
@@ -53,7 +62,8 @@ register_codes(
     }
 )
 
-_Start = Literal["statement", "condition", "value"]
+Start = Literal["statement", "condition", "value"]
+"""What a text is to be parsed as."""
 _Children = list[Any]
 
 _KEYWORDS: Final = ("nil", "not", "or", "and", "true", "false")
@@ -76,6 +86,20 @@ _PLAIN_ESCAPES: Final = {
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # A string without its closing quote goes to the end, or looking for its end would start again at every escaped quote.
 _BRACKET_OR_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[(\[{)\]}]', re.DOTALL)
+_SCRIPT_BRACKET_OR_STRING = re.compile(
+    r"""\#[^\n]*|"[^"\\]*(?:\\.[^"\\]*)*"?|'[^'\\]*(?:\\.[^'\\]*)*'?|[(\[{)\]}]""", re.DOTALL
+)
+_DURATION_PART = re.compile(r"([0-9]+)(?:\.([0-9]*))?(ns|us|\u00b5s|\u03bcs|ms|s|m|h)")
+_UNITS_NS: Final = {
+    "ns": 1,
+    "us": 10**3,
+    "\u00b5s": 10**3,
+    "\u03bcs": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
 
 
 class _TextError(Exception):
@@ -87,6 +111,11 @@ class _TextError(Exception):
         self.message = _clip(message, 300)
         self.range = range
         self.hint = None if hint is None else _clip(hint, 300)
+
+    def moved(self, offset: int) -> _TextError:
+        """The same mistake with its place further on in the text."""
+        place = SourceRange(self.range.start + offset, self.range.end + offset)
+        return _TextError(self.code, self.message, place, self.hint)
 
 
 def parse_statement(source: Source) -> ast.Statement:
@@ -139,15 +168,29 @@ def parse_all(sources: Iterable[Source]) -> tuple[list[ast.Statement | None], li
     return statements, diagnostics
 
 
-def _parse(source: Source, start: _Start) -> ast.Node:
+def parse_part(source: Source, start: Start, place: SourceRange | None = None) -> Any:
+    """The tree of a statement, condition or value of the script dialect; ranges are offsets into the whole source.
+
+    Args:
+        source: the text.
+        start: what it is to be.
+        place: the piece of the text that is to be read; None for all of it.
+
+    Raises:
+        ConfigError: the text is not of the kind; it has one diagnostic.
+    """
+    return _parse(source, start, place or SourceRange(0, len(source.text)))
+
+
+def _parse(source: Source, start: Start, place: SourceRange | None = None) -> ast.Node:
     try:
-        return _read(source.text, start)
+        return _read(source.text, start) if place is None else _read_part(source.text, start, place)
     except _TextError as problem:
         diagnostic = Diagnostic(problem.code, "error", problem.message, problem.range, problem.hint, source)
     raise ConfigError([diagnostic])
 
 
-def _read(text: str, start: _Start) -> ast.Node:
+def _read(text: str, start: Start) -> ast.Node:
     from lark import UnexpectedCharacters, UnexpectedToken
 
     _check_size(text)
@@ -163,21 +206,55 @@ def _read(text: str, start: _Start) -> ast.Node:
     return tree
 
 
+def _read_part(text: str, start: Start, place: SourceRange) -> ast.Node:
+    """A piece of a script. What the lexer and the grammar refuse is described by the piece alone, then moved."""
+    from lark import TextSlice, Token, UnexpectedCharacters, UnexpectedToken
+
+    piece = text[place.start : place.end]
+    try:
+        _check_size(piece, dialect=True)
+    except _TextError as problem:
+        raise problem.moved(place.start) from None
+    try:
+        tree = _script_grammar().parse(TextSlice(text, place.start, place.end), start=start)
+    except UnexpectedCharacters as error:
+        offset: Any = error.pos_in_stream
+        raise _unexpected_character(piece, offset - place.start, dialect=True).moved(place.start) from None
+    except UnexpectedToken as error:
+        token = error.token
+        if token.type != "$END":
+            token = Token(token.type, token.value, token.start_pos - place.start, end_pos=token.end_pos - place.start)
+        raise _unexpected_token(piece, start, token, error.accepts, dialect=True).moved(place.start) from None
+    assert isinstance(tree, ast.Node)
+    _check_depth(tree)
+    return tree
+
+
 @lru_cache(maxsize=1)
 def _grammar() -> Lark:
     from lark import Lark
 
-    return Lark(
-        load("ottl"),
-        parser="lalr",
-        lexer="basic",
-        start=["statement", "condition", "value"],
-        transformer=_Builder(),
-        maybe_placeholders=False,
-    )
+    return Lark(load("ottl"), transformer=_Builder(), **_OPTIONS)
 
 
-def _check_size(text: str) -> None:
+@lru_cache(maxsize=1)
+def _script_grammar() -> Lark:
+    from lark import Lark
+    from lark.load_grammar import FromPackageLoader
+
+    places = [FromPackageLoader("ottl.grammar", ("",))]
+    return Lark(load("script"), transformer=_Builder(dialect=True), import_paths=places, **_OPTIONS)
+
+
+_OPTIONS: Final[dict[str, Any]] = {
+    "parser": "lalr",
+    "lexer": "basic",
+    "start": ["statement", "condition", "value"],
+    "maybe_placeholders": False,
+}
+
+
+def _check_size(text: str, dialect: bool = False) -> None:
     """Refuse what is too long, or has brackets too deep (parentheses leave no trace in the tree)."""
     if len(text) > MAX_TEXT:
         message = f"expected at most {MAX_TEXT:,} characters, got {len(text):,}"
@@ -185,13 +262,18 @@ def _check_size(text: str) -> None:
     if sum(map(text.count, "([{")) <= MAX_NESTING:
         return
     level = 0
-    for token in _BRACKET_OR_STRING.finditer(text):
+    for token in _brackets(dialect).finditer(text):
         if token[0] in "([{":
             level += 1
             if level > MAX_NESTING:
                 raise _too_deep(SourceRange(*token.span()))
         elif token[0] in ")]}":
             level -= 1
+
+
+def _brackets(dialect: bool) -> re.Pattern[str]:
+    """Finds brackets, and passes over what is none: strings, in scripts also comments."""
+    return _SCRIPT_BRACKET_OR_STRING if dialect else _BRACKET_OR_STRING
 
 
 def _check_depth(tree: ast.Node) -> None:
@@ -212,13 +294,15 @@ class _Parentheses(ast.Node):
 
 
 _CONDITIONS: Final = (ast.Comparison, ast.Not, ast.And, ast.Or)
-_ARITHMETIC: Final = (ast.Path, ast.Call, ast.Integer, ast.Float, ast.Unary, ast.Binary)
+_KEYS: Final = (ast.Path, ast.Call, ast.Integer, ast.Float, ast.Unary, ast.Binary)
+_ARITHMETIC: Final = (*_KEYS, ast.Duration)
 
 _WORDS: Final[dict[type[ast.Node], str]] = {
     ast.Nil: "`nil`",
     ast.Boolean: "a boolean",
     ast.Integer: "an integer",
     ast.Float: "a float",
+    ast.Duration: "a duration",
     ast.String: "a string",
     ast.Bytes: "bytes",
     ast.Name: "an enum",
@@ -249,92 +333,9 @@ def _inside(node: ast.Node) -> ast.Node:
     return node
 
 
-def _check_plain(node: ast.Node) -> None:
-    """Refuse what never is an operand: editors, bare names of functions, the blank parameter."""
-    if isinstance(node, ast.Call) and node.name[0].islower():
-        proper = "".join(part[:1].upper() + part[1:] for part in node.name.split("_"))
-        message = f"converter names must start with an upper-case letter, got `{node.name}`"
-        hint = f"did you mean `{proper}`? (a name in lower case is an editor, and only a statement begins with one)"
-        raise _TextError("E107", message, node.name_range, hint)
-    if isinstance(node, ast.Name) and node.name == "_":
-        raise _TextError("E113", "the blank `_` has no value", node.range, "name the parameter to use it")
-    if isinstance(node, ast.Name) and not node.name.isupper():
-        raise _TextError(
-            "E102", f"expected `(` after the converter name `{node.name}`", node.range, _name_hint(node.name)
-        )
-
-
-def _arithmetic(node: ast.Node) -> Any:
-    """An operand of arithmetic."""
-    inner = _inside(node)
-    _check_plain(inner)
-    if isinstance(inner, _ARITHMETIC):
-        return inner
-    hint = None
-    if isinstance(inner, ast.String):
-        hint = 'join strings with Concat([...], "")'
-    elif isinstance(inner, _CONDITIONS):
-        hint = "a condition has no value"
-    raise _TextError(
-        "E111", f"expected a number, path or call as an operand, got {_WORDS[type(inner)]}", inner.range, hint
-    )
-
-
-def _value(node: ast.Node) -> Any:
-    """A value: anything but a condition; parentheses hold arithmetic only."""
-    if isinstance(node, _Parentheses):
-        inner = _inside(node)
-        if isinstance(inner, (*_CONDITIONS, ast.Boolean)):
-            raise _no_value(node)
-        _check_plain(inner)
-        if not isinstance(inner, _ARITHMETIC):
-            message = f"expected arithmetic in the parentheses, got {_WORDS[type(inner)]}"
-            raise _TextError("E111", message, inner.range, "remove the parentheses")
-        return inner if isinstance(inner, ast.Unary | ast.Binary) else ast.Group(inner, range=node.range)
-    if isinstance(node, _CONDITIONS):
-        raise _no_value(node)
-    _check_plain(node)
-    return node
-
-
 def _no_value(node: ast.Node) -> _TextError:
     hint = "put the condition after `where`"
     return _TextError("E112", "expected a value, got a condition", node.range, hint)
-
-
-def _operand(node: ast.Node) -> Any:
-    """A side of a comparison."""
-    if _is_condition(node):
-        hint = "join conditions with `and` or `or`"
-        raise _TextError("E112", "expected a value to compare, got a condition", node.range, hint)
-    value = _value(node)
-    return value.operand if isinstance(value, ast.Group) else value
-
-
-def _condition(node: ast.Node) -> Any:
-    """A condition: a comparison, a boolean, a call, or these joined."""
-    inner = _inside(node)
-    _check_plain(inner)
-    if isinstance(inner, (*_CONDITIONS, ast.Boolean, ast.Call)):
-        return inner
-    hint = None
-    if isinstance(inner, ast.Path):
-        hint = "compare it: `== true`, or `!= nil` for presence"
-    elif isinstance(inner, ast.Name) and inner.name.lower() in _KEYWORDS:
-        hint = f"keywords are lower case: `{inner.name.lower()}`"
-    raise _TextError("E110", f"expected a condition, got {_WORDS[type(inner)]}", inner.range, hint)
-
-
-def _argument(node: ast.Node) -> Any:
-    """An argument: a value, a lambda, the name of a function, or a condition."""
-    if isinstance(node, ast.Lambda):
-        return node
-    if isinstance(node, ast.Name) and node.name != "_":
-        _check_name(node.name, node.range)
-        return node
-    if _is_condition(node):
-        return ast.Condition(_condition(node), range=node.range)
-    return _value(node)
 
 
 def _is_condition(node: ast.Node) -> bool:
@@ -361,7 +362,20 @@ def _end(part: Any) -> int:
 
 
 class _Builder:
-    """Makes the nodes; a method a rule of the grammar, called with the tokens and nodes of that rule."""
+    """Makes the nodes; a method a rule of the grammar, called with the tokens and nodes of that rule.
+
+    Args:
+        dialect: converters may be written in lower case.
+    """
+
+    def __init__(self, dialect: bool = False) -> None:
+        self.dialect = dialect
+
+    def __getattr__(self, name: str) -> Any:
+        """Names that a grammar gives to alternatives carry the grammar's name where another one imports them."""
+        if name.startswith("ottl__"):
+            return getattr(self, name.removeprefix("ottl__"))
+        raise AttributeError(name)
 
     def statement(self, parts: _Children) -> ast.Statement:
         editor = parts[0]
@@ -380,37 +394,41 @@ class _Builder:
         if where.value != "where":
             message = f"expected `where` or the end of the statement, got `{where.value}`"
             raise _TextError("E102", message, _covering(where, where), _where_hint(where.value, parts[2]))
-        return ast.Statement(editor, _condition(parts[2]), range=_covering(editor, parts[2]))
+        return ast.Statement(editor, self._as_condition(parts[2]), range=_covering(editor, parts[2]))
 
     def condition(self, parts: _Children) -> ast.Node:
         inner = parts[0]
-        if isinstance(inner, ast.Call) and inner.name[0].islower():
+        if isinstance(inner, ast.Call) and inner.name[0].islower() and not self.dialect:
             raise _TextError("E110", f"expected a condition, got the editor `{inner.name}`", inner.range)
-        return _condition(inner)  # type: ignore[no-any-return]
+        return self._as_condition(inner)  # type: ignore[no-any-return]
 
     def value(self, parts: _Children) -> ast.Node:
-        return _value(parts[0])  # type: ignore[no-any-return]
+        return self._as_value(parts[0])  # type: ignore[no-any-return]
 
     def disjunction(self, parts: _Children) -> ast.Or:
-        return ast.Or(tuple(map(_condition, parts)), range=_covering(parts[0], parts[-1]))
+        return ast.Or(tuple(map(self._as_condition, parts)), range=_covering(parts[0], parts[-1]))
 
     def conjunction(self, parts: _Children) -> ast.And:
-        return ast.And(tuple(map(_condition, parts)), range=_covering(parts[0], parts[-1]))
+        return ast.And(tuple(map(self._as_condition, parts)), range=_covering(parts[0], parts[-1]))
 
     def not_(self, parts: _Children) -> ast.Not:
-        return ast.Not(_condition(parts[1]), range=_covering(*parts))
+        return ast.Not(self._as_condition(parts[1]), range=_covering(*parts))
 
     def comparison(self, parts: _Children) -> ast.Comparison:
         left, operator, right = parts
-        return ast.Comparison(operator.value, _operand(left), _operand(right), range=_covering(left, right))
+        return ast.Comparison(
+            operator.value, self._as_operand(left), self._as_operand(right), range=_covering(left, right)
+        )
 
     def binary(self, parts: _Children) -> ast.Binary:
         left, operator, right = parts
-        return ast.Binary(operator.value, _arithmetic(left), _arithmetic(right), range=_covering(left, right))
+        return ast.Binary(
+            operator.value, self._as_arithmetic(left), self._as_arithmetic(right), range=_covering(left, right)
+        )
 
     def unary(self, parts: _Children) -> ast.Unary:
         operator, operand = parts
-        inner = _arithmetic(operand)
+        inner = self._as_arithmetic(operand)
         if isinstance(operand, _Parentheses) and not isinstance(inner, ast.Unary | ast.Binary):
             inner = ast.Group(inner, range=operand.range)
         return ast.Unary(operator.value, inner, range=_covering(operator, operand))
@@ -433,12 +451,12 @@ class _Builder:
         return ast.Call(name.value, arguments, keys, range=_covering(name, parts[-1]), name_range=_covering(name, name))
 
     def argument(self, parts: _Children) -> ast.Argument:
-        return ast.Argument(_argument(parts[0]), range=parts[0].range)
+        return ast.Argument(self._as_argument(parts[0]), range=parts[0].range)
 
     def named_argument(self, parts: _Children) -> ast.Argument:
         name, value = parts
         _check_name(name.value, _covering(name, name))
-        return ast.Argument(_argument(value), name.value, range=_covering(name, value))
+        return ast.Argument(self._as_argument(value), name.value, range=_covering(name, value))
 
     def lambda_(self, parts: _Children) -> ast.Lambda:
         parameters, body = parts
@@ -453,7 +471,7 @@ class _Builder:
             if name != "_" and name in names:
                 raise _TextError("E113", f"the lambda has two parameters `{name}`", parameter.range)
             names.append(name)
-        result = _condition(body) if _is_condition(body) else _value(body)
+        result = self._as_condition(body) if _is_condition(body) else self._as_value(body)
         return ast.Lambda(tuple(names), result, range=_covering(parameters, body))
 
     def path(self, parts: _Children) -> ast.Path:
@@ -466,7 +484,7 @@ class _Builder:
         inner = parts[1]
         if isinstance(inner, ast.String):
             return ast.Key(inner, range=_covering(parts[0], parts[2]))
-        if _is_condition(inner) or not isinstance(inner, (*_ARITHMETIC, _Parentheses)):
+        if _is_condition(inner) or not isinstance(inner, (*_KEYS, _Parentheses)):
             message = f"expected a string, an integer, a path or a call as a key, got {_WORDS[type(inner)]}"
             raise _TextError("E114", message, inner.range)
         leftmost: ast.Node = inner
@@ -475,20 +493,97 @@ class _Builder:
         if inner is not leftmost and isinstance(leftmost, ast.Integer) and leftmost.range.start == inner.range.start:
             hint = "put the integer in parentheses"
             raise _TextError("E114", "a key that begins with an integer must be just that integer", inner.range, hint)
-        return ast.Key(_value(inner), range=_covering(parts[0], parts[2]))
+        return ast.Key(self._as_value(inner), range=_covering(parts[0], parts[2]))
 
     def list(self, parts: _Children) -> ast.List:
-        return ast.List(tuple(map(_value, parts[1:-1])), range=_covering(parts[0], parts[-1]))
+        return ast.List(tuple(map(self._as_value, parts[1:-1])), range=_covering(parts[0], parts[-1]))
 
     def map(self, parts: _Children) -> ast.Map:
         return ast.Map(tuple(parts[1:-1]), range=_covering(parts[0], parts[-1]))
 
     def entry(self, parts: _Children) -> tuple[ast.Node, ast.Node]:
         key, value = parts
-        return _string(key.value, _covering(key, key)), _value(value)
+        return _string(key.value, _covering(key, key)), self._as_value(value)
 
     def parentheses(self, parts: _Children) -> _Parentheses:
         return _Parentheses(tuple(parts[1:-1]), range=_covering(parts[0], parts[-1]))
+
+    def _check_plain(self, node: ast.Node) -> None:
+        """Refuse what never is an operand: editors, bare names of functions, the blank parameter."""
+        if isinstance(node, ast.Call) and node.name[0].islower() and not self.dialect:
+            proper = "".join(part[:1].upper() + part[1:] for part in node.name.split("_"))
+            message = f"converter names must start with an upper-case letter, got `{node.name}`"
+            hint = f"did you mean `{proper}`? (a name in lower case is an editor, and only a statement begins with one)"
+            raise _TextError("E107", message, node.name_range, hint)
+        if isinstance(node, ast.Name) and node.name == "_":
+            raise _TextError("E113", "the blank `_` has no value", node.range, "name the parameter to use it")
+        if isinstance(node, ast.Name) and not node.name.isupper():
+            raise _TextError(
+                "E102", f"expected `(` after the converter name `{node.name}`", node.range, _name_hint(node.name)
+            )
+
+    def _as_arithmetic(self, node: ast.Node) -> Any:
+        """An operand of arithmetic."""
+        inner = _inside(node)
+        self._check_plain(inner)
+        if isinstance(inner, _ARITHMETIC):
+            return inner
+        hint = None
+        if isinstance(inner, ast.String):
+            hint = 'join strings with Concat([...], "")'
+        elif isinstance(inner, _CONDITIONS):
+            hint = "a condition has no value"
+        raise _TextError(
+            "E111", f"expected a number, path or call as an operand, got {_WORDS[type(inner)]}", inner.range, hint
+        )
+
+    def _as_value(self, node: ast.Node) -> Any:
+        """A value: anything but a condition; parentheses hold arithmetic only."""
+        if isinstance(node, _Parentheses):
+            inner = _inside(node)
+            if isinstance(inner, (*_CONDITIONS, ast.Boolean)):
+                raise _no_value(node)
+            self._check_plain(inner)
+            if not isinstance(inner, _ARITHMETIC):
+                message = f"expected arithmetic in the parentheses, got {_WORDS[type(inner)]}"
+                raise _TextError("E111", message, inner.range, "remove the parentheses")
+            return inner if isinstance(inner, ast.Unary | ast.Binary) else ast.Group(inner, range=node.range)
+        if isinstance(node, _CONDITIONS):
+            raise _no_value(node)
+        self._check_plain(node)
+        return node
+
+    def _as_operand(self, node: ast.Node) -> Any:
+        """A side of a comparison."""
+        if _is_condition(node):
+            hint = "join conditions with `and` or `or`"
+            raise _TextError("E112", "expected a value to compare, got a condition", node.range, hint)
+        value = self._as_value(node)
+        return value.operand if isinstance(value, ast.Group) else value
+
+    def _as_condition(self, node: ast.Node) -> Any:
+        """A condition: a comparison, a boolean, a call, or these joined."""
+        inner = _inside(node)
+        self._check_plain(inner)
+        if isinstance(inner, (*_CONDITIONS, ast.Boolean, ast.Call)):
+            return inner
+        hint = None
+        if isinstance(inner, ast.Path):
+            hint = "compare it: `== true`, or `!= nil` for presence"
+        elif isinstance(inner, ast.Name) and inner.name.lower() in _KEYWORDS:
+            hint = f"keywords are lower case: `{inner.name.lower()}`"
+        raise _TextError("E110", f"expected a condition, got {_WORDS[type(inner)]}", inner.range, hint)
+
+    def _as_argument(self, node: ast.Node) -> Any:
+        """An argument: a value, a lambda, the name of a function, or a condition."""
+        if isinstance(node, ast.Lambda):
+            return node
+        if isinstance(node, ast.Name) and node.name != "_":
+            _check_name(node.name, node.range)
+            return node
+        if _is_condition(node):
+            return ast.Condition(self._as_condition(node), range=node.range)
+        return self._as_value(node)
 
 
 def _check_name(name: str, range: SourceRange) -> None:
@@ -508,14 +603,16 @@ def _parameter_name(node: ast.Node) -> str | None:
 
 
 def _string(text: str, range: SourceRange) -> ast.String:
-    body = text[1:-1]
+    quote, body = text[0], text[1:-1]
     if "\\" in body:
-        body = _ESCAPE.sub(lambda escape: _unescape(escape, range.start + 1), body)
+        body = _ESCAPE.sub(lambda escape: _unescape(escape, range.start + 1, quote), body)
     # A lone surrogate stands for bytes that were no UTF-8 in the first place.
     return ast.String(_SURROGATE.sub("\ufffd", body).encode(), range=range)
 
 
-def _unescape(escape: re.Match[str], offset: int) -> str:
+def _unescape(escape: re.Match[str], offset: int, quote: str) -> str:
+    if escape["bad"] == quote:
+        return quote
     place = SourceRange(offset + escape.start(), offset + escape.end())
     if escape["plain"]:
         return _PLAIN_ESCAPES[escape["plain"]]
@@ -557,6 +654,17 @@ def _bytes(text: str, range: SourceRange) -> ast.Bytes:
     return ast.Bytes(bytes.fromhex(text[2:]), range=range)
 
 
+def _duration(text: str, range: SourceRange) -> ast.Duration:
+    total = 0
+    for whole, fraction, unit in _DURATION_PART.findall(text):
+        total += int(whole[:25]) * _UNITS_NS[unit] + int(fraction[:25] or 0) * _UNITS_NS[unit] // 10 ** len(
+            fraction[:25]
+        )
+    if total >= 1 << 63:
+        raise _TextError("E103", f"expected a duration below 2^63 nanoseconds, got `{_clip(text)}`", range)
+    return ast.Duration(total, text=text, range=range)
+
+
 def _name(text: str, range: SourceRange) -> ast.Name:
     return ast.Name(text, range=range)
 
@@ -566,6 +674,7 @@ _LITERALS: Final[dict[str, Callable[[str, SourceRange], ast.Node]]] = {
     "BOOLEAN": lambda text, place: ast.Boolean(text == "true", range=place),
     "BYTES": _bytes,
     "FLOAT": _float,
+    "DURATION": _duration,
     "INT": _integer,
     "STRING": _string,
     "UPPER": _name,
@@ -612,6 +721,12 @@ _CHARACTER_HINTS: Final = {
     "\u2013": "this is a dash: write `-`",
     "\u2212": "this is a minus sign from a word processor: write `-`",
 }
+_SCRIPT_HINTS: Final = {
+    ";": "one statement a line",
+    "$": "a `$` stands only inside a string",
+    "\u2018": "strings take straight quotes: '...'",
+    "\u2019": "strings take straight quotes: '...'",
+}
 _WORD_HINTS: Final = {
     "in": "write `ContainsValue(list, value)`, or join comparisons with `or`",
     "is": "write `==`",
@@ -627,33 +742,36 @@ _WORD_HINTS: Final = {
 }
 
 
-def _unexpected_character(text: str, offset: int) -> _TextError:
+def _unexpected_character(text: str, offset: int, dialect: bool = False) -> _TextError:
     character = text[offset]
     place = SourceRange(offset, offset + 1)
-    if character == '"':
+    if character == '"' or (character == "'" and dialect):
         message = "the string has no closing quote"
-        return _TextError(
-            "E101", message, SourceRange(offset, len(text.rstrip())), 'end it with `"`; a quote inside is `\\"`'
-        )
-    hint = _CHARACTER_HINTS.get(character)
+        repair = f"end it with `{character}`; a quote inside is `\\{character}`"
+        return _TextError("E101", message, SourceRange(offset, len(text.rstrip())), repair)
+    hints = {**_CHARACTER_HINTS, **_SCRIPT_HINTS} if dialect else _CHARACTER_HINTS
+    hint = hints.get(character)
     if text[offset : offset + 2] == "!~":
         hint = 'write `IsMatch(text, "pattern")`'
     shown = repr(character)[1:-1] if not character.isprintable() else character
     return _TextError("E101", f"unexpected character `{shown}`", place, hint)
 
 
-def _unexpected_token(text: str, start: _Start, token: Token, accepts: set[str]) -> _TextError:
+def _unexpected_token(text: str, start: Start, token: Token, accepts: set[str], dialect: bool = False) -> _TextError:
     before = text.rstrip() if token.type == "$END" else text[: token.start_pos]
     expected = _expected(before, start, accepts)
     if token.type == "$END":
         end = len(before)
-        opener = _unclosed(text)
-        hint = None if opener is None else f"`{text[opener]}` in column {opener + 1} is not closed"
+        opener = _unclosed(text, dialect)
+        hint = None
+        if opener is not None:
+            where = "" if dialect else f" in column {opener + 1}"
+            hint = f"`{text[opener]}`{where} is not closed"
         return _TextError("E115", f"expected {expected}, got the end of the text", SourceRange(end, end + 1), hint)
     assert token.start_pos is not None
     assert token.end_pos is not None
     place = SourceRange(token.start_pos, token.end_pos)
-    if start != "statement" and before.strip() == "where":
+    if start != "statement" and not dialect and before.strip() == "where":
         place = SourceRange(before.index("where"), len(before.rstrip()))
         return _TextError("E102", f"expected a {start}, got `where`", place, "leave `where` out")
     if token.value in _KEYWORDS and before.endswith("."):
@@ -663,7 +781,7 @@ def _unexpected_token(text: str, start: _Start, token: Token, accepts: set[str])
     return _TextError("E102", f"expected {expected}, got `{_clip(token.value)}`", place, hint)
 
 
-def _expected(before: str, start: _Start, accepts: set[str]) -> str:
+def _expected(before: str, start: Start, accepts: set[str]) -> str:
     """What may follow, in words: things before signs, closers last."""
     if not before.strip():
         return {"statement": "a statement", "condition": "a condition", "value": "a value"}[start]
@@ -785,10 +903,10 @@ def _where_hint(word: str, after: ast.Node) -> str | None:
     return None
 
 
-def _unclosed(text: str) -> int | None:
+def _unclosed(text: str, dialect: bool = False) -> int | None:
     """Offset of the innermost bracket that is still open at the end."""
     stack: list[int] = []
-    for token in _BRACKET_OR_STRING.finditer(text):
+    for token in _brackets(dialect).finditer(text):
         if token[0] in "([{":
             stack.append(token.start())
         elif token[0] in ")]}" and stack:

@@ -4,44 +4,45 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ottl import binder, configuration, engine, parser, transform, typed, types
+from ottl import binder, configuration, dialect, engine, parser, scripts, transform, typed, types
 from ottl import filter as filters
 from ottl.codec import Limits, messages
 from ottl.config import load_config
 from ottl.configuration import standard_functions
-from ottl.contexts import CONTEXTS
+from ottl.contexts import CONTEXTS, SCRIPT_CONTEXTS
 from ottl.contexts.paths import Context
 from ottl.engine import (
     ERROR_MODES,
     SIGNALS,
     Encoding,
-    GroupPass,
-    GroupText,
     Options,
     Processor,
     Stack,
-    bind_group,
-    compile_group,
     environment,
     infer,
     make_options,
 )
-from ottl.errors import ConfigError, Diagnostic, StatementError, register_codes
+from ottl.errors import ConfigError, Diagnostic, StatementError
 from ottl.functions import FunctionSet
-from ottl.source import Source
+from ottl.source import LocatedText, Source
 from ottl.vm import messages as message_rows
 from ottl.vm import rows, traces
-
-register_codes({"E409": "context and signal do not fit"})
 
 
 class Program(Processor):
     """Statements compiled by `compile`. Immutable, picklable, safe to share between threads."""
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """The names of the outputs that `route` sends rows to."""
+        return tuple(dict.fromkeys(name for passes in self._passes.values() for p in passes for name in p.routes))
 
     def process(
         self,
@@ -50,7 +51,14 @@ class Program(Processor):
         encoding: Encoding = "protobuf",
         metadata: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """The payload with all statements applied, in the same encoding (see `Processor.run`)."""
+        """The payload with all statements applied, in the same encoding (see `Processor.run`).
+
+        Raises:
+            ConfigError: the program has routes.
+        """
+        if self.routes:
+            message = f"the program routes rows to {', '.join(self.routes)}: there is more than one output"
+            raise ConfigError([Diagnostic("E411", "error", message, None, "call run_routes, or `ottl run -o DIR`")])
         return self._process(payload, signal, encoding, metadata)
 
     def run(
@@ -63,13 +71,35 @@ class Program(Processor):
         """As `process`; the signal may be left out where the program knows only one.
 
         Raises:
+            ConfigError: the program has routes.
             ValueError: the program runs on several signals and none is given.
         """
-        if signal is None:
-            if len(self.signals) != 1:
-                raise ValueError(f"give a signal: the program runs on {', '.join(sorted(self.signals))}")
-            (signal,) = self.signals
-        return self._process(payload, signal, encoding, metadata)
+        return self.process(payload, self._signal(signal), encoding, metadata)
+
+    def run_routes(
+        self,
+        payload: bytes,
+        encoding: Encoding = "protobuf",
+        signal: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> dict[str | None, bytes]:
+        """The payload with all statements applied, taken apart: by route, and under None the rows that have none.
+
+        Every route of the program for the signal is there; an output without rows is `b""` in protobuf and `b"{}"` in
+        JSON. Rows go as they are when all statements have run.
+
+        Raises:
+            ValueError: the program runs on several signals and none is given.
+        """
+        return self._split(payload, self._signal(signal), encoding, metadata)
+
+    def _signal(self, signal: str | None) -> str:
+        if signal is not None:
+            return signal
+        if len(self.signals) != 1:
+            raise ValueError(f"give a signal: the program runs on {', '.join(sorted(self.signals)) or 'none'}")
+        (only,) = self.signals
+        return only
 
 
 def _sources(source: str | Sequence[str]) -> tuple[Source, ...]:
@@ -97,7 +127,7 @@ def _known_context(context: str | None, source: Source) -> str | None:
 
 
 def compile(  # noqa: A001 (the public name, as `re.compile`)
-    source: str | Sequence[str],
+    source: str | Sequence[str] | Mapping[str, Any],
     *,
     signal: str | None = None,
     context: str | None = None,
@@ -111,12 +141,14 @@ def compile(  # noqa: A001 (the public name, as `re.compile`)
     uuid: Callable[[], str] | None = None,
     stack: Stack = "auto",
 ) -> Program:
-    """Statements to a program; several statements form one group, as a flat list of the transform processor does.
+    """Statements in the script dialect to a program.
 
     Args:
-        source: a statement, or a list of them.
-        signal: keeps the program to one signal; else it runs on every signal that has its context.
-        context: the context; inferred by default. With it, paths may leave it out.
+        source: a statement or a script, or a list of them. Each block of a script is a group of its own; statements
+            of a list form one group, as a flat list of the transform processor does. Or the mapping of a `scripts:`
+            configuration.
+        signal: keeps the program to one signal; else each group runs on every signal that has its context.
+        context: the context of all groups; inferred by default. With it, paths may leave it out.
         error_mode: `ignore`, `silent` or `propagate`.
         functions: what statements may call; the standard library by default.
         strict: only what the reference knows.
@@ -140,49 +172,52 @@ def compile(  # noqa: A001 (the public name, as `re.compile`)
         uuid=uuid,
         stack=stack,
     )
-    if error_mode.lower() not in ERROR_MODES:
-        raise ValueError(f"error mode must be one of {', '.join(ERROR_MODES)}, got {error_mode!r}")
-    texts = _sources(source)
-    if not texts:
-        return Program({}, options, ())
-    chosen = _known_context(context, texts[0])
-    signals = _signals(signal)
-    group, diagnostics = _bind(GroupText(texts, (), chosen, error_mode.lower()), signals, options)
-    if group is None:
-        raise ConfigError(diagnostics)
-    codes = {s: compile_group(group, s) for s in signals if s in CONTEXTS[group.context].signals}
-    refused = [configuration.check_stack(code, options.stack) for code in codes.values()]
-    if all(refused):
-        diagnostics += refused[0]
-    if any(d.severity == "error" for d in diagnostics):
-        raise ConfigError(diagnostics)
-    passes = {s: [GroupPass(code, options)] for s, code in codes.items()}
-    program = Program(passes, options, diagnostics)
-    program.recipe = (compile, (source,), {"signal": signal, "context": context, "error_mode": error_mode})
+    program, _ = _program(source, signal, context, error_mode, options)
     return program
 
 
-def _candidates(signals: Sequence[str]) -> dict[str, Context]:
-    return {
-        name: context
-        for name, context in CONTEXTS.items()
-        if name != "profilesample" and any(s in context.signals for s in signals)
-    }
+def _program(
+    source: str | Sequence[str] | Mapping[str, Any],
+    signal: str | None,
+    context: str | None,
+    mode: str,
+    options: Options,
+) -> tuple[Program, list[Diagnostic]]:
+    """The program of a script, a list of texts, or a `scripts:` configuration, and warnings for the checker alone.
+
+    Raises:
+        ConfigError: with all diagnostics, those warnings too.
+    """
+    if not options.strict:
+        options = replace(options, functions=configuration.script_actions().union(options.functions))
+    if mode.lower() not in ERROR_MODES:
+        raise ValueError(f"error mode must be one of {', '.join(ERROR_MODES)}, got {mode!r}")
+    signals = _signals(signal)
+    if isinstance(source, Mapping):
+        groups, diagnostics, notes = scripts.read_entries(source)
+        first = Source("", "<scripts>")
+    else:
+        texts = _sources(source)
+        groups, diagnostics, notes = scripts.read_texts(texts, mode.lower())
+        first = texts[0] if texts else Source("")
+    chosen = _known_context(context, first)
+    if chosen is not None and not any(s in SCRIPT_CONTEXTS[chosen].signals for s in signals):
+        message = f"context {chosen} does not occur in {', '.join(signals)}"
+        raise ConfigError([Diagnostic("E409", "error", message, None, None, first)])
+    whole = all(d.severity != "error" for d in diagnostics)
+    passes, found = scripts.build(groups, chosen, signals, options, whole)
+    diagnostics = _in_order([*diagnostics, *found])
+    if any(d.severity == "error" for d in diagnostics):
+        raise ConfigError(_in_order([*diagnostics, *notes]))
+    program = Program(passes, options, diagnostics)
+    program.recipe = (compile, (source,), {"signal": signal, "context": context, "error_mode": mode})
+    return program, notes
 
 
-def _bind(text: GroupText, signals: Sequence[str], options: Options) -> tuple[typed.Group | None, list[Diagnostic]]:
-    """The group bound for the signals that have its context."""
-    if text.context is not None and not any(s in CONTEXTS[text.context].signals for s in signals):
-        message = f"context {text.context} does not occur in {', '.join(signals)}"
-        return None, [Diagnostic("E409", "error", message, None, None, text.statements[0])]
-    if text.context is None:
-        trees, diagnostics = parser.parse_all(text.statements)
-        pairs = [(t, s) for t, s in zip(trees, text.statements, strict=True) if t is not None]
-        chosen = infer(pairs, _candidates(signals), options.functions)
-        if isinstance(chosen, Diagnostic):
-            return None, diagnostics or [chosen]
-        signals = [s for s in signals if s in chosen.signals]
-    return bind_group(text, signals[0], options)
+def _in_order(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Diagnostics in the order of the texts, those of one text by their places."""
+    order = {id(d.source): n for n, d in reversed(list(enumerate(diagnostics)))}
+    return sorted(diagnostics, key=lambda d: (order[id(d.source)], d.range.start if d.range is not None else -1))
 
 
 class _Evaluator:
@@ -276,11 +311,12 @@ def _compile_text(
     options = make_options(functions if functions is not None else standard_functions(), **keywords)
     source = configuration.source(text, "")
     chosen = _known_context(context, source)
-    tree = parser.parse_condition(source) if kind == "condition" else parser.parse_value(source)
+    start: parser.Start = "condition" if kind == "condition" else "value"
+    tree = dialect.lower(parser.parse_part(source, start), options.functions, chosen)
     if chosen is not None:
-        found: Context | Diagnostic = CONTEXTS[chosen]
+        found: Context | Diagnostic = SCRIPT_CONTEXTS[chosen]
     else:
-        found = infer([(tree, source)], _candidates(_signals(signal)), options.functions)
+        found = infer([(tree, source)], scripts.candidates(_signals(signal)), options.functions)
     if isinstance(found, Diagnostic):
         raise ConfigError([found])
     known = binder.available(options.functions, found.name, conditions_only=True)
@@ -326,12 +362,15 @@ def check(
     """All findings about rules, errors and warnings, in the order of the text.
 
     Args:
-        source: a statement, a list of statements, a processor's configuration, or the path of a configuration file.
+        source: a statement or script, a list of them, a configuration, or the path of a configuration or `.ottl` file.
         signal: for statements, as in `compile`.
         context: for statements, as in `compile`.
         keywords: as for `compile`.
     """
     if isinstance(source, os.PathLike):
+        if os.fspath(source).lower().endswith(".ottl"):
+            text = LocatedText(Path(source).read_text(encoding="utf-8-sig"), str(source), 1, 1)
+            return check(text, signal=signal, context=context, **keywords)
         try:
             config = load_config(source)
             found: list[Diagnostic] = []
@@ -340,16 +379,21 @@ def check(
         except ConfigError as error:
             return list(error.diagnostics)
         return found
-    if isinstance(source, Mapping):
+    if isinstance(source, Mapping) and "scripts" not in source:
         kind = "filter" if any(k.endswith("_conditions") or k in SIGNALS for k in source) else "transform"
         return _check_config(source, kind, keywords)
+    mode = keywords.pop("error_mode", "ignore")
+    functions = keywords.pop("functions", None) or standard_functions()
     try:
-        return list(compile(source, signal=signal, context=context, **keywords).diagnostics)
+        program, notes = _program(source, signal, context, mode, make_options(functions, **keywords))
     except ConfigError as error:
         return list(error.diagnostics)
+    return _in_order([*program.diagnostics, *notes])
 
 
 def _check_config(config: Mapping[str, Any], kind: str, keywords: dict[str, Any]) -> list[Diagnostic]:
+    if kind == "scripts":
+        return check(config, **keywords)
     made = filters.Filter if kind == "filter" else transform.Transform
     try:
         return list(made(config, **keywords).diagnostics)

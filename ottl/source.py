@@ -65,6 +65,11 @@ class Source:
         """The text of a range."""
         return self.text[range.start : range.end]
 
+    def part(self, range: SourceRange) -> Source:
+        """A piece of the text as a source of its own, which knows its place in the file."""
+        line, column = self.line_column(range.start)
+        return Source(self.slice(range), self.name, line, column, self.path, self.next_column)
+
     def describe(self, range: SourceRange | None = None) -> str:
         """The place in words: `name:line:column (path)`."""
         line, column = self.line_column(range.start if range is not None else 0)

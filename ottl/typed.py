@@ -288,10 +288,16 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class ConditionText:
-    """A condition with its source: of a group, or of the filter."""
+    """A condition with its source: of a group, or of the filter; `range` in `source` where it holds more."""
 
     expression: Expression
     source: Source
+    range: SourceRange = field(default=NOWHERE, compare=False)
+
+    @property
+    def text(self) -> str:
+        """The condition as written."""
+        return self.source.text if self.range == NOWHERE else self.source.slice(self.range)
 
 
 @dataclass(frozen=True, slots=True)

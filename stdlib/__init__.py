@@ -9,6 +9,7 @@ if __name__ != "ottl.stdlib":
     raise ImportError("import this package as ottl.stdlib, not by its folder's name")
 
 from ottl.functions import FunctionSet
+from ottl.stdlib import actions as _actions
 from ottl.stdlib import causes as _causes
 from ottl.stdlib import containers as _containers
 from ottl.stdlib import conversion as _conversion
@@ -42,4 +43,7 @@ FUNCTIONS: FunctionSet = FunctionSet.of(
     _times,
     _traces,
 )
-"""All functions, by name."""
+"""All functions that every configuration may call, by name."""
+
+ACTIONS: FunctionSet = FunctionSet.of(_actions)
+"""The actions of the script dialect, by name."""

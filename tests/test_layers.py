@@ -45,6 +45,7 @@ LAYERS = {
     "ottl/configuration.py": 11,
     "ottl/files.py": 11,
     "ottl/program.py": 11,
+    "ottl/scripts.py": 11,
     "ottl/__init__.py": 12,
     "ottl/cli/": 13,
     "ottl/repl/": 13,

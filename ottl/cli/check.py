@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import ottl
-from ottl.cli.rules import Settings, make, read_config, rule_options, settings_of
+from ottl.cli.rules import Settings, is_script, make, read_config, read_script, rule_options, settings_of
 from ottl.errors import ConfigError, Diagnostic
 
 __all__ = ["command"]
@@ -56,16 +56,14 @@ def _count(number: int, noun: str) -> str:
 
 
 def _check_statements(settings: Settings) -> list[Diagnostic]:
-    try:
-        program = ottl.compile(list(settings.statements), context=settings.context, **settings.keywords())
-    except ConfigError as error:
-        return list(error.diagnostics)
-    return list(program.diagnostics)
+    return ottl.check(list(settings.statements), context=settings.context, **settings.keywords())
 
 
 def _check_file(path: str, settings: Settings) -> list[Diagnostic]:
-    """The diagnostics of every processor in a file, whether a pipeline uses it or not."""
+    """The diagnostics of a script, or of every processor in a file, whether a pipeline uses it or not."""
     try:
+        if is_script(path):
+            return ottl.check(read_script(path), context=settings.context, **settings.keywords())
         config = read_config(path)
         wanted = [step.processor for step in config.steps(settings.processors)] if settings.processors else None
     except ConfigError as error:
@@ -73,6 +71,9 @@ def _check_file(path: str, settings: Settings) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     for processor in wanted if wanted is not None else config.processors.values():
         try:
+            if processor.kind == "scripts":
+                found += ottl.check(processor.config(), **settings.keywords())
+                continue
             found += getattr(make(processor, settings), "diagnostics", ())
         except ConfigError as error:
             found += error.diagnostics

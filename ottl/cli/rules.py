@@ -1,4 +1,8 @@
-"""What `run`, `check` and `explain` share: the options about rules, and processors made from them."""
+"""What `run`, `check` and `explain` share: the options about rules, and processors made from them.
+
+Rules are a YAML file (a collector's configuration, which keeps the reference's grammar, or `scripts:`), an `.ottl`
+file, or the texts of `-e`; the last three are in the script dialect.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,21 @@ import click
 import ottl
 from ottl.codec import Limits
 from ottl.config import Config, Processor, load_config
+from ottl.errors import ConfigError, Diagnostic
+from ottl.source import LocatedText, Source
 
-__all__ = ["Rules", "Settings", "Size", "Step", "load_rules", "make", "rule_options"]
+__all__ = [
+    "Rules",
+    "Settings",
+    "Size",
+    "Step",
+    "is_script",
+    "load_rules",
+    "make",
+    "read_config",
+    "read_script",
+    "rule_options",
+]
 
 ERROR_MODES: Final = ("ignore", "silent", "propagate")
 
@@ -56,7 +73,7 @@ class Runner(Protocol):
 
     def process(self, payload: bytes, signal: str = ..., encoding: Literal["protobuf", "json"] = ...) -> bytes: ...
 
-    def process_together(self, payloads: Sequence[bytes], signal: str = ...) -> list[bytes]: ...
+    def split_together(self, payloads: Sequence[bytes], signal: str = ...) -> list[dict[str | None, bytes]]: ...
 
     def state(self) -> bytes: ...
 
@@ -117,6 +134,12 @@ class Rules:
     steps: tuple[Step, ...]
     left_out: tuple[str, ...] = ()
 
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """The outputs that rows are routed to."""
+        found = (name for _, runner in self.runners() for name in getattr(runner, "routes", ()))
+        return tuple(dict.fromkeys(found))
+
     def runners(self) -> list[tuple[str, Runner]]:
         """Each processor once, with its name."""
         return list({id(step.runner): (step.name, step.runner) for step in self.steps}.values())
@@ -161,9 +184,9 @@ def rule_options(command: F) -> F:
     options = [
         click.option(
             "-e", "--statement", "statements", multiple=True, metavar="STATEMENT",
-            help="A statement in place of a RULES file; repeat it for more, they form one group.",
+            help="A statement or a script in place of a RULES file; statements of several -e form one group.",
         ),
-        click.option("--context", metavar="NAME", help="Context of the -e statements, where it cannot be inferred."),
+        click.option("--context", metavar="NAME", help="Context of -e or an .ottl file, where it cannot be inferred."),
         click.option(
             "--processor", "processors", multiple=True, metavar="NAME",
             help="Use this processor of the file (transform/name); repeat it for more, in this order.",
@@ -198,7 +221,7 @@ def load_rules(path: str | None, settings: Settings, limits: Limits | None = Non
     """The processors of a RULES file or of `-e`.
 
     Args:
-        path: the file; None for `-e`.
+        path: the file, YAML or `.ottl`; None for `-e`.
         settings: options of the command.
         limits: bounds on payloads.
 
@@ -206,12 +229,15 @@ def load_rules(path: str | None, settings: Settings, limits: Limits | None = Non
         ConfigError: with all diagnostics of the first processor that does not load.
         UsageError: options that do not go together, or a file that is not there.
     """
-    if path is None:
+    if path is None or is_script(path):
+        if path is not None and settings.processors:
+            raise click.UsageError("--processor goes with a YAML file")
+        texts = list(settings.statements) if path is None else read_script(path)
         keywords = settings.keywords() | {"limits": limits, "context": settings.context}
-        program = ottl.compile(list(settings.statements), error_mode=settings.error_mode or "ignore", **keywords)
-        return Rules((Step("-e", program, program.signals),))
+        program = ottl.compile(texts, error_mode=settings.error_mode or "ignore", **keywords)
+        return Rules((Step(path or "-e", program, program.signals),))
     if settings.context is not None:
-        raise click.UsageError("--context goes with -e")
+        raise click.UsageError("--context goes with -e or an .ottl file")
     config = read_config(path)
     made: dict[str, Runner] = {}
     steps = []
@@ -221,6 +247,28 @@ def load_rules(path: str | None, settings: Settings, limits: Limits | None = Non
         signals = runner.signals if step.signals is None else runner.signals & step.signals
         steps.append(Step(name, runner, signals))
     return Rules(tuple(steps), tuple(config.left_out(settings.processors)))
+
+
+def is_script(path: str) -> bool:
+    """Whether a file of rules is in the script dialect, by its name."""
+    return path.lower().endswith(".ottl")
+
+
+def read_script(path: str) -> str:
+    """The text of an `.ottl` file, which knows its place.
+
+    Raises:
+        ConfigError: it is not UTF-8.
+        UsageError: it cannot be read.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise click.UsageError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        message = f"the file is not UTF-8 (byte {error.start})"
+        raise ConfigError([Diagnostic("E101", "error", message, None, None, Source("", path))]) from None
+    return LocatedText(text, path, 1, 1)
 
 
 def read_config(path: str) -> Config:
@@ -245,6 +293,8 @@ def make(processor: Processor, settings: Settings, limits: Limits | None = None)
     config = processor.config()
     if settings.error_mode is not None:
         config["error_mode"] = settings.error_mode
+    if processor.kind == "scripts":
+        return ottl.compile(config, limits=limits, **settings.keywords())
     if processor.kind == "transform":
         return ottl.Transform(config, limits=limits, **settings.keywords())
     return ottl.Filter(config, limits=limits, **settings.keywords())

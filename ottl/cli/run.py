@@ -8,13 +8,14 @@ import shutil
 import signal as signals
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 import click
 
+import ottl
 from ottl import files
 from ottl.cli.rules import Rules, Size, load_rules, rule_options, settings_of
 from ottl.cli.state import restore, save
@@ -54,11 +55,13 @@ class _Held:
         message: as it came.
         fault: why it cannot be processed.
         payload: in protobuf, for a message of traces without a fault.
+        routes: what goes to other outputs, in protobuf.
     """
 
     message: Message
     fault: PayloadError | StatementError | None = None
     payload: bytes | None = None
+    routes: dict[str | None, bytes] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -98,15 +101,17 @@ class _Run:
             messages = iter(source)
             with files.named_errors(target.name):
                 if any("traces" in step.runner.whole_traces & step.signals for step in self.rules.steps):
-                    self._run_together(messages, source, target, progress)
+                    self._run_together(messages, source, output, target, progress)
                 while (message := self._next(messages, source)) is not None:
-                    self._run_message(message, source, target)
+                    self._run_message(message, source, output, target)
                     progress.show(source.position)
                     if name == files.STANDARD_STREAM:
                         target.flush()
             progress.finish(source.size or 0)
 
-    def _run_together(self, messages: Iterator[Message], source: Input, target: Output, progress: _Progress) -> None:
+    def _run_together(
+        self, messages: Iterator[Message], source: Input, output: _Target, target: Output, progress: _Progress
+    ) -> None:
         """All messages of an input whose traces are looked at as a whole: those of traces are held until its end."""
         held: list[_Held] = []
         while (message := self._next(messages, source)) is not None:
@@ -126,14 +131,16 @@ class _Run:
             if one.fault is not None:
                 self._pass_over(one.message, one.fault, source, target)
             elif one.payload is None:
-                self._run_message(one.message, source, target)
+                self._run_message(one.message, source, output, target)
             else:
-                message = one.message
-                encoding = message.encoding if self.to is None else target.layout.encoding
-                payload = _EMPTIED[encoding]
-                if one.payload:
-                    payload = files.transcode(one.payload, "traces", "protobuf", encoding, self.limits)
-                target.write(payload, packed=message.packed, encoding=encoding)
+                encoding = one.message.encoding if self.to is None else target.layout.encoding
+                outputs = {
+                    route: files.transcode(part, "traces", "protobuf", encoding, self.limits)
+                    if part
+                    else _EMPTIED[encoding]
+                    for route, part in {None: one.payload, **one.routes}.items()
+                }
+                self._write_routes(outputs, one.message, encoding, output, source.layout, target)
 
     def _process_together(self, held: Sequence[_Held]) -> None:
         """The messages of traces of an input through the processors; a fault of them all is that of each."""
@@ -143,13 +150,14 @@ class _Run:
             good = [one for one in held if one.fault is None and one.payload]
             if "traces" in step.runner.whole_traces:
                 try:
-                    found = step.runner.process_together([one.payload or b"" for one in good], "traces")
+                    found = step.runner.split_together([one.payload or b"" for one in good], "traces")
                 except (PayloadError, StatementError) as error:
                     for one in good:
                         one.fault = error
                 else:
-                    for one, payload in zip(good, found, strict=True):
-                        one.payload = payload
+                    for one, outputs in zip(good, found, strict=True):
+                        one.payload = outputs.pop(None)
+                        one.routes = outputs
                 continue
             for one in good:
                 try:
@@ -165,11 +173,15 @@ class _Run:
             self._count(source.name, f"{source.name}: {error}", stop=self.on_bad_input != "skip")
             return None
 
-    def _run_message(self, message: Message, source: Input, target: Output) -> None:
+    def _run_message(self, message: Message, source: Input, output: _Target, target: Output) -> None:
         fault: PayloadError | StatementError | None = message.fault
         if fault is None:
             encoding = message.encoding if self.to is None else target.layout.encoding
             try:
+                if self.rules.routes:
+                    outputs = self._routed(message, encoding)
+                    self._write_routes(outputs, message, encoding, output, source.layout, target)
+                    return
                 payload = self.process(message, encoding)
             except (PayloadError, StatementError) as error:
                 fault = error
@@ -188,6 +200,33 @@ class _Run:
                 target.copy(message)
             else:
                 target.write(message.payload, packed=message.packed, encoding=message.encoding)
+
+    def _write_routes(
+        self,
+        outputs: Mapping[str | None, bytes],
+        message: Message,
+        encoding: files.Encoding,
+        output: _Target,
+        layout: Layout,
+        rest: Output,
+    ) -> None:
+        """A message taken apart: each route to its own file, the rows of none to the rest."""
+        for route, payload in outputs.items():
+            if route is None:
+                rest.write(payload, packed=message.packed, encoding=encoding)
+            elif payload != _EMPTIED[encoding]:
+                target = output.open_route(route, layout, self.outputs)
+                target.write(payload, packed=message.packed, encoding=encoding)
+
+    def _routed(self, message: Message, target: files.Encoding) -> dict[str | None, bytes]:
+        """A message through the rules, by route; see `process`."""
+        (step,) = self.rules.steps
+        signal = message.signal
+        if signal is None or signal not in step.signals:
+            return {None: self.process(message, target)}
+        payload = files.transcode(message.payload, signal, message.encoding, target, self.limits)
+        assert isinstance(step.runner, ottl.Program), "only scripts have routes"
+        return step.runner.run_routes(payload, encoding=target, signal=signal)
 
     def _count(self, name: str, description: str, *, stop: bool) -> None:
         if stop:
@@ -233,6 +272,7 @@ class _Target:
     path: Path | None
     to: files.Format | None
     output: Output | None = None
+    routes: dict[str, Output] = field(default_factory=dict)
 
     def open(self, layout: Layout, opened: list[Output]) -> Output:
         """The output, made when first asked for.
@@ -241,6 +281,7 @@ class _Target:
             Error: an input has another encoding than the output.
         """
         if self.output is None:
+            _check_free(self.path, opened)
             compression = files.compression_of(self.path) if self.path is not None else None
             wanted = Layout(self.to or layout.format, compression)
             if self.path is None and wanted.encoding == "protobuf" and sys.stdout.isatty():
@@ -254,6 +295,22 @@ class _Target:
             ours, theirs = layout.format, self.output.layout.format
             raise Error(f"{self.output.name}: inputs in {theirs} and {ours} need --to for one output")
         return self.output
+
+    def open_route(self, route: str, layout: Layout, opened: list[Output]) -> Output:
+        """The output of a route, made when first asked for."""
+        assert self.path is not None
+        if route not in self.routes:
+            path = files.route_name(self.path, route)
+            _check_free(path, opened)
+            self.routes[route] = Output(path, Layout(self.to or layout.format, files.compression_of(path)))
+            opened.append(self.routes[route])
+        return self.routes[route]
+
+
+def _check_free(path: Path | None, opened: Sequence[Output]) -> None:
+    """Refuses a second output of one name, as the route of one input and another input may have."""
+    if path is not None and any(output.path == path for output in opened):
+        raise Error(f"{path}: two outputs would be written to it")
 
 
 def _fits(source: files.Format, target: files.Format) -> bool:
@@ -318,12 +375,18 @@ class _Progress:
 
 
 def _targets(
-    inputs: Sequence[tuple[str, Path]], arguments: Sequence[str], output: str | None, to: files.Format | None
+    inputs: Sequence[tuple[str, Path]],
+    arguments: Sequence[str],
+    output: str | None,
+    to: files.Format | None,
+    routes: Sequence[str],
 ) -> list[_Target]:
     """For each input where it goes."""
+    if routes and (output is None or Path(output).is_file()):
+        raise click.UsageError(f"the rules route rows to {', '.join(routes)}: give a directory with -o")
     if output is None:
         return [_Target(None, to)] * len(inputs)
-    folder = output.endswith(os.sep) or Path(output).is_dir()
+    folder = output.endswith(os.sep) or Path(output).is_dir() or bool(routes)
     if not folder and not Path(output).exists() and not files.is_file_name(output):
         folder = any(Path(name).is_dir() for name in arguments)
     if not folder:
@@ -372,9 +435,10 @@ def _targets(
 def command(arguments: tuple[str, ...], **options: Any) -> int:
     """Run RULES over OTLP files.
 
-    RULES is a YAML file: the configuration of a transform or filter processor, or of a collector. Without -e the first
-    argument is RULES, all others are INPUT: files, patterns, directories, or - (and nothing) for standard input; OTLP
-    JSON, JSON lines, protobuf (--to protobuf) and length-prefixed protobuf (--to framed), each also .gz and .zst.
+    RULES is a YAML file (the configuration of a transform or filter processor, of a collector, or scripts:) or an .ottl
+    script. Without -e the first argument is RULES, all others are INPUT: files, patterns, directories, or - (and
+    nothing) for standard input; OTLP JSON, JSON lines, protobuf (--to protobuf) and length-prefixed protobuf
+    (--to framed), each also .gz and .zst. Rules with routes need a directory for -o: NAME.ROUTE.EXT beside NAME.EXT.
     """
     settings = settings_of(options)
     if settings.statements and settings.processors:
@@ -388,10 +452,10 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
         inputs = files.find_inputs(names)
     except FileNotFoundError as error:
         raise click.UsageError(f"{error.filename}: {error.strerror}") from None
-    targets = _targets(inputs, names, options["output"], options["to"])
     rules = load_rules(path, settings, limits)
     if settings.stack == "fast":
         _demand_native()
+    targets = _targets(inputs, names, options["output"], options["to"], rules.routes)
     _say_what_runs(rules, settings.stack)
     if options["state"] is not None:
         restore(options["state"], rules)

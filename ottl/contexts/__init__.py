@@ -7,6 +7,7 @@ the executors build their accessors from the `PathSpec`s, the documentation list
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from ottl.contexts import (
@@ -102,3 +103,13 @@ CONTEXTS: Mapping[str, Context] = MappingProxyType(
     }
 )
 """Every context by name."""
+
+
+def _for_scripts(context: Context) -> Context:
+    added = {"datapoint": datapoint.SCRIPT_PATHS}
+    levels = {level: {**paths, **added.get(level, {})} for level, paths in context.levels.items()}
+    return replace(context, levels=levels)
+
+
+SCRIPT_CONTEXTS: Mapping[str, Context] = MappingProxyType({n: _for_scripts(c) for n, c in CONTEXTS.items()})
+"""The same contexts with the paths that only the script dialect knows."""

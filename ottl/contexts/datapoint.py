@@ -31,7 +31,7 @@ PATHS = by_name(
     PathSpec("datapoint", "value_double", ("as_double",), View.NUMBER, Kind.DOUBLE, nullable=True),
     PathSpec("datapoint", "value_int", ("as_int",), View.NUMBER, Kind.INT, nullable=True),
     PathSpec("datapoint", "exemplars", ("exemplars",), View.OPAQUE, Kind.OPAQUE, nullable=True),
-    count("datapoint", "flags"),
+    count("datapoint", "flags", symbols="FLAG_"),
     count("datapoint", "count", nullable=True),
     PathSpec("datapoint", "sum", ("sum",), View.DOUBLE, Kind.DOUBLE, nullable=True),
     _counts("bucket_counts", ("bucket_counts",)),
@@ -44,3 +44,8 @@ PATHS = by_name(
     *_buckets("negative"),
     PathSpec("datapoint", "quantile_values", ("quantile_values",), View.OPAQUE, Kind.OPAQUE, nullable=True),
 )
+
+SCRIPT_PATHS = by_name(
+    PathSpec("datapoint", "value", ("as_double",), View.POINT_VALUE, Kind.ANY, nullable=True),
+)
+"""What the script dialect adds: the value of a number data point, an int or a double as it comes."""

@@ -11,7 +11,7 @@ ENUMS = dict(schema.enum_values("SeverityNumber"))
 PATHS = by_name(
     *instant("log", "time"),
     *instant("log", "observed_time"),
-    count("log", "severity_number"),
+    count("log", "severity_number", symbols="SEVERITY_NUMBER_"),
     text("log", "severity_text"),
     PathSpec("log", "body", ("body",), View.VALUE, Kind.ANY, keyed=True, nullable=True),
     PathSpec("log", "body.string", ("body",), View.VALUE_TEXT, Kind.STRING),

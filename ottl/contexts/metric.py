@@ -19,7 +19,7 @@ PATHS = by_name(
     text("metric", "name"),
     text("metric", "description"),
     text("metric", "unit"),
-    PathSpec("metric", "type", (), View.METRIC_TYPE, Kind.INT, Access.IGNORED),
+    PathSpec("metric", "type", (), View.METRIC_TYPE, Kind.INT, Access.IGNORED, symbols="METRIC_DATA_TYPE_"),
     PathSpec(
         "metric",
         "aggregation_temporality",
@@ -27,6 +27,7 @@ PATHS = by_name(
         View.METRIC_DATA,
         Kind.INT,
         nullable=True,
+        symbols="AGGREGATION_TEMPORALITY_",
     ),
     PathSpec("metric", "is_monotonic", ("is_monotonic",), View.METRIC_DATA, Kind.BOOL, nullable=True),
     PathSpec("metric", "data_points", ("data_points",), View.METRIC_POINTS, Kind.OPAQUE, nullable=True),

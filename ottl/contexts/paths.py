@@ -38,6 +38,7 @@ class View(enum.Enum):
     METRIC_TYPE = "metric type"
     METRIC_DATA = "metric data"  # a field of whichever data message the metric holds
     METRIC_POINTS = "metric points"
+    POINT_VALUE = "point value"  # whichever member of a value oneof is there, of the script dialect
     NUMBER = "number"  # one member of a value oneof (PathSpec.field), writing it clears the others
     DICTIONARY_STRING = "dictionary string"  # an index into the profiles' string table
     DICTIONARY_MAP = "dictionary map"  # attribute indices into the profiles' attribute table
@@ -77,6 +78,7 @@ class PathSpec:
             error.
         element: Go's name of the element type, for lists of scalars (see `ottl.types.TypedList`).
         limit: integers from this one on are refused.
+        symbols: what the symbols of the path's enum begin with, such as `SPAN_KIND_`.
     """
 
     level: str
@@ -90,6 +92,7 @@ class PathSpec:
     nullable: bool = False
     element: str = ""
     limit: int | None = None
+    symbols: str = ""
 
 
 def by_name(*specs: PathSpec) -> dict[str, PathSpec]:
@@ -102,9 +105,9 @@ def attributes(level: str, field: tuple[str, ...]) -> PathSpec:
     return PathSpec(level, field[-1], field, View.MAP, Kind.MAP, keyed=True)
 
 
-def count(level: str, name: str, nullable: bool = False) -> PathSpec:
+def count(level: str, name: str, nullable: bool = False, symbols: str = "") -> PathSpec:
     """An integer of the row message itself."""
-    return PathSpec(level, name, (name,), View.INT, Kind.INT, nullable=nullable)
+    return PathSpec(level, name, (name,), View.INT, Kind.INT, nullable=nullable, symbols=symbols)
 
 
 def text(level: str, name: str) -> PathSpec:

@@ -18,7 +18,7 @@ PATHS = by_name(
     *identifier("span", "parent_span_id", Kind.SPAN_ID),
     PathSpec("span", "trace_state", ("trace_state",), View.TRACE_STATE, Kind.STRING, keyed=True),
     text("span", "name"),
-    count("span", "kind"),
+    count("span", "kind", symbols="SPAN_KIND_"),
     PathSpec(
         "span",
         "kind.string",
@@ -37,7 +37,7 @@ PATHS = by_name(
     PathSpec("span", "links", ("links",), View.OPAQUE, Kind.OPAQUE),
     count("span", "dropped_links_count"),
     PathSpec("span", "status", ("status",), View.OPAQUE, Kind.OPAQUE),
-    PathSpec("span", "status.code", ("status", "code"), View.INT, Kind.INT),
+    PathSpec("span", "status.code", ("status", "code"), View.INT, Kind.INT, symbols="STATUS_CODE_"),
     PathSpec("span", "status.message", ("status", "message"), View.STRING, Kind.STRING),
     PathSpec("span", "flags", ("flags",), View.FLAGS32, Kind.INT),
 )

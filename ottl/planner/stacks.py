@@ -126,6 +126,8 @@ def choose(group: typed.Group, signal: str) -> StackChoice:
         problem = _untabled_use(statement)
         if problem is not None:
             return StackChoice(False, problem)
+    if group.error_mode == "propagate" and any(s.editor.lowering == "rate_limit" for s in group.statements):
+        return StackChoice(False, "under propagate a limit counts no row behind the first failing one")
     for condition in group.conditions:
         if not all(_plain_cache(n) for n in typed.walk(condition.expression)):
             return StackChoice(False, "the cache is used as a whole")

@@ -128,6 +128,9 @@ class Evaluation:
         self.blocks: list[tuple[Op, Selection, Vector]] = []
         self.matched = -1
         self.changed = 0
+        self.sink: Any = None
+        self.number = 0
+        self.gone: Selection | None = None
 
     # -- registers ----------------------------------------------------------------------------------------------------
 
@@ -392,6 +395,33 @@ class Evaluation:
         if self.selection.count:
             self.changed += edits.edit(self, i)
 
+    def drop(self, _: Instruction) -> None:
+        """DROP."""
+        self._begin_edit()
+        self._leave(self.selection)
+
+    def _leave(self, selection: Selection) -> None:
+        self.gone = selection
+        self.changed += selection.count
+
+    def route(self, i: Instruction) -> None:
+        """ROUTE."""
+        self._begin_edit()
+        if self.selection.count:
+            mask = np.zeros(self.frame.count, np.bool_)
+            mask[self.selection.numbers()] = True
+            self.sink.marks.add(i.data, self.frame.context, mask)
+            self.changed += self.selection.count
+
+    def rate(self, i: Instruction) -> None:
+        """RATE."""
+        self._begin_edit()
+        count = self.selection.count
+        if count:
+            time, received = (np.broadcast_to(self.get(n).bits, (count,)) for n in i.registers)
+            stays = self.sink.limiters[self.number].admit(np.where(time == 0, received, time))
+            self._leave(self.selection.narrow(~stays))
+
     def _begin_edit(self) -> None:
         if self.matched < 0:
             self.matched = self.selection.count
@@ -422,6 +452,9 @@ _STEPS: dict[Op, Callable[[Evaluation, Instruction], None]] = {
     Op.NOT: Evaluation.negation,
     Op.STORE: Evaluation.store,
     Op.EDIT: Evaluation.edit,
+    Op.DROP: Evaluation.drop,
+    Op.ROUTE: Evaluation.route,
+    Op.RATE: Evaluation.rate,
 }
 
 
@@ -502,6 +535,7 @@ def run_group(frame: Frame, group: GroupCode, around: Any, report: Any) -> None:
         begun = time.perf_counter_ns()
         errors = Errors(frame)
         run = Evaluation(frame, code, selection, errors, around)
+        run.sink, run.number = report, number
         run.run()
         if frame.traces is not None:
             frame.traces.forget(traces.written_parts(code))
@@ -515,10 +549,26 @@ def run_group(frame: Frame, group: GroupCode, around: Any, report: Any) -> None:
             if propagate:
                 failures.append((row, number, message))
                 selection = errors.alive(selection)
+        if run.gone is not None and run.gone.count:
+            selection = _without(frame, selection, run.gone)
         report.ns[number] += time.perf_counter_ns() - begun
     if failures:
         row, number, message = min(failures, key=lambda f: f[:2])
         report.propagate(number, row, message)
+
+
+def _without(frame: Frame, selection: Selection, gone: Selection) -> Selection:
+    """The selected rows but for those that have gone, which the frame remembers."""
+    if frame.gone is None:
+        frame.gone = np.zeros(frame.count, np.bool_)
+    frame.gone[gone.numbers()] = True
+    return frame.all.narrow(_chosen(frame, selection) & ~frame.gone)
+
+
+def _chosen(frame: Frame, selection: Selection) -> NDArray[np.bool_]:
+    mask = np.zeros(frame.count, np.bool_)
+    mask[selection.numbers()] = True
+    return mask
 
 
 def _run_conditions(

@@ -86,7 +86,7 @@ def needs(spec: PathSpec) -> list[native.Need]:
         return []
     if spec.view is View.METRIC_DATA:
         return [("metric", (name, field.name)) for name, field in data_fields(spec).items() if name is not None]
-    if spec.view is View.NUMBER:
+    if spec.view in (View.NUMBER, View.POINT_VALUE):
         return [(level, ("as_double",)), (level, ("as_int",))]
     return [(level, spec.field)]
 
@@ -151,6 +151,7 @@ class Frame:
         self.count: int = batch.rows(layout.tables[context])
         self.all = Selection(None, self.count)
         self.cache: dict[bytes, Vector] = {}
+        self.gone: NDArray[np.bool_] | None = None
         self._parents: dict[str, Int32s] = {}
         self._loads: dict[str, dict[tuple[int, tuple[Value, ...]], Vector]] = {}
         self._constants: dict[int, Vector] = {}
@@ -300,6 +301,8 @@ class Frame:
                 return self._load_metric_data(spec, rows)
             case View.NUMBER:
                 return self._load_number(spec, level, rows)
+            case View.POINT_VALUE:
+                return self._load_point_value(level, rows)
             case View.ID | View.ID_HEX:
                 return self._load_id(spec, level, rows)
             case View.ENUM_TEXT:
@@ -434,6 +437,15 @@ class Frame:
         tag = DOUBLE if spec.kind is Kind.DOUBLE else INT
         bits = np.where(present, bits, 0)
         return self._where_present(spec, typed(tag, bits, None, level), level, rows)
+
+    def _load_point_value(self, level: str, rows: Int32s | None) -> Vector:
+        """Whichever of the two kinds of numbers a point has; nil where it has none."""
+        tags, bits, _ = self.column(level, ("as_double",), rows)
+        other, words, _ = self.column(level, ("as_int",), rows)
+        double, integer = tags != EMPTY, other != EMPTY
+        kinds = np.where(double, np.uint8(DOUBLE), np.where(integer, np.uint8(INT), np.uint8(EMPTY))).astype(np.uint8)
+        values = np.where(double, bits, np.where(integer, words, 0))
+        return uniform(kinds, values, np.zeros(len(kinds), np.uint32), level)
 
     def _load_id(self, spec: PathSpec, level: str, rows: Int32s | None) -> Vector:
         _, bits, lens = self.column(level, spec.field, rows)

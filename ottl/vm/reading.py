@@ -130,6 +130,18 @@ def _get_times(spec: PathSpec) -> Get:
     return lambda row: TypedList((Time(signed(ns)) for ns in part(row)), "time")
 
 
+def _get_point_value(_: PathSpec) -> Get:
+    def get(row: Row) -> Value:
+        point = row.datapoint
+        kind = point.WhichOneof("value")
+        if kind is None:
+            return None
+        value: Value = getattr(point, kind)
+        return value
+
+    return get
+
+
 def _get_metric_type(_: PathSpec) -> Get:
     return lambda row: number_of_type(row.metric)
 
@@ -195,6 +207,7 @@ _GETTERS: Final[dict[View, Callable[[PathSpec], Get]]] = {
     View.INTS: _get_numbers,
     View.DOUBLES: _get_numbers,
     View.TIMES: _get_times,
+    View.POINT_VALUE: _get_point_value,
     View.METRIC_TYPE: _get_metric_type,
     View.METRIC_DATA: _get_metric_data,
     View.METRIC_POINTS: _get_metric_points,

@@ -40,6 +40,15 @@ class Sink(Protocol):
     def failed(self, statement: int, row: Any, error: ValueError) -> None:
         """A statement failed on a row; raises under `propagate`."""
 
+    def drop(self, row: Any) -> None:
+        """A row goes."""
+
+    def route(self, row: Any, name: str) -> None:
+        """A row goes to an output."""
+
+    def over(self, statement: int, time: int) -> bool:
+        """Whether a row is beyond the limit of a statement, which counts it."""
+
     def condition_failed(self, condition: int, row: Any, error: ValueError) -> None:
         """A group condition failed on a row; raises under `propagate`."""
 
@@ -96,6 +105,7 @@ class _Writer:
     lines: list[str] = field(default_factory=list)
     indent: int = 1
     guards: list[str] = field(default_factory=list)
+    statement: int = 0
 
     def bind(self, prefix: str, value: Any) -> str:
         name = f"{prefix}{len(self.names)}"
@@ -202,6 +212,14 @@ class _Writer:
                 self.store(i, r)
             case Op.EDIT:
                 self.edit(i, prefix, constants)
+            case Op.DROP:
+                self.line("dropped = True")
+                self.line("edited = True")
+            case Op.ROUTE:
+                self.line(f"sink.route(row, {self.bind('name', i.data)})")
+                self.line("edited = True")
+            case Op.RATE:
+                self.line(f"edited = dropped = sink.over({self.statement}, {r[0]} or {r[1]})")
 
     def edit(self, i: Instruction, prefix: str, constants: dict[int, Any]) -> None:
         function: Function = i.data
@@ -475,6 +493,10 @@ def build_group(group: GroupCode, environment: Any, timed: bool = False) -> RowF
     writer.line("matched = sink.matched")
     writer.line("changed = sink.changed")
     for number, statement in enumerate(group.statements):
+        writer.statement = number
+        drops = any(i.op in (Op.DROP, Op.RATE) for i in statement.instructions)
+        if drops:
+            writer.line("dropped = False")
         if timed:
             writer.line(f"begun = {clock}()")
         writer.line("try:")
@@ -487,6 +509,12 @@ def build_group(group: GroupCode, environment: Any, timed: bool = False) -> RowF
         writer.lines.append("    " * (writer.indent + 1) + f"sink.failed({number}, row, error)")
         if timed:
             writer.line(f"sink.ns[{number}] += {clock}() - begun")
+        if drops:
+            writer.line("if dropped:")
+            writer.indent += 1
+            writer.line("sink.drop(row)")
+            writer.line("return")
+            writer.indent -= 1
     return writer.function("row, sink", f"{group.context} group")
 
 

@@ -172,6 +172,8 @@ def write(
             _write_map(frame, level, frame.layout.maps[level, spec.field], rows, vector, count, fail)
     elif spec.view is View.VALUE:
         _write_value(frame, spec, level, rows, vector, count, fail)
+    elif spec.view is View.POINT_VALUE:
+        _write_point_value(frame, spec, level, rows, vector, count, fail)
     elif spec.view is View.METRIC_DATA:
         _write_metric_data(frame, spec, rows, vector, count, fail)
     else:
@@ -417,6 +419,31 @@ def _write_field(
     elif spec.view is View.VALUE_TEXT:
         cells = Vector(STRING, cells.bits, cells.lens, None, cells.level)
     frame.batch.store(table, columns[level, spec.field], rows, *cells.cells())
+
+
+def _write_point_value(
+    frame: Frame, spec: PathSpec, level: str, rows: Int32s | None, vector: Vector, count: int, fail: Fail
+) -> None:
+    """A number of either kind goes to its member of the oneof and takes the place of the other's."""
+    tags = vector.tag_array(count)
+    bits = np.broadcast_to(vector.raw(), (count,)) if vector.objects is None else np.zeros(count, np.int64)
+    numbers = (tags == INT) | (tags == DOUBLE)
+    wrong = np.flatnonzero(~numbers)
+    if len(wrong):
+        values = frame.objects(vector if vector.constant else vector.take(wrong, level), len(wrong))
+        fail(wrong, [str(fields.wrong_type("int64 or float64", value)) for value in values])
+    possible = frame.points_with(spec.field, rows)
+    lacking = np.flatnonzero(numbers & ~possible)
+    if len(lacking):
+        fail(lacking, str(fields.lacking(spec)))
+    table, columns = frame.layout.tables[level], frame.layout.columns
+    empty = Vector(EMPTY, np.zeros(1, np.int64))
+    for tag, ours, others in ((INT, "as_int", "as_double"), (DOUBLE, "as_double", "as_int")):
+        index = np.flatnonzero((tags == tag) & possible)
+        if len(index):
+            chosen = _subset(rows, index)
+            frame.batch.store(table, columns[level, (others,)], chosen, *empty.cells())
+            frame.batch.store(table, columns[level, (ours,)], chosen, np.full(1, tag, np.uint8), bits[index], NO_LENS)
 
 
 def _without_negative_zero(frame: Frame, spec: PathSpec, rows: Int32s | None, cells: Vector) -> Vector:

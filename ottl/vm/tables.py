@@ -14,7 +14,7 @@ from ottl.codec import Limits, native
 from ottl.contexts.identity import SPAN_PARTS
 from ottl.contexts.paths import PathSpec, View
 from ottl.types import Kind
-from ottl.vm import columns
+from ottl.vm import columns, leaving
 from ottl.vm.entries import NESTING
 from ottl.vm.frame import Frame, level_of, needs
 
@@ -90,10 +90,18 @@ class Program:
         signal: the signal.
         passes: their bytecode, in order: a group of statements, or a filter's conditions level by level.
         around: clock, identifiers and memories of each pass.
+        tracked: levels whose rows are told apart although no pass reads them: those with marks of routes.
     """
 
-    def __init__(self, signal: str, passes: Sequence[tuple[GroupCode, ...]], around: Sequence[Any]) -> None:
+    def __init__(
+        self,
+        signal: str,
+        passes: Sequence[tuple[GroupCode, ...]],
+        around: Sequence[Any],
+        tracked: Sequence[str] = (),
+    ) -> None:
         self.signal = signal
+        self.tracked = tuple(tracked)
         self.passes = tuple(passes)
         self.around = tuple(around)
         self._preparations: dict[int, Any] = {}
@@ -113,6 +121,7 @@ class Program:
             levels.add("scope")
         if filtered:
             levels.add(native.ELEMENT_LEVELS[signal])
+        levels |= set(tracked)
         wanted = {need for spec in specs for need in needs(spec)} | {
             need
             for groups in self.passes
@@ -138,6 +147,18 @@ class Program:
         (group,) = self.passes[number]
         frame = Frame(batch, self.layout, group.context, request, self._preparations)
         columns.run_group(frame, group, self.around[number], report)
+        if frame.gone is not None:
+            self._drop(batch, group.context, frame.gone, report)
+
+    def _drop(self, batch: Any, context: str, gone: NDArray[np.bool_], report: Any) -> None:
+        """Takes dropped rows out of the tables, with what goes along."""
+        known = [level for level in (context, *self.tracked) if level in self.layout.tables]
+        levels = max((leaving.chain(self.signal, level) for level in known), key=len)
+        forest = leaving.Forest(levels, {level: batch.parents(self.layout.tables[level]) for level in levels})
+        report.kept = leaving.after_drop(forest, {context: gone})
+        for level, keep in report.kept.items():
+            if not keep.all():
+                batch.drop(self.layout.tables[level], ~keep)
 
     def run_filter(
         self, number: int, batch: Any, report: Any, request: Mapping[str, Any] | None

@@ -76,7 +76,7 @@ class Row:
         self.changed = False
 
 
-_LEVELS: dict[str, str] = {"traces": "span", "metrics": "metric", "logs": "log", "profiles": "profile"}
+LEVELS: dict[str, str] = {"traces": "span", "metrics": "metric", "logs": "log", "profiles": "profile"}
 
 Fields = tuple[str, str, str]
 
@@ -277,7 +277,7 @@ class _Pruning:
     ) -> None:
         self._root = root
         self._fields = containers(signal)
-        self._level = _LEVELS[signal]
+        self._level = LEVELS[signal]
         self._conditions = conditions
         self._request = request
         self._removed = removed

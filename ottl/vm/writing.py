@@ -192,6 +192,18 @@ def _set_metric_data(spec: PathSpec) -> Set:
     return put
 
 
+def _set_point_value(spec: PathSpec) -> Set:
+    def convert(value: Value) -> int | float:
+        if type(value) is int or type(value) is float:
+            return value
+        raise wrong_type("int64 or float64", value)
+
+    def write(row: Row, value: float) -> None:
+        setattr(row.datapoint, "as_int" if type(value) is int else "as_double", value)
+
+    return where_possible(spec, convert, write)
+
+
 def _set_metric_points(spec: PathSpec) -> Set:
     kinds = {name: field.message or "" for name, field in data_fields(spec).items()}
 
@@ -245,6 +257,7 @@ _SETTERS: Final[dict[View, Callable[[PathSpec], Set]]] = {
     View.NUMBER: _scalar(
         lambda spec: to_int64 if spec.kind is Kind.INT else strictly(float, "float64"),
     ),
+    View.POINT_VALUE: _set_point_value,
     View.MAP: _set_map,
     View.CACHE: _set_cache,
     View.VALUE: _set_value,

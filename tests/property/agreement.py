@@ -362,7 +362,7 @@ class Coverage:
         return [
             *(f"function {name}" for name in sorted(set(FUNCTIONS) - self.functions)),
             *(f"path {name}" for name in sorted(every - self.paths)),
-            *(f"opcode {op.name}" for op in sorted(set(bytecode.Op) - self.operations)),
+            *(f"opcode {op.name}" for op in sorted(set(bytecode.Op) - bytecode.ACTIONS - self.operations)),
         ]
 
 

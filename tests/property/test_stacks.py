@@ -61,6 +61,6 @@ def test_a_run_of_many_pairs() -> None:
     print(coverage.summary())  # noqa: T201 - what the run is for
     assert not coverage.disagreements, agreement.shrunk(coverage.disagreements[0]).render()
     assert set(FUNCTIONS) == coverage.functions
-    assert set(bytecode.Op) == coverage.operations
+    assert set(bytecode.Op) - bytecode.ACTIONS == coverage.operations
     assert coverage.columns >= 0.6 * coverage.groups
     assert coverage.changed >= 0.2 * coverage.pairs

@@ -9,7 +9,7 @@ from ottl import bytecode, engine
 from ottl.bytecode import GroupCode, Op
 from ottl.engine import GroupText, Options
 from ottl.source import Source
-from ottl.stdlib import FUNCTIONS
+from ottl.stdlib import ACTIONS, FUNCTIONS
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "bytecode"
 NAMES = sorted(path.stem for path in FIXTURES.glob("*.txt"))
@@ -17,7 +17,9 @@ NAMES = sorted(path.stem for path in FIXTURES.glob("*.txt"))
 
 def compiled(*statements: str, signal: str = "traces") -> GroupCode:
     """A group of statements, planned and compiled."""
-    group, found = engine.bind_group(GroupText(tuple(map(Source, statements))), signal, Options(FUNCTIONS))
+    group, found = engine.bind_group(
+        GroupText(tuple(map(Source, statements))), signal, Options(ACTIONS.union(FUNCTIONS))
+    )
     assert group is not None, found
     return engine.compile_group(group, signal)
 
