@@ -672,8 +672,8 @@ _EXECUTION: Final = {
         options=("--stack", "fast"),
     ),
     "E902": Page(
-        "A group with a function over whole traces runs statement by statement over all rows. A shared cache would need "
-        "it row by row, so the two exclude each other.",
+        "A group with a function over whole traces runs statement by statement over all rows. A shared cache would "
+        "need it row by row, so the two exclude each other.",
         """\
 trace_statements:
   - shared_cache: true
