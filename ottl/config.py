@@ -23,7 +23,16 @@ from ottl.binder import nearest
 from ottl.errors import ConfigError, Diagnostic, register_codes
 from ottl.source import LocatedText, Source, SourceRange
 
-__all__ = ["Config", "Processor", "Step", "load_config"]
+__all__ = [
+    "Config",
+    "Processor",
+    "Step",
+    "is_filter_list",
+    "is_transform_list",
+    "kind_of_processor",
+    "load_config",
+    "locate",
+]
 
 register_codes(
     {
@@ -372,11 +381,37 @@ class _Reader:
         return value
 
     def _located(self, node: Any) -> LocatedText:
-        mark = node.start_mark
-        if node.style in {"|", ">"}:
-            first = mark.line + 1
-            content = next((line for line in self._lines[first:] if line.strip()), "")
-            indentation = len(content) - len(content.lstrip(" "))
-            return LocatedText(node.value, self._name, first + 1, indentation + 1, indentation + 1)
-        column = mark.column + (2 if node.style in {"'", '"'} else 1)
-        return LocatedText(node.value, self._name, mark.line + 1, column)
+        return locate(node, self._lines, self._name)
+
+
+def locate(node: Any, lines: Sequence[str], name: str) -> LocatedText:
+    """The text of a YAML scalar with its place.
+
+    Args:
+        node: the scalar.
+        lines: of the file.
+        name: of the file.
+    """
+    mark = node.start_mark
+    if node.style in {"|", ">"}:
+        first = mark.line + 1
+        content = next((line for line in lines[first:] if line.strip()), "")
+        indentation = len(content) - len(content.lstrip(" "))
+        return LocatedText(node.value, name, first + 1, indentation + 1, indentation + 1)
+    column = mark.column + (2 if node.style in {"'", '"'} else 1)
+    return LocatedText(node.value, name, mark.line + 1, column)
+
+
+def kind_of_processor(name: str) -> Kind | None:
+    """The kind of the processor of a name such as `transform/names`; None for one that is not OTTL's."""
+    return _kind(name)
+
+
+def is_transform_list(key: str) -> bool:
+    """Whether a key of a transform processor holds statements."""
+    return key.endswith("_statements")
+
+
+def is_filter_list(key: str) -> bool:
+    """Whether a key of a filter processor holds conditions, in lists or by level."""
+    return _FILTER_KEY.fullmatch(key) is not None

@@ -38,6 +38,7 @@ from ottl.source import Source
 from ottl.types import Kind
 from ottl.vm import leaving, rows, traces
 from ottl.vm import messages as message_rows
+from ottl.vm.extract import alone
 from ottl.vm.leaving import Marks, RateLimiter
 from ottl.vm.memories import Memories, Site
 
@@ -147,6 +148,43 @@ class StatementStats:
     errors: int = 0
     ns: int = 0
     first_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """A statement, or a condition, that failed on a row.
+
+    Args:
+        statement: its text.
+        location: file, line and column, and place in the configuration.
+        signal: `traces`, `metrics`, `logs` or `profiles`.
+        context: the context it runs in.
+        row: number of the row among those of its context, from 0; None where a filter's walk does not count them.
+        message: what went wrong.
+        record: the row as it came to the processor, as a payload of OTLP JSON with nothing beside it; where rows may
+            come and go before the statement runs, as it was when the statement failed.
+    """
+
+    statement: str
+    location: str
+    signal: str
+    context: str
+    row: int | None
+    message: str
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """A failure as a pass reports it: of a statement, or of a group condition (negative, from -1 on).
+
+    `row` is the number of a row, or the row's record where numbers may not hold any more.
+    """
+
+    number: int
+    row: int | None
+    message: str
+    record: Any = None
 
 
 # -- front end ------------------------------------------------------------------------------------------------------
@@ -336,7 +374,9 @@ class Report:
     __slots__ = (
         "changed",
         "condition_errors",
+        "context",
         "errors",
+        "faults",
         "first",
         "gone",
         "kept",
@@ -347,6 +387,7 @@ class Report:
         "ns",
         "routed",
         "row",
+        "signal",
         "texts",
     )
 
@@ -368,17 +409,45 @@ class Report:
         self.condition_errors = [0] * conditions
         self.first: dict[int, str] = {}
         self.row = 0
+        self.faults: list[_Fault] | None = None
+        self.signal = ""
+        self.context = ""
 
-    def failed(self, statement: int, _row: Any, error: ValueError) -> None:
+    def listen(self, signal: str, context: str) -> None:
+        """Every failure is kept from now on; with a context, so are the rows, whose numbers may not hold."""
+        self.faults = []
+        self.signal = signal
+        self.context = context
+
+    def fault(self, number: int, row: Any, message: str, context: str = "") -> None:
+        """Keeps a failure, if failures are kept.
+
+        Args:
+            number: of the statement, or of a group condition: -1, -2...
+            row: its number; or the row itself, with its context.
+            message: what went wrong.
+            context: of the row.
+        """
+        if self.faults is None:
+            return
+        if isinstance(row, int):
+            self.faults.append(_Fault(number, row, message))
+        else:
+            self.faults.append(_Fault(number, None, message, alone(row, self.signal, context)))
+
+    def failed(self, statement: int, row: Any, error: ValueError) -> None:
         """A statement failed on the current row; raises under `propagate`."""
         self.errors[statement] += 1
         if statement not in self.first:
             self.first[statement] = str(error)
+        if self.faults is not None:
+            self.fault(statement, row if self.context else self.row, str(error), self.context)
         if self.mode == "propagate":
             raise StatementError(str(error), self.texts[statement], self.row) from error
 
     def propagate(self, statement: int, row: int, message: str) -> None:
         """The failure that ends the payload: of a statement, or of a group condition where the number is negative."""
+        self.fault(statement if statement >= 0 else -1 - (statement + len(self.condition_errors)), row, message)
         raise StatementError(message, self.texts[statement] if statement >= 0 else None, row)
 
     def drop(self, row: Any) -> None:
@@ -393,9 +462,11 @@ class Report:
         """Whether the current row is beyond the limit of a statement."""
         return not self.limiters[statement].admit_one(time)
 
-    def condition_failed(self, condition: int, _row: Any, error: ValueError) -> None:
+    def condition_failed(self, condition: int, row: Any, error: ValueError) -> None:
         """A group condition failed on the current row; raises under `propagate`."""
         self.condition_errors[condition] += 1
+        if self.faults is not None:
+            self.fault(-1 - condition, row if self.context else self.row, str(error), self.context)
         if self.mode == "propagate":
             raise StatementError(str(error), None, self.row) from error
 
@@ -433,6 +504,13 @@ class Payload:
             self._bytes = messages.encode(self._message, self.signal, "protobuf")
         return self._bytes
 
+    def snapshot(self) -> bytes:
+        """The payload as protobuf, while it is still to be worked on."""
+        data = self.encoded()
+        if self.signal == "profiles":
+            self._message = None  # encoding has changed it for good
+        return data
+
     def set_bytes(self, data: bytes) -> None:
         """Takes over new bytes."""
         if data is not self._bytes:
@@ -449,6 +527,7 @@ class Session:
         caches: the shared caches, by context.
         errors: failures of filter conditions under `propagate`, which are reported at the end.
         emptied: a filter has left nothing.
+        base: the payload in which row numbers of failures are looked up, if anybody wants them.
         marks: which rows go to which routes.
     """
 
@@ -456,6 +535,7 @@ class Session:
     caches: dict[str, Any] = field(default_factory=dict)
     errors: list[StatementError] = field(default_factory=list)
     emptied: bool = False
+    base: bytes | None = None
     marks: Marks = field(default_factory=Marks)
 
 
@@ -507,6 +587,9 @@ class Pass(Protocol):
     def report(self) -> Report:
         """A new sink for one payload."""
 
+    def place(self, number: int) -> tuple[str, Source, str]:
+        """Text, place and context of a statement, or of a group condition (-1, -2...)."""
+
     def run_rows(self, payload: Payload, report: Report, session: Session) -> None:
         """The pass in the rows executor."""
 
@@ -554,6 +637,11 @@ class GroupPass:
     def report(self) -> Report:
         """A new sink for one payload."""
         return Report(self.texts, len(self.code.conditions), self.code.error_mode, self._limiters)
+
+    def place(self, number: int) -> tuple[str, Source, str]:
+        """Text, place and context of a statement, or of a group condition (-1, -2...)."""
+        code = self.code.statements[number] if number >= 0 else self.code.conditions[-1 - number]
+        return code.text, code.source, self.code.context
 
     @property
     def title(self) -> str:
@@ -791,6 +879,7 @@ class Processor:
         self._remembering = threading.Lock()
         self._tables: dict[tuple[str, int], Any] = {}
         self.recipe: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] = (type(self), (), {})
+        self.on_error: Callable[[RowError], None] | None = None
         self._counters = {
             (signal, number): [
                 _Counter(text, source, signal, context)
@@ -1029,6 +1118,8 @@ class Processor:
             else:
                 payload.set_message(messages.decode(data, signal, "json", options.limits))
         session = Session(metadata)
+        if self.on_error is not None:
+            session.base = payload.snapshot()
         if native:
             self._run_native(payload, signal, passes, session)
         else:
@@ -1107,10 +1198,36 @@ class Processor:
 
     def _run_rows(self, payload: Payload, signal: str, number: int, one: Pass, session: Session) -> None:
         report = one.report()
+        if session.base is not None:
+            # Groups that columns may run neither add nor remove rows, so numbers hold.
+            report.listen(signal, "" if one.in_columns else one.contexts[0])
         try:
             one.run_rows(payload, report, session)
         finally:
             self._count(signal, number, report)
+            self._tell(signal, one, report, session)
+        if session.base is not None and (one.drops or not one.in_columns):
+            session.base = payload.snapshot()
+
+    def _tell(self, signal: str, one: Pass, report: Report, session: Session) -> None:
+        """Hands the failures of a pass to whoever wants them."""
+        if not report.faults or self.on_error is None or session.base is None:
+            return
+        places = {fault.number: one.place(fault.number) for fault in report.faults}
+        wanted: dict[str, dict[int, Any]] = {}
+        for fault in report.faults:
+            if fault.row is not None:
+                wanted.setdefault(places[fault.number][2], {})[fault.row] = None
+        for context, found in wanted.items():
+            root = messages.decode(session.base, signal, "protobuf", self._options.limits)
+            for at, row in enumerate(message_rows.walk(root, signal, context)):
+                if at in found:
+                    found[at] = messages.encode(alone(row, signal, context), signal, "json")
+        for fault in sorted(report.faults, key=lambda fault: -1 if fault.row is None else fault.row):
+            text, source, context = places[fault.number]
+            record = fault.record
+            encoded = wanted[context][fault.row] if fault.row is not None else messages.encode(record, signal, "json")
+            self.on_error(RowError(text, source.describe(), signal, context, fault.row, fault.message, encoded))
 
     def _run_native(self, payload: Payload, signal: str, passes: tuple[Pass, ...], session: Session) -> None:
         """Neighbouring passes that columns can take share one set of tables; the others and odd payloads go in rows."""
@@ -1147,9 +1264,14 @@ class Processor:
             return False
         for index in range(start, end):
             report = passes[index].report()
+            if session.base is not None:
+                report.listen(signal, "")
             try:
                 passes[index].run_columns(program, index - start, batch, report, session)
             finally:
                 self._count(signal, index, report)
+                self._tell(signal, passes[index], report, session)
         payload.set_bytes(batch.patch())
+        if session.base is not None and any(one.drops for one in passes[start:end]):
+            session.base = payload.snapshot()
         return True

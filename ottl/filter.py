@@ -116,6 +116,10 @@ class FilterPass:
         """A new sink for one payload."""
         return Report(self.texts, len(self.texts), self.item.error_mode)
 
+    def place(self, number: int) -> tuple[str, Source, str]:
+        """Text, place and context of a condition."""
+        return self.texts[number], self.sources[number], self.contexts[number]
+
     @property
     def in_columns(self) -> bool:
         """Whether the columns executor may run it."""
@@ -194,6 +198,8 @@ class FilterPass:
                 except ValueError as error:
                     errors[number] += 1
                     first.setdefault(number, str(error))
+                    if report.faults is not None:
+                        report.fault(number, row, str(error), self.contexts[number])
                     if propagate:
                         session.errors.append(StatementError(str(error), self.texts[number]))
                         return False

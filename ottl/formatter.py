@@ -7,7 +7,7 @@ bind as in the grammar; `_BINDING` is that order as numbers. The printer keeps a
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
 from ottl import ast
@@ -43,29 +43,38 @@ def format_value(value: ast.Expression) -> str:
     return _print(value)
 
 
-def format_script(script: ast.Script) -> str:
+def format_script(
+    script: ast.Script,
+    statement_lines: Callable[[ast.Statement], list[str]] = lambda statement: [_print(statement)],
+    condition_lines: Callable[[ast.Expression], list[str]] = lambda condition: [f"where {_print(condition)}"],
+) -> str:
     """The canonical text of a script: a line a statement, a blank line between blocks, comments where they were.
 
     Formatting and parsing again gives an equal tree with the same comments.
+
+    Args:
+        script: the tree.
+        statement_lines: a statement's own lines; by default one.
+        condition_lines: those of a block's condition, `where` in front; by default one.
     """
     paragraphs: list[list[str]] = []
     for block in script.blocks:
         paragraphs.extend([comment.text for comment in lines] for lines in block.before)
         found: list[str] = []
         for statement in block.statements:
-            found += _commented(statement.comments, _print(statement))
+            found += _commented(statement.comments, statement_lines(statement))
         if block.condition is not None:
-            found += _commented(block.comments, f"where {_print(block.condition)}")
+            found += _commented(block.comments, condition_lines(block.condition))
         found += [comment.text for comment in block.after]
         paragraphs.append(found)
     paragraphs.extend([comment.text for comment in lines] for lines in script.after)
     return "\n\n".join("\n".join(lines) for lines in paragraphs) + ("\n" if paragraphs else "")
 
 
-def _commented(comments: ast.Comments, text: str) -> list[str]:
-    """A line with its comments."""
+def _commented(comments: ast.Comments, lines: list[str]) -> list[str]:
+    """Lines with their comments."""
     beside = "" if comments.beside is None else f"  {comments.beside.text}"
-    return [*(comment.text for comment in comments.above), text + beside]
+    return [*(comment.text for comment in comments.above), *lines[:-1], lines[-1] + beside]
 
 
 def _print(node: ast.Node) -> str:

@@ -21,7 +21,7 @@ type rules) at the boundary, so that kernels never test for types or nil:
 | `tuple[T, ...]` | a list literal of expressions | a `tuple` of converted elements |
 | `Annotated[str, Compiled(f)]` | a string | `f(text)`; for a literal computed once, when the rule is loaded |
 | `Number` | a value, coerced; a duration is its nanoseconds | `float` |
-| `Condition` | a condition | whether it holds |
+| `Condition` | a condition | a function that says whether it holds |
 | `FunctionArgument` | a converter's name | a callable of UTF-8 bytes to UTF-8 bytes |
 | `Target`, `MapTarget`, `ListTarget` | a path | an accessor that reads and writes in place |
 | `Annotated[T, PathArgument("span.parent_span_id")]` | none: the VM reads that path | the path's value |
@@ -119,7 +119,7 @@ BytesLike = Annotated[bytes, _Marker(kind=Kind.BYTES, like=True)]
 Const = Annotated[T, _Marker(form=Form.CONSTANT)]
 Omittable = Annotated[T | None, _Marker(omittable=True)]
 FunctionArgument = Annotated[Callable[[bytes], bytes], _Marker(form=Form.FUNCTION)]
-Condition = Annotated[bool, _Marker(form=Form.CONDITION)]
+Condition = Annotated[Callable[[], bool], _Marker(form=Form.CONDITION)]
 Number = Annotated[float, _Marker(kind=Kind.DOUBLE, like=True, number=True)]
 Key = Annotated[None, _Marker(form=Form.KEY)]
 State = Annotated[T, _Marker(form=Form.STATE)]

@@ -19,7 +19,7 @@ from ottl.errors import ConfigError, Error
 
 __all__ = ["main"]
 
-_COMMANDS = ("run", "check", "explain")
+_COMMANDS = ("run", "check", "explain", "fmt", "functions", "repl", "completion")
 _INTERRUPTED = 130
 
 
@@ -78,6 +78,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: list[str] | None) -> int:
+    if "_OTTL_COMPLETE" in os.environ:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cli, {}, "ottl", "_OTTL_COMPLETE", os.environ["_OTTL_COMPLETE"])
     try:
         # Not `cli.main`, which writes an empty line on an interrupt.
         with cli.make_context("ottl", sys.argv[1:] if arguments is None else list(arguments)) as context:

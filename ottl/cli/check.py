@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 import ottl
+from ottl.cli.complete import complete_files
 from ottl.cli.rules import Settings, is_script, make, read_config, read_script, rule_options, settings_of
 from ottl.errors import ConfigError, Diagnostic
 
@@ -17,7 +18,7 @@ __all__ = ["command"]
 
 
 @click.command("check")
-@click.argument("paths", nargs=-1, metavar="[RULES]...")
+@click.argument("paths", nargs=-1, metavar="[RULES]...", shell_complete=complete_files)
 @rule_options
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(paths: tuple[str, ...], form: str, **options: Any) -> int:

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, Protocol, TypeVar
 import click
 
 import ottl
+from ottl.cli.complete import complete_contexts
 from ottl.codec import Limits
 from ottl.config import Config, Processor, load_config
 from ottl.errors import ConfigError, Diagnostic
@@ -25,6 +26,7 @@ __all__ = [
     "Settings",
     "Size",
     "Step",
+    "gate_option",
     "is_script",
     "load_rules",
     "make",
@@ -61,6 +63,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 class Runner(Protocol):
     """What `ottl.Transform`, `ottl.Filter` and `ottl.Program` have in common."""
+
+    on_error: Callable[[Any], None] | None
 
     @property
     def signals(self) -> frozenset[str]: ...
@@ -179,6 +183,16 @@ def _gates(_ctx: click.Context, _parameter: click.Parameter, value: Sequence[str
     return found
 
 
+gate_option = click.option(
+    "--feature-gates",
+    "gates",
+    multiple=True,
+    metavar="NAMES",
+    callback=_gates,
+    help="Gates of the collector, with commas between; -NAME switches one off.",
+)
+
+
 def rule_options(command: F) -> F:
     """Add the options that become `Settings` to a command."""
     options = [
@@ -186,7 +200,10 @@ def rule_options(command: F) -> F:
             "-e", "--statement", "statements", multiple=True, metavar="STATEMENT",
             help="A statement or a script in place of a RULES file; statements of several -e form one group.",
         ),
-        click.option("--context", metavar="NAME", help="Context of -e or an .ottl file, where it cannot be inferred."),
+        click.option(
+            "--context", metavar="NAME", help="Context of -e or an .ottl file, where it cannot be inferred.",
+            shell_complete=complete_contexts,
+        ),
         click.option(
             "--processor", "processors", multiple=True, metavar="NAME",
             help="Use this processor of the file (transform/name); repeat it for more, in this order.",
@@ -196,10 +213,7 @@ def rule_options(command: F) -> F:
             help="In place of the error_mode of the processor; a group's own stays.",
         ),
         click.option("--strict", is_flag=True, help="Refuse what the reference does not know."),
-        click.option(
-            "--feature-gates", "gates", multiple=True, metavar="NAMES", callback=_gates,
-            help="Gates of the collector, with commas between; -NAME switches one off.",
-        ),
+        gate_option,
         click.option(
             "--stack", type=click.Choice(["auto", "fast", "plain"]), default="auto", show_default=True,
             help="The executor: columns on the native codec, or rows over messages.",

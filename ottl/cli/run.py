@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import io
 import os
 import shutil
 import signal as signals
@@ -11,18 +13,24 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 import click
 
 import ottl
 from ottl import files
+from ottl.cli.complete import complete_files
 from ottl.cli.rules import Rules, Size, load_rules, rule_options, settings_of
 from ottl.cli.state import restore, save
 from ottl.codec import Limits, joined
 from ottl.errors import Error, PayloadError, StatementError
 from ottl.files import Input, Layout, Message, Output
 from ottl.signals import SIGNALS
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from ottl.engine import RowError
 
 __all__ = ["command"]
 
@@ -75,6 +83,8 @@ class _Run:
         to: format of the output; None for that of the input.
         source: format of the input; None to detect it.
         signal: of input that does not say it.
+        limit: how many messages to read at most; None for all.
+        errors: where failures of statements are written.
     """
 
     rules: Rules
@@ -83,6 +93,10 @@ class _Run:
     to: files.Format | None
     source: files.Format | None
     signal: str | None
+    limit: int | None = None
+    errors: _ErrorFile | None = None
+    read: int = 0
+    emptied: int = 0
     outputs: list[Output] = field(default_factory=list)
     bad: dict[str, _Bad] = field(default_factory=dict)
 
@@ -108,6 +122,11 @@ class _Run:
                     if name == files.STANDARD_STREAM:
                         target.flush()
             progress.finish(source.size or 0)
+
+    @property
+    def full(self) -> bool:
+        """Whether as many messages have been read as were wanted."""
+        return self.limit is not None and self.read >= self.limit
 
     def _run_together(
         self, messages: Iterator[Message], source: Input, output: _Target, target: Output, progress: _Progress
@@ -166,8 +185,12 @@ class _Run:
                     one.fault = error
 
     def _next(self, messages: Iterator[Message], source: Input) -> Message | None:
+        if self.full:
+            return None
         try:
-            return next(messages, None)
+            message = next(messages, None)
+            self.read += message is not None
+            return message
         except PayloadError as error:
             # A broken compressed stream has no next message, and its rest cannot be copied.
             self._count(source.name, f"{source.name}: {error}", stop=self.on_bad_input != "skip")
@@ -175,6 +198,8 @@ class _Run:
 
     def _run_message(self, message: Message, source: Input, output: _Target, target: Output) -> None:
         fault: PayloadError | StatementError | None = message.fault
+        if self.errors is not None:
+            self.errors.place = f"{source.name}:{message.line}" if message.line else source.name
         if fault is None:
             encoding = message.encoding if self.to is None else target.layout.encoding
             try:
@@ -186,6 +211,7 @@ class _Run:
             except (PayloadError, StatementError) as error:
                 fault = error
             else:
+                self.emptied += payload == _EMPTIED[encoding] != message.payload
                 target.write(payload, packed=message.packed, encoding=encoding)
                 return
         self._pass_over(message, fault, source, target)
@@ -260,6 +286,18 @@ class _Run:
         return files.transcode(payload, signal, working, target, self.limits)
 
 
+class _Nowhere(io.RawIOBase):
+    """Takes what is written and keeps nothing."""
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, data: Buffer) -> int:
+        """All of it."""
+        return memoryview(data).nbytes
+
+
 @dataclass(slots=True)
 class _Target:
     """Where the messages of one input go; several inputs may share one.
@@ -267,10 +305,12 @@ class _Target:
     Args:
         path: the file; None for standard output.
         to: format of the output; None for that of the first input.
+        dry: nothing is written.
     """
 
     path: Path | None
     to: files.Format | None
+    dry: bool = False
     output: Output | None = None
     routes: dict[str, Output] = field(default_factory=dict)
 
@@ -284,6 +324,10 @@ class _Target:
             _check_free(self.path, opened)
             compression = files.compression_of(self.path) if self.path is not None else None
             wanted = Layout(self.to or layout.format, compression)
+            if self.dry:
+                self.output = Output(None, wanted, cast("IO[bytes]", _Nowhere()))
+                opened.append(self.output)
+                return self.output
             if self.path is None and wanted.encoding == "protobuf" and sys.stdout.isatty():
                 raise click.UsageError("protobuf is not for a terminal: use -o FILE or --to jsonl")
             if self.path is not None:
@@ -298,6 +342,8 @@ class _Target:
 
     def open_route(self, route: str, layout: Layout, opened: list[Output]) -> Output:
         """The output of a route, made when first asked for."""
+        if self.dry and self.output is not None:
+            return self.output
         assert self.path is not None
         if route not in self.routes:
             path = files.route_name(self.path, route)
@@ -326,6 +372,47 @@ def _describe(fault: PayloadError | StatementError | None, message: Message, sou
         return f"{place}: {fault}{message_place}"
     offset = message.offset + (0 if message.packed else fault.offset or 0)
     return f"{place}: {fault.args[0]} (at byte {offset}{inflated})"
+
+
+class _ErrorFile:
+    """Failures of statements as JSON lines, written as they come.
+
+    Args:
+        path: the file.
+        rules: whose failures are wanted.
+    """
+
+    def __init__(self, path: str, rules: Rules) -> None:
+        self.place = ""
+        self.count = 0
+        self._path = path
+        self._file: IO[bytes] = Path(path).open("wb")  # noqa: SIM115 (closed by `__exit__`)
+        for name, runner in rules.runners():
+            runner.on_error = functools.partial(self._write, name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def _write(self, processor: str, error: RowError) -> None:
+        import orjson
+
+        self.count += 1
+        found = {
+            "input": self.place,
+            "processor": processor,
+            "statement": error.statement,
+            "location": error.location,
+            "signal": error.signal,
+            "context": error.context,
+            "row": error.row,
+            "error": error.message,
+            "record": orjson.Fragment(error.record),
+        }
+        with files.named_errors(self._path):
+            self._file.write(orjson.dumps(found, option=orjson.OPT_APPEND_NEWLINE))
 
 
 class _Progress:
@@ -380,19 +467,21 @@ def _targets(
     output: str | None,
     to: files.Format | None,
     routes: Sequence[str],
+    *,
+    dry: bool,
 ) -> list[_Target]:
     """For each input where it goes."""
-    if routes and (output is None or Path(output).is_file()):
+    if routes and not dry and (output is None or Path(output).is_file()):
         raise click.UsageError(f"the rules route rows to {', '.join(routes)}: give a directory with -o")
     if output is None:
-        return [_Target(None, to)] * len(inputs)
+        return [_Target(None, to, dry)] * len(inputs)
     folder = output.endswith(os.sep) or Path(output).is_dir() or bool(routes)
     if not folder and not Path(output).exists() and not files.is_file_name(output):
         folder = any(Path(name).is_dir() for name in arguments)
     if not folder:
         if not Path(output).parent.is_dir():
             raise click.UsageError(f"{output}: its directory is not there")
-        return [_Target(Path(output), to)] * len(inputs)
+        return [_Target(Path(output), to, dry)] * len(inputs)
     taken: dict[Path, str] = {}
     targets = []
     for name, place in inputs:
@@ -400,12 +489,12 @@ def _targets(
         if path in taken:
             raise click.UsageError(f"{taken[path]} and {name} would both be written to {path}")
         taken[path] = name
-        targets.append(_Target(path, to))
+        targets.append(_Target(path, to, dry))
     return targets
 
 
 @click.command("run")
-@click.argument("arguments", nargs=-1, metavar="[RULES] [INPUT]...")
+@click.argument("arguments", nargs=-1, metavar="[RULES] [INPUT]...", shell_complete=complete_files)
 @rule_options
 @click.option("--signal", type=click.Choice(SIGNALS), help="The signal of protobuf that cannot tell it.")
 @click.option(
@@ -424,6 +513,14 @@ def _targets(
     "--state", type=click.Path(), metavar="FILE", help="Begin with what functions remember in FILE, and save it there."
 )
 @click.option("--stats", is_flag=True, help="Print what each statement did on standard error.")
+@click.option(
+    "--errors",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write each failure to FILE: statement, error, record.",
+)
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Read no more than N messages.")
+@click.option("--dry-run", is_flag=True, help="Write nothing, print the counts.")
 @click.option("--max-message", type=Size(), default=_DEFAULTS.max_message, help="Largest message [default: 64MiB].")
 @click.option(
     "--max-messages",
@@ -455,27 +552,45 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
     rules = load_rules(path, settings, limits)
     if settings.stack == "fast":
         _demand_native()
-    targets = _targets(inputs, names, options["output"], options["to"], rules.routes)
+    targets = _targets(inputs, names, options["output"], options["to"], rules.routes, dry=options["dry_run"])
     _say_what_runs(rules, settings.stack)
     if options["state"] is not None:
         restore(options["state"], rules)
     run = _Run(rules, limits, options["on_bad_input"], options["to"], options["source"], options["signal"])
-    with _termination(), _Progress(inputs, options["output"]) as progress:
+    run.limit = options["limit"]
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_termination())
+        progress = stack.enter_context(_Progress(inputs, options["output"]))
+        if options["errors"] is not None:
+            run.errors = stack.enter_context(_ErrorFile(options["errors"], rules))
         try:
             for (name, _), target in zip(inputs, targets, strict=True):
-                run.run_input(name, target, progress)
+                if not run.full:
+                    run.run_input(name, target, progress)
             for output in run.outputs:
                 output.finish()
             for output in run.outputs:
                 output.commit()
-            if options["state"] is not None:
+            if options["state"] is not None and not options["dry_run"]:
                 save(options["state"], rules)
         finally:
             progress.stop()
             for output in run.outputs:
                 output.abandon()
             _report(rules, run, stats=options["stats"], silent=settings.error_mode == "silent")
+    if options["dry_run"]:
+        click.echo(_summary(rules, run))
     return 1 if run.bad else 0
+
+
+def _summary(rules: Rules, run: _Run) -> str:
+    """What a run without output has to say."""
+    bad = sum(bad.count for bad in run.bad.values())
+    errors = sum(stat.errors for _, runner in rules.runners() for stat in runner.stats())
+    messages = "message" if run.read == 1 else "messages"
+    line = f"{run.read:,} {messages}, {run.emptied:,} emptied, {bad:,} bad; "
+    line += f"{errors:,} statement {'error' if errors == 1 else 'errors'}; nothing written"
+    return f"{_table([stat for _, runner in rules.runners() for stat in runner.stats()])}\n\n{line}"
 
 
 @contextlib.contextmanager

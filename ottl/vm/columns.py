@@ -110,6 +110,15 @@ class Errors:
         assert best is not None
         return best
 
+    def tell(self, report: Any, number: int) -> None:
+        """Hands every failure to a sink that keeps them (see `engine.Report.fault`)."""
+        if report.faults is None:
+            return
+        for rows, message in self.messages:
+            texts = message if isinstance(message, list) else [message] * len(rows)
+            for row, text in zip(rows.tolist(), texts, strict=True):
+                report.fault(number, row, text)
+
     def count(self) -> int:
         """How many rows failed."""
         return 0 if self.mask is None else int(self.mask.sum())
@@ -507,6 +516,7 @@ def select(
             row, message = errors.first()
             report.errors[number] += errors.count()
             report.first.setdefault(number, message)
+            errors.tell(report, number)
             if group.error_mode == "propagate":
                 failures.append((number, row, message))
                 open_rows &= ~errors.mask[rows]
@@ -549,6 +559,8 @@ def run_group(frame: Frame, group: GroupCode, around: Any, report: Any) -> None:
             if propagate:
                 failures.append((row, number, message))
                 selection = errors.alive(selection)
+            else:
+                errors.tell(report, number)
         if run.gone is not None and run.gone.count:
             selection = _without(frame, selection, run.gone)
         report.ns[number] += time.perf_counter_ns() - begun
@@ -590,6 +602,8 @@ def _run_conditions(
                 row, message = errors.first()
                 failures.append((row, -len(group.conditions) + number, message))
                 open_rows &= ~errors.mask[rows]
+            else:
+                errors.tell(report, -1 - number)
         pending = pending.narrow(open_rows)
     return frame.all.narrow(holds)
 
