@@ -237,7 +237,7 @@ class Answer:
     """The result of a function over whole traces for every span.
 
     Args:
-        values: an array of int64, float64 or bool, or a list of values; (n,).
+        values: an array of int64, float64 or bool, or a list of values; (n,), or 1 for all.
         valid: where there is one, bool (n,); elsewhere it is nil. None for everywhere.
         failures: arguments with the row whose failure is that of each row, intp (n,), -1 for none.
     """

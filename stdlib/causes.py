@@ -139,7 +139,7 @@ def root_causes(
             (b"evidence", evidence),
         ]
         result.append(Map(entries))
-    return Answer([result] * trace.count)  # type: ignore[return-value]
+    return Answer([result])  # type: ignore[return-value]
 
 
 @root_causes.checked

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import heapq
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -30,7 +31,9 @@ NEIGHBOURS = 8
 """Spans of one service are compared up to so many places apart, by start, so that pairs stay linear in number."""
 
 _EARLY, _PATH, _ERROR, _ABNORMAL = 0.3, 0.4, 0.3, 0.2
-_PARENT, _LINK, _LIKENESS = 1.0, 0.9, 0.5
+_LINK, _LIKENESS = 0.9, 0.5
+_TABLE = 512
+"""Up to so many sets of keys are compared with each other beforehand."""
 
 
 def error_origins(spans: Spans) -> Rows:
@@ -131,16 +134,44 @@ def abnormal(spans: Spans) -> Bools:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Edges:
-    """Causes and effects with the strength of what connects them, (m,) each."""
+class _KeySets:
+    """The sets of attribute keys that spans have, and how much of one another has.
 
-    causes: Rows
-    effects: Rows
-    strengths: Floats
+    Args:
+        keys: the keys of all spans.
+        count: number of spans.
+    """
+
+    def __init__(self, keys: Keys, count: int) -> None:
+        bounds = np.searchsorted(keys.owner, np.arange(count + 1)).tolist()
+        codes = keys.codes.tolist()
+        numbers: dict[tuple[int, ...], int] = {}
+        self.of_row = np.fromiter(
+            (numbers.setdefault(tuple(codes[low:high]), len(numbers)) for low, high in itertools.pairwise(bounds)),
+            np.int64,
+            count,
+        )
+        self._sets = [frozenset(codes) for codes in numbers]
+        self._table: Floats | None = None
+        if len(self._sets) <= _TABLE:
+            self._table = np.array([[self._share(a, b) for b in self._sets] for a in self._sets])
+
+    @staticmethod
+    def _share(one: frozenset[int], other: frozenset[int]) -> float:
+        return len(one & other) / len(one) if one else 0.0
+
+    def shares(self, a: Rows, b: Rows) -> Floats:
+        """The share of the first spans' keys that the second ones have, 0 for a span without keys; float64 (m,)."""
+        first, second = self.of_row[a], self.of_row[b]
+        if self._table is not None:
+            return self._table[first, second] if len(self._sets) else np.zeros(len(a))
+        pairs, inverse = np.unique(first * len(self._sets) + second, return_inverse=True)
+        found = [self._share(self._sets[p // len(self._sets)], self._sets[p % len(self._sets)]) for p in pairs.tolist()]
+        shares: Floats = np.array(found)[inverse]
+        return shares
 
 
-def likeness(spans: Spans, a: Rows, b: Rows) -> Floats:
+def likeness(spans: Spans, sets: _KeySets, a: Rows, b: Rows) -> Floats:
     """How alike pairs of spans are, 0 to 1, float64 (m,); the first of a pair starts first.
 
     0.3 x the share of the first's attribute keys that the second has, 0.3 for the same service, 0.2 x exp(-gap / 1 s)
@@ -149,7 +180,7 @@ def likeness(spans: Spans, a: Rows, b: Rows) -> Floats:
     gap = np.maximum(spans.starts[b] - spans.ends[a], 0).astype(np.float64) / SECOND_NS
     services = spans.services.codes
     found: Floats = (
-        0.3 * _shared_keys(spans.keys, spans.count, a, b)
+        0.3 * sets.shares(a, b)
         + 0.3 * (services[a] == services[b])
         + 0.2 * np.exp(-gap)
         + 0.2 * (spans.errors[a] & spans.errors[b])
@@ -157,55 +188,35 @@ def likeness(spans: Spans, a: Rows, b: Rows) -> Floats:
     return found
 
 
-def _shared_keys(keys: Keys, count: int, a: Rows, b: Rows) -> Floats:
-    """The share of the first spans' keys that the second ones have, 0 for a span without keys."""
-    first = np.searchsorted(keys.owner, np.arange(count + 1))
-    codes = keys.codes.tolist()
-    bounds = first.tolist()
-    numbers: dict[frozenset[int], int] = {}
-    sets: list[frozenset[int]] = []
-    of_row: dict[int, int] = {}
+def _edges(spans: Spans, failed: Bools) -> tuple[NDArray[np.intp], Rows, Floats]:
+    """What connects spans of failed traces besides parents: links, and spans of one service that are alike.
 
-    def number(row: int) -> int:
-        known = of_row.get(row)
-        if known is None:
-            found = frozenset(codes[bounds[row] : bounds[row + 1]])
-            known = numbers.setdefault(found, len(numbers))
-            if known == len(sets):
-                sets.append(found)
-            of_row[row] = known
-        return known
-
-    left = np.array([number(row) for row in a.tolist()], np.int64)
-    right = np.array([number(row) for row in b.tolist()], np.int64)
-    pairs, inverse = np.unique(left * max(len(sets), 1) + right, return_inverse=True)
-    shares = np.zeros(len(pairs))
-    for position, pair in enumerate(pairs.tolist()):
-        one, other = sets[pair // len(sets)], sets[pair % len(sets)]
-        shares[position] = len(one & other) / len(one) if one else 0.0
-    return shares[inverse]
-
-
-def _alike(spans: Spans, failed: Bools) -> _Edges:
-    """Edges between spans of one service in failed traces, at most a second apart, that are alike."""
+    Returns:
+        For each span the bounds of its edges, (n + 1,), and for each edge the cause and the strength, (m,).
+    """
     trees, starts = spans.forest, spans.starts
     services = spans.services.codes
+    linking, linked = spans.causes
+    within = failed[linking] & (trees.trace[linking] == trees.trace[linked])
+    causes, effects = [linked[within]], [linking[within]]
+    strengths = [np.full(int(within.sum()), _LINK)]
     rows = np.flatnonzero(failed)
     order = rows[np.lexsort((rows, starts[rows], services[rows], trees.trace[rows]))]
-    parts: list[tuple[Rows, Rows]] = []
+    sets = _KeySets(spans.keys, spans.count)
     for apart in range(1, min(NEIGHBOURS, len(order) - 1) + 1):
         a, b = order[:-apart], order[apart:]
         near = (trees.trace[a] == trees.trace[b]) & (services[a] == services[b])
         near &= np.maximum(starts[b] - spans.ends[a], 0) <= SECOND_NS
-        if near.any():
-            parts.append((a[near], b[near]))
-    if not parts:
-        none = np.zeros(0, np.intp)
-        return _Edges(none, none, np.zeros(0))
-    a, b = np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
-    strengths = likeness(spans, a, b)
-    kept = strengths > _LIKENESS
-    return _Edges(a[kept], b[kept], strengths[kept])
+        a, b = a[near], b[near]
+        alike = likeness(spans, sets, a, b)
+        kept = alike > _LIKENESS
+        causes.append(a[kept])
+        effects.append(b[kept])
+        strengths.append(alike[kept])
+    every = np.concatenate(effects)
+    order = np.argsort(every, kind="stable")
+    bounds = np.searchsorted(every[order], np.arange(spans.count + 1))
+    return bounds, np.concatenate(causes)[order], np.concatenate(strengths)[order]
 
 
 def path_strengths(spans: Spans, failed_at: Rows) -> Floats:
@@ -224,17 +235,8 @@ def path_strengths(spans: Spans, failed_at: Rows) -> Floats:
     targets = failed_at[failed_at >= 0]
     if not len(targets):
         return np.array(strengths)
-    failed = (failed_at >= 0)[trees.trace]
-    effects, causes = spans.causes
-    within = failed[effects] & (trees.trace[effects] == trees.trace[causes])
-    alike = _alike(spans, failed)
-    into: dict[int, list[tuple[int, float]]] = {}
-    for effect, cause in zip(effects[within].tolist(), causes[within].tolist(), strict=True):
-        into.setdefault(effect, []).append((cause, _LINK))
-    for cause, effect, strength in zip(
-        alike.causes.tolist(), alike.effects.tolist(), alike.strengths.tolist(), strict=True
-    ):
-        into.setdefault(effect, []).append((cause, strength))
+    bounds, causes, edges = _edges(spans, (failed_at >= 0)[trees.trace])
+    at = bounds.tolist()
     parent = trees.parent.tolist()
     waiting = [(-1.0, row) for row in targets.tolist()]
     heapq.heapify(waiting)
@@ -244,9 +246,11 @@ def path_strengths(spans: Spans, failed_at: Rows) -> Floats:
         # Parents are as strongly connected as their children.
         while row >= 0 and strengths[row] < strength:
             strengths[row] = strength
-            for cause, edge in into.get(row, ()):
-                if strengths[cause] < strength * edge:
-                    heapq.heappush(waiting, (-strength * edge, cause))
+            low, high = at[row], at[row + 1]
+            if low < high:
+                for cause, edge in zip(causes[low:high].tolist(), edges[low:high].tolist(), strict=True):
+                    if strengths[cause] < strength * edge:
+                        heapq.heappush(waiting, (-strength * edge, cause))
             row = parent[row]
     return np.array(strengths)
 

@@ -384,7 +384,8 @@ class Computed:
         if isinstance(answer, Taken):
             values = answer.argument.objects()  # type: ignore[attr-defined]
             return [None if row < 0 else values[row] for row in answer.rows.tolist()], errors
-        return _as_objects(function, answer), errors
+        found = _as_objects(function, answer)
+        return (found * len(self.rows) if len(found) == 1 else found), errors
 
 
 def _as_objects(function: Function, answer: Answer) -> list[Any]:
@@ -456,6 +457,8 @@ _TAGS = {"b": BOOL, "i": INT, "f": DOUBLE}
 def _vector(frame: Frame, function: Function, answer: Answer, chosen: NDArray[Any]) -> Vector:
     if isinstance(answer.values, list):
         values = _as_objects(function, answer)
+        if len(values) == 1:
+            return frame.vector(values, "")
         return frame.vector([values[row] for row in chosen.tolist()], frame.context)
     bits = answer.values[chosen]
     tag = DURATION if function.result is Kind.DURATION else _TAGS[bits.dtype.kind]

@@ -254,3 +254,34 @@ def test_run_with_state(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert ottl_run(["-e", rule, "--state", str(state), str(second), "-o", str(tmp_path / "z.jsonl")]) == 1
     assert "version 0" in capsys.readouterr().err
     assert not (tmp_path / "z.jsonl").exists()
+
+
+def test_drop_and_route(stack: engine.Stack) -> None:
+    """Actions go statement by statement too: a dropped row is out, and leaves when the group has ended."""
+    script = """
+    drop() where span.name == "s2"
+    route(exporter.slow) where ChildCount() == 1
+    set(span.flags, TraceCount())
+    limit(2, 1h)
+    """
+    program = ottl.compile(script, signal="traces", stack=stack)
+    data = message(*(span(n, n - 1, at=(10**18, 10**18)) for n in range(1, 6))).encode()
+    seen = []
+    for _ in range(2):
+        outputs = {route: spans_of(out) for route, out in program.run_routes(data, encoding="json").items()}
+        seen.append({route: [(s["name"], s["flags"]) for s in spans] for route, spans in outputs.items()})
+    assert seen == [{None: [], "slow": [("s1", 5), ("s3", 5)]}, {None: [], "slow": []}]
+    assert [(s.matched, s.changed) for s in program.stats()] == [(2, 2), (6, 6), (8, 8), (8, 6)]
+
+
+def test_routes_across_messages() -> None:
+    """Routed rows of a trace in several payloads go to the outputs of their payloads."""
+    program = ottl.compile("route(exporter.inner) where Parent(span.name) != nil", signal="traces")
+    payloads = [payload(message(span(2, 1))), payload(message(span(1), span(3, 2)))]
+    found = [
+        {route: [s["name"] for s in spans_of(as_json(out))] for route, out in outputs.items()}
+        for outputs in program.split_together(payloads)
+    ]
+    assert found == [{None: [], "inner": ["s2"]}, {None: ["s1"], "inner": ["s3"]}]
+    with pytest.raises(ValueError, match="split_together"):
+        program.process_together(payloads)
