@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
-from ottl import ast, contexts, types
+from ottl import ast, contexts, typed, types
+from ottl.contexts.identity import IDENTITY
 from ottl.contexts.paths import Access, Context, PathSpec, View
 from ottl.errors import Diagnostic, Severity, register_codes
 from ottl.functions import Form, Function, FunctionSet, Parameter
@@ -64,6 +65,7 @@ register_codes(
         "E302": "literal of the wrong type",
         "E303": "argument refused by the function",
         "E304": "lambda not allowed here",
+        "E305": "function with memory inside one over whole traces",
         "W301": "value of a type that the path refuses on every row",
         "W302": "write to a path that refuses writes on every row",
         "W303": "argument of a type that the function refuses on every row",
@@ -513,6 +515,8 @@ class Binder:
         for parameter in function.parameters:
             if parameter.form is Form.PATH:
                 bound.append(self._hidden_path(parameter))
+            elif parameter.form is Form.KEY and parameter.name not in given:
+                bound.append(self._identity())
             elif parameter.name in given:
                 operand = self._attempt(partial(self._argument, function, parameter, given[parameter.name].value))
                 failed = failed or operand is None
@@ -522,7 +526,30 @@ class Binder:
         if failed:
             raise _Failure
         self._check_call(function, bound, tree)
+        if function.over is not None:
+            self._check_over(function, bound, tree)
         return tuple(bound)
+
+    def _identity(self) -> Elements:
+        """The key of a row for which the rule gives none."""
+        found: list[Expression] = []
+        for level, name, key in IDENTITY[self.context.name]:
+            spec = self.context.levels[level][name]
+            keys = () if key is None else (Constant(Kind.STRING, key),)
+            found.append(Load(Kind.ANY if keys or spec.nullable else spec.kind, spec, keys))
+        return Elements(tuple(found))
+
+    def _check_over(self, function: Function, bound: Sequence[Operand | None], tree: ast.Call) -> None:
+        """Refuses arguments of a function over whole traces that remember something."""
+        for operand in bound:
+            for node in typed.walk(operand) if operand is not None else ():
+                if isinstance(node, Invoke) and node.function.stateful:
+                    raise self._fail(
+                        "E305",
+                        f"{node.function.name} remembers something and cannot be evaluated on the spans of a trace",
+                        tree.range,
+                        f"store its result with a statement before, and give {function.name} the attribute",
+                    )
 
     def _hidden_path(self, parameter: Parameter) -> Load:
         assert parameter.path is not None
@@ -560,6 +587,8 @@ class Binder:
                 return bound
             case Form.CONDITION:
                 return self._condition(tree)
+            case Form.KEY:
+                return Elements(self._values(tree.items) if isinstance(tree, ast.List) else (self._value(tree),))
             case Form.LAMBDA:
                 raise self._fail("E304", "lambdas are switched off", where)
             case _:
@@ -614,6 +643,8 @@ class Binder:
                 return bound.value
         elif type(tree) is wanted[parameter.kind]:
             return types.Duration(tree.value) if parameter.kind is Kind.DURATION else tree.value
+        if function.extension and parameter.kind is Kind.DOUBLE and isinstance(tree, ast.Integer):
+            return float(tree.value)
         hints = {
             Kind.INT: "an integer literal has no sign and no dot",
             Kind.DURATION: "a duration is a number and its unit: `30s`",
@@ -792,6 +823,9 @@ def infer_context(
             elif isinstance(node, ast.Name):
                 names.setdefault(node.name, (node, source))
     if not chosen:
+        own = [c for c in candidates.values() if any(_only_in(c.name, functions, name) for name in calls)]
+        if len(own) == 1:
+            return _unknown(own[0], functions, calls, names) or own[0]
         return Diagnostic(
             "E208",
             "error",
@@ -818,6 +852,12 @@ def infer_context(
         if _unknown(context, functions, calls, names) is None:
             return context
     return problem
+
+
+def _only_in(context: str, functions: Callable[[str], FunctionSet], name: str) -> bool:
+    """Whether a function of ours belongs to a context; those of the reference tell it nothing."""
+    found = functions(context).get(name)
+    return found is not None and found.extension and context in found.contexts
 
 
 def _walk_scoped(tree: ast.Node) -> Iterable[tuple[ast.Node, frozenset[str]]]:

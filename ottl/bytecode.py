@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from ottl.contexts.identity import SPAN_PARTS
 from ottl.contexts.paths import PathSpec
 from ottl.functions import Function, Parameter
 from ottl.source import NOWHERE, Source, SourceRange
@@ -94,7 +95,14 @@ class Reference:
     parameter: Parameter | None
 
 
-Operand: TypeAlias = "int | Elements | Place | Live | Literal | Reference | None"
+@dataclass(frozen=True, slots=True)
+class Over:
+    """An argument that is evaluated on every row of the payload."""
+
+    code: StatementCode
+
+
+Operand: TypeAlias = "int | Elements | Place | Live | Literal | Reference | Over | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +174,8 @@ def _shown_operand(operand: Operand) -> str:
             return shown_constant(value)
         case Reference(function=function):
             return function.name
+        case Over(code=code):
+            return f"on every row r{code.result}"
     return "-"
 
 
@@ -227,12 +237,19 @@ def _shown(instruction: Instruction) -> str:
     return f"r{i.result:<3} <- {body}" if i.result >= 0 else f"        {body}"
 
 
+def shown_part(level: str, field: tuple[str, ...]) -> str:
+    """A field that a function over whole traces reads by itself, as a path."""
+    return ".".join(field if field[0] == level else (level, *field))
+
+
 def projection(codes: Iterable[StatementCode]) -> tuple[list[str], list[str]]:
     """What instructions read and write, as paths with their constant keys, sorted: all that a scan has to extract."""
     read: set[str] = set()
     written: set[str] = set()
     for code in codes:
-        for i in code.instructions:
+        for i in everywhere(code):
+            if i.op is Op.CALL:
+                read.update(shown_part(*field) for part in i.data.reads for field in SPAN_PARTS[part])
             keys = i.registers[1:] if i.op in (Op.STORE, Op.TOUCH) else i.registers
             if i.op is Op.LOAD:
                 read.add(shown_path(i.data, keys, i.constant_keys))
@@ -250,5 +267,27 @@ def disassemble(code: StatementCode) -> Iterator[str]:
             depth -= 1
         typed = f"  : {instruction.kind.value}" if instruction.result >= 0 and instruction.kind is not Kind.ANY else ""
         yield f"{number:4}  {instruction.op.name:<10} {'  ' * depth}{_shown(instruction)}{typed}"
+        for operand in instruction.operands:
+            if isinstance(operand, Over):
+                yield from (f"      | {line}" for line in disassemble(operand.code))
         if instruction.op in (Op.AND, Op.OR, Op.UNLESS_NIL):
             depth += 1
+
+
+def everywhere(code: StatementCode) -> Iterator[Instruction]:
+    """The instructions of a statement, and in front of a call those of its arguments that go over all rows."""
+    for instruction in code.instructions:
+        for operand in instruction.operands:
+            if isinstance(operand, Over):
+                yield from everywhere(operand.code)
+        yield instruction
+
+
+def calls(code: StatementCode) -> Iterator[Instruction]:
+    """The calls of a statement, those inside arguments that are evaluated on every row included."""
+    return (i for i in everywhere(code) if i.op in (Op.CALL, Op.EDIT))
+
+
+def over_traces(code: StatementCode) -> bool:
+    """Whether a statement looks at whole traces."""
+    return any(call.data.over is not None for call in calls(code))

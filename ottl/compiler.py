@@ -11,7 +11,7 @@ from ottl.binder import constant_argument
 from ottl.bytecode import Instruction, Op, Operand, StatementCode
 from ottl.functions import Form, Function, Parameter
 from ottl.recursion import bounded
-from ottl.source import NOWHERE, SourceRange
+from ottl.source import NOWHERE, Source, SourceRange
 from ottl.types import Kind
 
 _ARITHMETIC = {"+": Op.ADD, "-": Op.SUBTRACT, "*": Op.MULTIPLY, "/": Op.DIVIDE}
@@ -55,7 +55,10 @@ class _Emitter:
                 registers, constants = self.keys(keys)
                 return self.emit(Instruction(Op.LOAD, self.fresh(), registers, spec, (), kind, constants, where))
             case typed.Invoke(function=function, arguments=arguments):
-                operands = self.arguments(function.parameters, arguments)
+                if function.over is None:
+                    operands = self.arguments(function.parameters, arguments)
+                else:
+                    operands = tuple(map(self._over, function.parameters, arguments))
                 return self.emit(
                     Instruction(Op.CALL, self.fresh(), data=function, operands=operands, kind=kind, range=where)
                 )
@@ -125,7 +128,8 @@ class _Emitter:
     def _argument(self, parameter: Parameter, argument: typed.Operand | None) -> Operand:
         match argument:
             case None:
-                return None if parameter.form is Form.ENVIRONMENT else bytecode.Literal(parameter.default)
+                hidden = parameter.form in (Form.ENVIRONMENT, Form.STATE, Form.TRACE)
+                return None if hidden else bytecode.Literal(parameter.default)
             case typed.Place(spec=spec, keys=keys):
                 registers, constants = self.keys(keys)
                 return bytecode.Place(spec, registers, constants)
@@ -136,6 +140,14 @@ class _Emitter:
             case typed.Constant(value=value) if parameter.form is Form.CONSTANT:
                 return bytecode.Literal(constant_argument(parameter, value))
         return self.expression(argument)
+
+    def _over(self, parameter: Parameter, argument: typed.Operand | None) -> Operand:
+        """An argument of a function over whole traces: what is no literal gets code of its own, for all rows."""
+        if not isinstance(argument, typed.Expression) or parameter.form is Form.CONSTANT:
+            return self._argument(parameter, argument)
+        inner = _Emitter()
+        register = inner.expression(argument)
+        return bytecode.Over(StatementCode(tuple(inner.instructions), inner.registers, Source(""), "", register))
 
     def finish(self, source: typed.Statement | typed.ConditionText | None, text: str, result: int) -> StatementCode:
         assert source is not None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ottl.binder import nearest
-from ottl.bytecode import GroupCode
+from ottl.bytecode import GroupCode, over_traces
 from ottl.engine import ERROR_MODES, Stack
 from ottl.errors import Diagnostic, register_codes
 from ottl.functions import FunctionSet
@@ -110,7 +110,11 @@ def _split(text: str) -> list[str]:
 
 
 def check_stack(code: GroupCode, stack: Stack) -> list[Diagnostic]:
-    """The error for a group that was asked to run in columns and cannot."""
+    """The error for a group that was asked to run in columns and cannot, or that cannot have its shared cache."""
+    if code.shared_cache and any(map(over_traces, (*code.conditions, *code.statements))):
+        first = code.statements[0].source if code.statements else None
+        message = "a group that looks at whole traces runs statement by statement and cannot have a shared cache"
+        return [Diagnostic("E902", "error", message, None, "keep the value in an attribute", first)]
     if stack != "fast" or code.choice.columns:
         return []
     first = code.statements[0].source if code.statements else None

@@ -11,6 +11,9 @@ the pass is over.
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import dataclasses
 import os
 import threading
 import time
@@ -22,20 +25,22 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from ottl import ast, binder, bytecode, compiler, parser, planner, typed
+from ottl.analysis import saved
 from ottl.bytecode import Op
-from ottl.codec import Limits, messages
+from ottl.codec import Limits, joined, messages
 from ottl.codec import native as native_codec
 from ottl.contexts import CONTEXTS
 from ottl.contexts.paths import Context, View
-from ottl.errors import ConfigError, Diagnostic, PayloadError, StatementError, register_codes
+from ottl.errors import ConfigError, Diagnostic, Error, PayloadError, StatementError, register_codes
 from ottl.functions import FunctionSet
 from ottl.planner import stacks
 from ottl.source import Source
 from ottl.types import Kind
-from ottl.vm import leaving, rows
+from ottl.vm import leaving, rows, traces
 from ottl.vm import messages as message_rows
 from ottl.vm.extract import alone
 from ottl.vm.leaving import Marks, RateLimiter
+from ottl.vm.memories import Memories, Site
 
 Stack = Literal["auto", "fast", "plain"]
 Encoding = Literal["protobuf", "json"]
@@ -48,7 +53,12 @@ SMALL_PAYLOAD = 4096
 SAMPLED_ROWS = 64
 """One row in so many has its statements timed one by one in the rows executor."""
 
-register_codes({"E901": "the group cannot run on the stack that was asked for"})
+register_codes(
+    {
+        "E901": "the group cannot run on the stack that was asked for",
+        "E902": "shared cache in a group that looks at whole traces",
+    }
+)
 
 
 def _random_identifier() -> str:
@@ -95,7 +105,7 @@ def make_options(
     if stack not in ("auto", "fast", "plain"):
         raise ValueError(f"stack must be auto, fast or plain, got {stack!r}")
     return Options(
-        functions,
+        functions.reference() if strict else functions,
         strict,
         lambdas,
         experimental,
@@ -315,18 +325,19 @@ def compile_condition(condition: typed.ConditionText) -> bytecode.StatementCode:
 
 
 class RuleEnvironment:
-    """Clock and identifiers, as impure functions see them; what the columns executor may not look at is here too."""
+    """Clock and identifiers, as impure functions see them, and what functions with memory remember."""
 
-    __slots__ = ("clock", "uuid")
+    __slots__ = ("clock", "memories", "uuid")
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, memories: Memories) -> None:
         self.clock = options.clock
         self.uuid = options.uuid
+        self.memories = memories
 
 
-def environment(options: Options) -> RuleEnvironment:
-    """The environment that options stand for."""
-    return RuleEnvironment(options)
+def environment(options: Options, codes: Iterable[bytecode.StatementCode] = ()) -> RuleEnvironment:
+    """The environment that options stand for, with a memory for the calls in some statements."""
+    return RuleEnvironment(options, Memories(codes))
 
 
 @dataclass(slots=True)
@@ -548,6 +559,14 @@ class Pass(Protocol):
         """Whether rows may go, so that the next pass needs new tables."""
 
     @property
+    def around(self) -> RuleEnvironment:
+        """Clock, identifiers and memories of its statements."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it looks at whole traces."""
+
+    @property
     def routes(self) -> Sequence[str]:
         """The outputs that it sends rows to."""
 
@@ -600,16 +619,18 @@ class GroupPass:
         self.texts = [s.text for s in code.statements]
         self.sources = [s.source for s in code.statements]
         self.contexts = [code.context] * len(code.statements)
+        self.around = environment(options, (*code.conditions, *code.statements))
+        self.whole = any(map(bytecode.over_traces, (*code.conditions, *code.statements)))
         self._built: tuple[rows.RowFunction, rows.RowFunction] | None = None
+        self._apart: tuple[list[rows.ValueFunction], list[rows.RowFunction]] | None = None
         self._tick = 0
 
     def functions(self) -> tuple[rows.RowFunction, rows.RowFunction]:
         """The group for the rows executor, plain and timed; made when first needed."""
         if self._built is None:
-            around = environment(self.options)
             self._built = (
-                rows.build_group(self.code, around),
-                rows.build_group(self.code, around, timed=True),
+                rows.build_group(self.code, self.around),
+                rows.build_group(self.code, self.around, timed=True),
             )
         return self._built
 
@@ -631,6 +652,8 @@ class GroupPass:
         """The pass as `explain` shows it."""
         choice = self.code.choice
         yield f"stack: {'columns' if choice.columns else 'rows'} ({choice.reason})"
+        if self.whole:
+            yield "looks at whole traces: statement by statement over all rows"
         yield from describe_projection((*self.code.conditions, *self.code.statements))
         for condition in self.code.conditions:
             yield f"when {condition.text}"
@@ -658,14 +681,25 @@ class GroupPass:
 
     def run_rows(self, payload: Payload, report: Report, session: Session) -> None:
         """The pass in the rows executor."""
+        before = None
+        if self._restructures and session.marks.levels():
+            before = self._survey(payload, session)
+        if self.whole:
+            self._run_whole(payload, report, session)
+        else:
+            self._run_each(payload, report, session)
+        if before is not None:
+            session.marks.move(before, self._survey(payload, session))
+        if report.gone or report.routed:
+            self._settle(payload, report, session)
+
+    def _run_each(self, payload: Payload, report: Report, session: Session) -> None:
+        """The statements on one row, then on the next."""
         plain, timed = self.functions()
         message = payload.message()
         cache = None
         if self.code.shared_cache:
             cache = session.caches.setdefault(self.code.context, message_rows.new_cache())
-        before = None
-        if self._restructures and session.marks.levels():
-            before = self._survey(payload, session)
         tick = self._tick
         touched = False
         report.row = -1
@@ -685,10 +719,6 @@ class GroupPass:
             report.ns = [ns * SAMPLED_ROWS for ns in report.ns]
             if touched:
                 payload.touch()
-        if before is not None:
-            session.marks.move(before, self._survey(payload, session))
-        if report.gone or report.routed:
-            self._settle(payload, report, session)
 
     def _survey(self, payload: Payload, session: Session) -> leaving.Forest:
         """The rows of the context, and of the levels that have marks of routes."""
@@ -714,12 +744,123 @@ class GroupPass:
             session.marks.keep(keep)
             payload.touch()
 
+    def _run_whole(self, payload: Payload, report: Report, session: Session) -> None:
+        """The pass statement by statement over all rows, as columns do it, where functions look at whole traces."""
+        code, around = self.code, self.around
+        if self._apart is None:
+            alone = dataclasses.replace(code, conditions=())
+            self._apart = (
+                [rows.build_value(c, around) for c in code.conditions],
+                [rows.build_group(dataclasses.replace(alone, statements=(s,)), around) for s in code.statements],
+            )
+        found = list(
+            message_rows.walk(payload.message(), payload.signal, code.context, request=session.request, cache=None)
+        )
+        computed = traces.Computed(found)
+        failures: list[tuple[int, int, str]] = []
+        selected = self._select_whole(found, computed, report, failures) if code.conditions else found
+        for number, statement in enumerate(code.statements):
+            if not selected:
+                break
+            begun = time.perf_counter_ns()
+            computed.prepare(statement, around)
+            sink = _StatementSink(report, number)
+            for row in selected:
+                self._apart[1][number](row, sink)
+            computed.written(statement)
+            report.matched[number] += sink.matched[0]
+            report.changed[number] += sink.changed[0]
+            report.errors[number] += len(sink.errors)
+            report.ns[number] += time.perf_counter_ns() - begun
+            for row_number, message in sink.errors.items():
+                report.first.setdefault(number, message)
+                if code.error_mode == "propagate":
+                    failures.append((row_number, number, message))
+            if sink.gone or failures:
+                left = sink.gone if code.error_mode != "propagate" else sink.gone | sink.errors.keys()
+                selected = [row for row in selected if row.number not in left]
+        if any(row.changed for row in found):
+            payload.touch()
+        if failures:
+            row_number, number, message = min(failures)
+            report.propagate(number, row_number, message)
+
+    def _select_whole(
+        self, found: list[Any], computed: traces.Computed, report: Report, failures: list[tuple[int, int, str]]
+    ) -> list[Any]:
+        """The rows on which a condition of the group holds."""
+        assert self._apart is not None
+        kept: set[int] = set()
+        pending = found
+        for number, condition in enumerate(self.code.conditions):
+            if not pending:
+                break
+            computed.prepare(condition, self.around)
+            left = []
+            for row in pending:
+                try:
+                    if self._apart[0][number](row):
+                        kept.add(row.number)
+                    else:
+                        left.append(row)
+                except ValueError as error:
+                    report.condition_errors[number] += 1
+                    if self.code.error_mode == "propagate":
+                        failures.append((row.number, number - len(self.code.conditions), str(error)))
+                    else:
+                        left.append(row)
+            pending = left
+        return [row for row in found if row.number in kept]
+
 
 _EMPTIED: Mapping[str, bytes] = {"protobuf": b"", "json": b"{}"}
 
 
+class _StatementSink:
+    """Where one statement over all rows reports to."""
+
+    __slots__ = ("_number", "_report", "changed", "errors", "gone", "matched", "ns")
+
+    def __init__(self, report: Report, number: int) -> None:
+        self._report = report
+        self._number = number
+        self.gone: set[int] = set()
+        self.matched = [0]
+        self.changed = [0]
+        self.ns = [0]
+        self.errors: dict[int, str] = {}
+
+    def failed(self, statement: int, row: Any, error: ValueError) -> None:
+        """The statement failed on a row."""
+        del statement
+        self.errors[row.number] = str(error)
+
+    def drop(self, row: Any) -> None:
+        """The row goes."""
+        self.gone.add(row.number)
+        self._report.drop(row)
+
+    def route(self, row: Any, name: str) -> None:
+        """The row goes to an output."""
+        self._report.route(row, name)
+
+    def over(self, statement: int, time: int) -> bool:
+        """Whether the row is beyond the limit of the statement."""
+        del statement
+        return self._report.over(self._number, time)
+
+    def condition_failed(self, condition: int, row: Any, error: ValueError) -> None:
+        """Statements here have no conditions of their group."""
+        raise AssertionError((condition, row, error))
+
+
 def _restore(make: Callable[..., Any], positional: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     return make(*positional, **keywords)
+
+
+def _shown(constants: Mapping[str, Any]) -> str:
+    """Constants in a form that is the same for the same ones."""
+    return ", ".join(f"{name}={value!r}" for name, value in sorted(constants.items()))
 
 
 class Processor:
@@ -735,6 +876,7 @@ class Processor:
         self._options = options
         self.diagnostics = tuple(diagnostics)
         self._lock = threading.Lock()
+        self._remembering = threading.Lock()
         self._tables: dict[tuple[str, int], Any] = {}
         self.recipe: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] = (type(self), (), {})
         self.on_error: Callable[[RowError], None] | None = None
@@ -768,6 +910,70 @@ class Processor:
     def signals(self) -> frozenset[str]:
         """The signals that have statements."""
         return frozenset(self._passes)
+
+    @property
+    def whole_traces(self) -> frozenset[str]:
+        """The signals whose payloads should hold whole traces, because functions look at them."""
+        return frozenset(s for s, passes in self._passes.items() if any(p.whole for p in passes))
+
+    @property
+    def stateful(self) -> bool:
+        """Whether functions remember something from payload to payload."""
+        return any(len(p.around.memories) for passes in self._passes.values() for p in passes)
+
+    def _sites(self) -> dict[str, Site]:
+        """The calls with memory by name: signal, which of the statements with its text, which call in it."""
+        found: dict[str, Site] = {}
+        for signal, passes in self._passes.items():
+            seen: dict[tuple[str, int, str], int] = {}
+            for site in (site for p in passes for site in p.around.memories):
+                name = (" ".join(site.text.split()), site.number, site.function.name)
+                again = seen[name] = seen.get(name, -1) + 1
+                found[f"{signal}, {again}, {site.number}, {site.function.name}: {name[0]}"] = site
+        return found
+
+    def state(self) -> bytes:
+        """What functions remember, for `load_state`: versioned and checksummed, bounded by the number of keys.
+
+        Raises:
+            Error: a function of the user's remembers what cannot be saved.
+        """
+        with self._remembering:
+            sections = []
+            for name, site in self._sites().items():
+                try:
+                    keys, arrays = site.keyed.save()
+                except ValueError as error:
+                    raise Error(f"{site.function.name}: {error}") from None
+                sections.append(saved.Section({"site": name, "constants": _shown(site.constants)}, keys, arrays))
+        return saved.pack(sections)
+
+    def load_state(self, state: bytes) -> int:
+        """Takes back what `state` gave, in place of what is remembered.
+
+        What belongs to a statement that is no longer there, or whose constants are others, is left out; calls that the
+        state does not know begin anew.
+
+        Returns:
+            The number of calls that have their memory back.
+
+        Raises:
+            Error: the state is damaged, or of another version.
+        """
+        sections = {section.about["site"]: section for section in saved.unpack(state)}
+        restored = 0
+        with self._remembering:
+            for name, site in self._sites().items():
+                section = sections.get(name)
+                site.keyed.clear()
+                if section is None or section.about.get("constants") != _shown(site.constants):
+                    continue
+                try:
+                    site.keyed.restore(section.keys, section.arrays)
+                except ValueError:
+                    continue
+                restored += 1
+        return restored
 
     def stats(self) -> list[StatementStats]:
         """What every statement has done since the processor was made."""
@@ -808,7 +1014,68 @@ class Processor:
             StatementError: a statement failed under `propagate`.
         """
         data, passes = self._checked(data, signal, encoding)
-        return self._run(data, signal, encoding, metadata, passes) if passes else data
+        if not passes:
+            return data
+        with self._turn(passes):
+            return self._run(data, signal, encoding, metadata, passes)
+
+    @contextlib.contextmanager
+    def _turn(self, passes: Sequence[Pass]) -> Iterator[None]:
+        """Payloads take turns where functions remember something from one to the next."""
+        sites = [site for p in passes for site in p.around.memories]
+        if not sites:
+            yield
+            return
+        with self._remembering:
+            now = self._options.clock()
+            for site in sites:
+                site.keyed.begin(now)
+            yield
+
+    def process_together(
+        self, payloads: Sequence[bytes], signal: str = "traces", metadata: Mapping[str, Any] | None = None
+    ) -> list[bytes]:
+        """Several payloads as if they were one, so that functions see whole traces; each comes back by itself.
+
+        Args:
+            payloads: in protobuf; the limits hold for each of them.
+            signal: what they hold.
+            metadata: what the request carried besides the payloads.
+
+        Raises:
+            PayloadError: one of them is malformed or exceeds a limit.
+            StatementError: a statement failed under `propagate`.
+            ValueError: rows are routed, so that there is more than one output.
+        """
+        found = self.split_together(payloads, signal, metadata)
+        if any(len(outputs) > 1 for outputs in found):
+            raise ValueError("rows are routed: call split_together")
+        return [outputs[None] for outputs in found]
+
+    def split_together(
+        self, payloads: Sequence[bytes], signal: str = "traces", metadata: Mapping[str, Any] | None = None
+    ) -> list[dict[str | None, bytes]]:
+        """As `process_together`, for each payload by route, None for the rows without one."""
+        limits = self._options.limits
+        for payload in payloads:
+            if len(payload) > limits.max_message:
+                raise PayloadError(f"payload of {len(payload)} bytes exceeds the limit of {limits.max_message}")
+        whole, aside = joined.join(payloads)
+        count = max(len(payloads), 1)
+        together = copy.copy(self)
+        together._options = dataclasses.replace(  # noqa: SLF001 - itself, with other limits
+            self._options,
+            limits=dataclasses.replace(
+                limits, max_message=limits.max_message * count, max_messages=limits.max_messages * count
+            ),
+        )
+        outputs = together._split(whole, signal, "protobuf", metadata)  # noqa: SLF001
+        found: list[dict[str | None, bytes]] = [{} for _ in payloads]
+        for route, output in outputs.items():
+            rest = aside if route is None else [b""] * len(payloads)
+            for one, part in zip(found, joined.split(output, rest), strict=True):
+                one[route] = part
+        return found
 
     def _checked(self, data: bytes, signal: str, encoding: Encoding) -> tuple[bytes, tuple[Pass, ...]]:
         """The payload as bytes, and the passes of its signal."""
@@ -884,7 +1151,8 @@ class Processor:
         data, passes = self._checked(data, signal, encoding)
         if not passes:
             return {None: data}
-        payload, session = self._through(data, signal, encoding, metadata, passes)
+        with self._turn(passes):
+            payload, session = self._through(data, signal, encoding, metadata, passes)
         names = dict.fromkeys(name for p in passes for name in p.routes)
         outputs: dict[str | None, bytes] = dict.fromkeys([None, *names], _EMPTIED[encoding])
         if session.emptied:
@@ -985,7 +1253,8 @@ class Processor:
         program = self._tables.get((signal, start))
         if program is None:
             codes = [p.table_code() for p in passes[start:end]]
-            program = TableProgram(signal, codes, environment(self._options), self._routed_levels(passes))
+            around = [p.around for p in passes[start:end]]
+            program = TableProgram(signal, codes, around, self._routed_levels(passes))
             program = self._tables.setdefault((signal, start), program)
         data = payload.encoded()
         if self._options.stack == "auto" and len(data) < SMALL_PAYLOAD:

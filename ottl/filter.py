@@ -31,7 +31,7 @@ from ottl.functions import FunctionSet
 from ottl.planner import stacks
 from ottl.source import Source
 from ottl.vm import messages as message_rows
-from ottl.vm import rows
+from ottl.vm import rows, traces
 
 _LISTS = {
     "trace_conditions": "traces",
@@ -92,6 +92,8 @@ class FilterPass:
         self.sources = [code.source for _, code, _ in item.conditions]
         self.contexts = [level for level, _, _ in item.conditions]
         self._levels = tuple(_level_codes(item))
+        self.around = environment(options, (code for _, code, _ in item.conditions))
+        self.whole = any(bytecode.over_traces(code) for _, code, _ in item.conditions)
         self._columns = bool(self._levels) and all(level.choice.columns for level in self._levels)
         self._built: dict[str, list[tuple[int, rows.ValueFunction]]] | None = None
 
@@ -138,14 +140,15 @@ class FilterPass:
         if self._built is None:
             built: dict[str, list[tuple[int, rows.ValueFunction]]] = {level: [] for level in self.item.levels}
             for number, (level, code, _) in enumerate(self.item.conditions):
-                built.setdefault(level, []).append((number, rows.build_value(code, environment(self.options))))
+                built.setdefault(level, []).append((number, rows.build_value(code, self.around)))
             self._built = built
         return self._built
 
     def run_rows(self, payload: Payload, report: Report, session: Session) -> None:
         """The pass in the rows executor."""
+        ready = self._whole_traces(payload, session) if self.whole else None
         predicates = {
-            level: self._predicate(conditions, report, session) for level, conditions in self.functions().items()
+            level: self._predicate(conditions, report, session, ready) for level, conditions in self.functions().items()
         }
         removed: list[str] = []
         if message_rows.prune(
@@ -159,14 +162,36 @@ class FilterPass:
         if removed:
             payload.touch()
 
+    def _whole_traces(self, payload: Payload, session: Session) -> Callable[[Any], None]:
+        """What gives a span its results of functions over whole traces, which are computed before any row goes."""
+        found = list(message_rows.walk(payload.message(), payload.signal, "span", request=session.request))
+        computed = traces.Computed(found)
+        for level, code, _ in self.item.conditions:
+            if level == "span":
+                computed.prepare(code, self.around)
+        numbers = {id(row.span): row.number for row in found}
+
+        def ready(row: Any) -> None:
+            span = getattr(row, "span", None)
+            if span is not None:
+                row.number, row.computed = numbers[id(span)], computed.results
+
+        return ready
+
     def _predicate(
-        self, conditions: Sequence[tuple[int, rows.ValueFunction]], report: Report, session: Session
+        self,
+        conditions: Sequence[tuple[int, rows.ValueFunction]],
+        report: Report,
+        session: Session,
+        ready: Callable[[Any], None] | None,
     ) -> Callable[[Any], bool]:
         """Whether any condition of a level holds. A failing one keeps the element; under `propagate` at once."""
         propagate = self.item.error_mode == "propagate"
         matched, errors, first = report.matched, report.errors, report.first
 
         def drop(row: Any) -> bool:
+            if ready is not None:
+                ready(row)
             for number, condition in conditions:
                 try:
                     holds = condition(row)

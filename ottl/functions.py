@@ -20,14 +20,29 @@ type rules) at the boundary, so that kernels never test for types or nil:
 | `list[T]` | a list literal, or any value that is a list at run time | a `list` of converted elements |
 | `tuple[T, ...]` | a list literal of expressions | a `tuple` of converted elements |
 | `Annotated[str, Compiled(f)]` | a string | `f(text)`; for a literal computed once, when the rule is loaded |
+| `Number` | a value, coerced; a duration is its nanoseconds | `float` |
+| `Condition` | a condition | a function that says whether it holds |
 | `FunctionArgument` | a converter's name | a callable of UTF-8 bytes to UTF-8 bytes |
 | `Target`, `MapTarget`, `ListTarget` | a path | an accessor that reads and writes in place |
 | `Annotated[T, PathArgument("span.parent_span_id")]` | none: the VM reads that path | the path's value |
 | `Environment` | none | clock and identifier source of the engine |
+| `State[T]` | none | what the function remembers of the row's key, see below |
+| `Key` (default `None`) | a value, or a list of them; left out: the row's identity | `None`: it decides on the state |
+| `Trace[Spans]` | none | all spans of the payload, see below |
+
+A function with *memory* has a parameter `State[T]`. The engine keeps one `T` for each call site and key, carries it
+from payload to payload, bounds the number of keys and saves them. `T` is a dataclass whose fields have defaults and
+hold plain values, and which the kernel changes in place; or what a `memory` of arrays gives for a slot (see
+`ottl.analysis.running`), which the vector kernel gets as `Slots`.
+
+A function over *whole traces* (`over="trace"`) has one kernel, for all rows at once: it gets the spans as arrays,
+conditions and values as `Argument`s, which are evaluated on every span, and gives an `Answer` or `Taken`. It is
+evaluated before the statement changes anything.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import importlib
 import inspect
@@ -36,6 +51,8 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol, TypeVar, overload
+
+from numpy.typing import NDArray
 
 from ottl.types import MISSING as MISSING  # noqa: PLC0414 - editors import it from here
 from ottl.types import Duration, Kind, Map, Slice, Time, Value
@@ -59,6 +76,9 @@ class Form(enum.Enum):
     LAMBDA = "lambda"
     PATH = "path"
     ENVIRONMENT = "environment"
+    KEY = "key"
+    STATE = "state"
+    TRACE = "trace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +88,7 @@ class _Marker:
     like: bool = False
     raw: bool = False
     omittable: bool = False
+    number: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +120,12 @@ Const = Annotated[T, _Marker(form=Form.CONSTANT)]
 Omittable = Annotated[T | None, _Marker(omittable=True)]
 FunctionArgument = Annotated[Callable[[bytes], bytes], _Marker(form=Form.FUNCTION)]
 Condition = Annotated[Callable[[], bool], _Marker(form=Form.CONDITION)]
+Number = Annotated[float, _Marker(kind=Kind.DOUBLE, like=True, number=True)]
+Key = Annotated[None, _Marker(form=Form.KEY)]
+State = Annotated[T, _Marker(form=Form.STATE)]
+Trace = Annotated[T, _Marker(form=Form.TRACE)]
+ValueOnAll = Annotated["Argument", _Marker(kind=Kind.ANY)]
+ConditionOnAll = Annotated["Argument", _Marker(form=Form.CONDITION)]
 Lambda = Annotated[Callable[..., Value], _Marker(form=Form.LAMBDA)]
 
 
@@ -180,6 +207,59 @@ class Columns:
     count: int
 
 
+class Slots(Protocol):
+    """What a vector kernel gets for `State`."""
+
+    @property
+    def memory(self) -> Any:
+        """The memory of the call site."""
+
+    def rows(self) -> NDArray[Any] | None:
+        """Slot of each row, intp (n,); a kernel asks once, when it will not decline, and declines if this is None."""
+
+
+class Argument(Protocol):
+    """An argument of a function over whole traces: its value on every span."""
+
+    @property
+    def failed(self) -> NDArray[Any]:
+        """Where evaluating it failed, bool (n,)."""
+
+    def truths(self) -> NDArray[Any]:
+        """The values of a condition, bool (n,); false where it failed."""
+
+    def span_ids(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The values as span ids, uint64 (n,), and where there is one, bool (n,); nil is none, other values fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The result of a function over whole traces for every span.
+
+    Args:
+        values: an array of int64, float64 or bool, or a list of values; (n,), or 1 for all.
+        valid: where there is one, bool (n,); elsewhere it is nil. None for everywhere.
+        failures: arguments with the row whose failure is that of each row, intp (n,), -1 for none.
+    """
+
+    values: NDArray[Any] | list[Any]
+    valid: NDArray[Any] | None = None
+    failures: tuple[tuple[Argument, NDArray[Any]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The result of a function over whole traces: for every span the value that an argument has on another one.
+
+    Args:
+        argument: the argument.
+        rows: the other span, intp (n,), -1 for nil.
+    """
+
+    argument: Argument
+    rows: NDArray[Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One parameter of a function, as its annotation says.
@@ -197,6 +277,7 @@ class Parameter:
         path: set for `PathArgument`.
         constant_list: a constant that is a list of constants.
         nil_elements: nil elements of a list are passed on as `None`.
+        number: durations are numbers too, of nanoseconds.
     """
 
     name: str
@@ -211,11 +292,12 @@ class Parameter:
     path: str | None = None
     constant_list: bool = False
     nil_elements: bool = False
+    number: bool = False
 
     @property
     def hidden(self) -> bool:
         """True where the VM, not the rule, supplies the argument."""
-        return self.form in (Form.PATH, Form.ENVIRONMENT)
+        return self.form in (Form.PATH, Form.ENVIRONMENT, Form.STATE, Form.TRACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,11 +333,15 @@ class Function:
         "doc",
         "editor",
         "examples",
+        "extension",
         "kernel",
         "lowering",
+        "memory",
         "name",
+        "over",
         "parameters",
         "pure",
+        "reads",
         "result",
         "result_nil",
         "result_raw",
@@ -273,6 +359,10 @@ class Function:
         pure: bool,
         contexts: tuple[str, ...],
         lowering: str | None,
+        extension: bool = False,
+        memory: Callable[..., Any] | None = None,
+        over: str | None = None,
+        reads: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self.kernel = kernel
@@ -281,6 +371,10 @@ class Function:
         self.pure = pure
         self.contexts = contexts
         self.lowering = lowering
+        self.extension = extension
+        self.memory = memory
+        self.over = over
+        self.reads = reads
         self.vector_kernel: Callable[..., Any] | None = None
         self.varying: tuple[bool, ...] = ()
         self.alias_kernel: Callable[..., None] | None = None
@@ -289,6 +383,10 @@ class Function:
         hints = typing.get_type_hints(kernel, include_extras=True)
         signature = inspect.signature(kernel)
         self.parameters = tuple(_parameter(p, hints[p.name]) for p in signature.parameters.values())
+        if self.memory is None:
+            self.memory = next((p.compile for p in self.parameters if p.form is Form.STATE), None)
+        if self.memory is not None:
+            self.pure = False
         self.result, self.result_raw, self.result_nil = _result(hints.get("return", type(None)))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -331,6 +429,11 @@ class Function:
     def visible(self) -> tuple[Parameter, ...]:
         """The parameters that a rule can write."""
         return tuple(p for p in self.parameters if not p.hidden)
+
+    @property
+    def stateful(self) -> bool:
+        """Whether it remembers something from row to row."""
+        return self.memory is not None
 
     def signature(self) -> str:
         """The call as documentation shows it: `Substring(target: string, start: int, utf8_safe?: bool)`."""
@@ -378,7 +481,7 @@ def _parameter(parameter: inspect.Parameter, hint: Any) -> Parameter:
         hint = hint.__origin__
     form, like, raw, nil, compile_text, path = Form.VALUE, False, False, False, None, None
     kind: Kind | None = None
-    omittable = False
+    omittable = number = False
     for marker in markers:
         if isinstance(marker, Compiled):
             compile_text = marker.compile
@@ -388,8 +491,12 @@ def _parameter(parameter: inspect.Parameter, hint: Any) -> Parameter:
             form = marker.form or form
             kind = marker.kind or kind
             like, raw, omittable = like or marker.like, raw or marker.raw, omittable or marker.omittable
-    if form in (Form.FUNCTION, Form.CONDITION, Form.LAMBDA):
+            number = number or marker.number
+    if form in (Form.FUNCTION, Form.CONDITION, Form.LAMBDA, Form.KEY, Form.TRACE):
         return Parameter(parameter.name, form, Kind.ANY, required=required, default=default)
+    if form is Form.STATE:
+        made = hint if dataclasses.is_dataclass(hint) else None
+        return Parameter(parameter.name, form, Kind.ANY, compile=made)  # type: ignore[arg-type]
     if hint in (Target, MapTarget, ListTarget, Environment):
         forms = {
             Target: Form.TARGET,
@@ -403,11 +510,12 @@ def _parameter(parameter: inspect.Parameter, hint: Any) -> Parameter:
         nil = not omittable
         hint = members[0]
         inner = _parameter(inspect.Parameter(parameter.name, parameter.kind), hint)
-        if inner.form in (Form.FUNCTION, Form.TARGET, Form.LAMBDA, Form.CONDITION):
+        if inner.form in (Form.FUNCTION, Form.TARGET, Form.LAMBDA, Form.CONDITION, Form.KEY):
             return Parameter(parameter.name, inner.form, inner.kind, required=required, default=default)
         form = inner.form if form is Form.VALUE else form
         kind, like, raw = kind or inner.kind, like or inner.like, raw or inner.raw
         compile_text = compile_text or inner.compile
+        number = number or inner.number
         return Parameter(
             parameter.name,
             form,
@@ -421,6 +529,7 @@ def _parameter(parameter: inspect.Parameter, hint: Any) -> Parameter:
             path,
             inner.constant_list,
             inner.nil_elements,
+            number,
         )
     constant_list = nil_elements = False
     if typing.get_origin(hint) in (list, tuple):
@@ -436,7 +545,19 @@ def _parameter(parameter: inspect.Parameter, hint: Any) -> Parameter:
         except (KeyError, TypeError):
             raise TypeError(f"parameter {parameter.name}: no OTTL type for the annotation {hint!r}") from None
     return Parameter(
-        parameter.name, form, kind, like, raw, nil, required, default, compile_text, path, constant_list, nil_elements
+        parameter.name,
+        form,
+        kind,
+        like,
+        raw,
+        nil,
+        required,
+        default,
+        compile_text,
+        path,
+        constant_list,
+        nil_elements,
+        number,
     )
 
 
@@ -484,6 +605,10 @@ def converter(
     pure: bool = True,
     contexts: tuple[str, ...] = (),
     lowering: str | None = None,
+    extension: bool = False,
+    memory: Callable[..., Any] | None = None,
+    over: str | None = None,
+    reads: tuple[str, ...] = (),
 ) -> _Decorator:
     """Declares a converter: a function with a result, its name in upper camel case.
 
@@ -493,10 +618,26 @@ def converter(
         pure: same arguments, same result: may be folded, hoisted and computed once a distinct value.
         contexts: the contexts that know it; empty for all.
         lowering: the bytecode form that replaces the call (`"coalesce"`), for functions that decide what is evaluated.
+        extension: the reference does not know it, so that `strict` refuses it.
+        memory: makes the memory of a call site from the constants it names, where `State` is no dataclass.
+        over: `"trace"` for a function over whole traces.
+        reads: what it reads of the spans, for a function over whole traces (see `ottl.analysis.spans.PARTS`).
     """
 
     def declare(kernel: Callable[..., Any]) -> Function:
-        return Function(name, kernel, examples=examples, editor=False, pure=pure, contexts=contexts, lowering=lowering)
+        return Function(
+            name,
+            kernel,
+            examples=examples,
+            editor=False,
+            pure=pure,
+            contexts=contexts,
+            lowering=lowering,
+            extension=extension,
+            memory=memory,
+            over=over,
+            reads=reads,
+        )
 
     return declare
 
@@ -506,11 +647,21 @@ def editor(
     *examples: Example,
     contexts: tuple[str, ...] = (),
     lowering: str | None = None,
+    extension: bool = False,
 ) -> _Decorator:
     """Declares an editor: a function that changes its target, its name in lower case. Arguments as for `converter`."""
 
     def declare(kernel: Callable[..., Any]) -> Function:
-        return Function(name, kernel, examples=examples, editor=True, pure=False, contexts=contexts, lowering=lowering)
+        return Function(
+            name,
+            kernel,
+            examples=examples,
+            editor=True,
+            pure=False,
+            contexts=contexts,
+            lowering=lowering,
+            extension=extension,
+        )
 
     return declare
 
@@ -555,9 +706,13 @@ class FunctionSet(Mapping[str, Function]):
         """The set less the named functions."""
         return FunctionSet(f for f in self._functions.values() if f.name not in names)
 
+    def reference(self) -> FunctionSet:
+        """The functions that the reference knows."""
+        return FunctionSet(f for f in self._functions.values() if not f.extension)
+
     def pure(self) -> FunctionSet:
         """The functions whose result depends on their arguments alone, and the editors."""
-        return FunctionSet(f for f in self._functions.values() if f.pure or f.editor)
+        return FunctionSet(f for f in self._functions.values() if (f.pure and f.over is None) or f.editor)
 
     def converters(self) -> FunctionSet:
         """The functions that conditions may call."""

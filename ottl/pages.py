@@ -349,6 +349,13 @@ _TYPES: Final = {
         "ottl.functions.enableLambda`, `lambdas=True` in Python.",
         'set(span.attributes["x"], Keys(span.attributes))',
     ),
+    "E305": Page(
+        "A function over whole traces evaluates its argument on the spans around the row, once for each of them. A "
+        "function with memory would learn from the same span many times, so it cannot stand there.",
+        'set(span.attributes["busy"], TraceCount(EWMA(span.attributes["load"]) > 1.0))',
+        "Store what the function remembers with a statement of its own, and look at the attribute instead.",
+        'set(span.attributes["busy"], TraceCount(span.attributes["average"] > 1.0))',
+    ),
     "W301": Page(
         "The path holds another type, so this write fails on every row that reaches it. The rule loads, because the "
         "reference loads it too.",
@@ -663,6 +670,21 @@ _EXECUTION: Final = {
         "Leave the stack at `auto`; the group then runs row by row. `ottl explain` shows the choice for each group.",
         'set(resource.attributes["last"], span.name)',
         options=("--stack", "fast"),
+    ),
+    "E902": Page(
+        "A group with a function over whole traces runs statement by statement over all rows. A shared cache would "
+        "need it row by row, so the two exclude each other.",
+        """\
+trace_statements:
+  - shared_cache: true
+    statements:
+      - set(span.attributes["spans"], TraceCount())""",
+        "Leave the cache unshared, and keep what later rows need in an attribute.",
+        """\
+trace_statements:
+  - statements:
+      - set(span.attributes["spans"], TraceCount())""",
+        Form.YAML,
     ),
 }
 

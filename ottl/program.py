@@ -33,7 +33,7 @@ from ottl.errors import ConfigError, Diagnostic, StatementError
 from ottl.functions import FunctionSet
 from ottl.source import LocatedText, Source
 from ottl.vm import messages as message_rows
-from ottl.vm import rows
+from ottl.vm import rows, traces
 
 
 class Program(Processor):
@@ -228,7 +228,9 @@ class _Evaluator:
         self.context = context.name
         self.signals = frozenset(context.signals)
         self._options = options
-        self._function = rows.build_value(code, environment(options))
+        self._around = environment(options, (code,))
+        self._code = code
+        self._function = rows.build_value(code, self._around)
         self._recipe = recipe
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -242,7 +244,9 @@ class _Evaluator:
         if signal not in self.signals:
             raise ValueError(f"context {self.context} does not occur in {signal}")
         message = messages.decode(bytes(payload), signal, encoding, self._options.limits)
-        return enumerate(message_rows.walk(message, signal, self.context, request=metadata))
+        self._around.memories.begin(self._options.clock())
+        walk = message_rows.walk(message, signal, self.context, request=metadata)
+        return enumerate(traces.prepared(self._code, walk, self._around))
 
 
 class ConditionProgram(_Evaluator):

@@ -10,6 +10,7 @@ if __name__ != "ottl.stdlib":
 
 from ottl.functions import FunctionSet
 from ottl.stdlib import actions as _actions
+from ottl.stdlib import causes as _causes
 from ottl.stdlib import containers as _containers
 from ottl.stdlib import conversion as _conversion
 from ottl.stdlib import editors as _editors
@@ -20,10 +21,13 @@ from ottl.stdlib import identity as _identity
 from ottl.stdlib import matching as _matching
 from ottl.stdlib import parsing as _parsing
 from ottl.stdlib import replacing as _replacing
+from ottl.stdlib import statistics as _statistics
 from ottl.stdlib import strings as _strings
 from ottl.stdlib import times as _times
+from ottl.stdlib import traces as _traces
 
 FUNCTIONS: FunctionSet = FunctionSet.of(
+    _causes,
     _containers,
     _conversion,
     _editors,
@@ -34,8 +38,10 @@ FUNCTIONS: FunctionSet = FunctionSet.of(
     _matching,
     _parsing,
     _replacing,
+    _statistics,
     _strings,
     _times,
+    _traces,
 )
 """All functions that every configuration may call, by name."""
 

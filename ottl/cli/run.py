@@ -10,8 +10,8 @@ import shutil
 import signal as signals
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, Self, cast
 
@@ -21,7 +21,8 @@ import ottl
 from ottl import files
 from ottl.cli.complete import complete_files
 from ottl.cli.rules import Rules, Size, load_rules, rule_options, settings_of
-from ottl.codec import Limits
+from ottl.cli.state import restore, save
+from ottl.codec import Limits, joined
 from ottl.errors import Error, PayloadError, StatementError
 from ottl.files import Input, Layout, Message, Output
 from ottl.signals import SIGNALS
@@ -52,6 +53,23 @@ class _Bad:
 
     count: int = 0
     first: str = ""
+
+
+@dataclass(slots=True)
+class _Held:
+    """A message that waits for the end of its input.
+
+    Args:
+        message: as it came.
+        fault: why it cannot be processed.
+        payload: in protobuf, for a message of traces without a fault.
+        routes: what goes to other outputs, in protobuf.
+    """
+
+    message: Message
+    fault: PayloadError | StatementError | None = None
+    payload: bytes | None = None
+    routes: dict[str | None, bytes] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -96,6 +114,8 @@ class _Run:
             target = output.open(source.layout, self.outputs)
             messages = iter(source)
             with files.named_errors(target.name):
+                if any("traces" in step.runner.whole_traces & step.signals for step in self.rules.steps):
+                    self._run_together(messages, source, output, target, progress)
                 while (message := self._next(messages, source)) is not None:
                     self._run_message(message, source, output, target)
                     progress.show(source.position)
@@ -107,6 +127,62 @@ class _Run:
     def full(self) -> bool:
         """Whether as many messages have been read as were wanted."""
         return self.limit is not None and self.read >= self.limit
+
+    def _run_together(
+        self, messages: Iterator[Message], source: Input, output: _Target, target: Output, progress: _Progress
+    ) -> None:
+        """All messages of an input whose traces are looked at as a whole: those of traces are held until its end."""
+        held: list[_Held] = []
+        while (message := self._next(messages, source)) is not None:
+            progress.show(source.position)
+            one = _Held(message, message.fault)
+            if message.fault is None and message.signal == "traces":
+                try:
+                    one.payload = files.transcode(message.payload, "traces", message.encoding, "protobuf", self.limits)
+                    joined.check(one.payload, "traces", self.limits)
+                except PayloadError as error:
+                    one.fault, one.payload = error, None
+            elif message.rest is not None:
+                one.message = replace(message, rest=iter([b"".join(message.rest)]))
+            held.append(one)
+        self._process_together([one for one in held if one.payload is not None])
+        for one in held:
+            if one.fault is not None:
+                self._pass_over(one.message, one.fault, source, target)
+            elif one.payload is None:
+                self._run_message(one.message, source, output, target)
+            else:
+                encoding = one.message.encoding if self.to is None else target.layout.encoding
+                outputs = {
+                    route: files.transcode(part, "traces", "protobuf", encoding, self.limits)
+                    if part
+                    else _EMPTIED[encoding]
+                    for route, part in {None: one.payload, **one.routes}.items()
+                }
+                self._write_routes(outputs, one.message, encoding, output, source.layout, target)
+
+    def _process_together(self, held: Sequence[_Held]) -> None:
+        """The messages of traces of an input through the processors; a fault of them all is that of each."""
+        for step in self.rules.steps:
+            if "traces" not in step.signals:
+                continue
+            good = [one for one in held if one.fault is None and one.payload]
+            if "traces" in step.runner.whole_traces:
+                try:
+                    found = step.runner.split_together([one.payload or b"" for one in good], "traces")
+                except (PayloadError, StatementError) as error:
+                    for one in good:
+                        one.fault = error
+                else:
+                    for one, outputs in zip(good, found, strict=True):
+                        one.payload = outputs.pop(None)
+                        one.routes = outputs
+                continue
+            for one in good:
+                try:
+                    one.payload = step.runner.process(one.payload or b"", signal="traces", encoding="protobuf")
+                except (PayloadError, StatementError) as error:
+                    one.fault = error
 
     def _next(self, messages: Iterator[Message], source: Input) -> Message | None:
         if self.full:
@@ -128,7 +204,8 @@ class _Run:
             encoding = message.encoding if self.to is None else target.layout.encoding
             try:
                 if self.rules.routes:
-                    self._write_routes(message, encoding, output, source.layout, target)
+                    outputs = self._routed(message, encoding)
+                    self._write_routes(outputs, message, encoding, output, source.layout, target)
                     return
                 payload = self.process(message, encoding)
             except (PayloadError, StatementError) as error:
@@ -137,6 +214,12 @@ class _Run:
                 self.emptied += payload == _EMPTIED[encoding] != message.payload
                 target.write(payload, packed=message.packed, encoding=encoding)
                 return
+        self._pass_over(message, fault, source, target)
+
+    def _pass_over(
+        self, message: Message, fault: PayloadError | StatementError | None, source: Input, target: Output
+    ) -> None:
+        """A message that cannot be processed."""
         self._count(source.name, _describe(fault, message, source), stop=self.on_bad_input == "stop")
         if self.on_bad_input == "copy":
             if message.fault is not None:
@@ -145,10 +228,16 @@ class _Run:
                 target.write(message.payload, packed=message.packed, encoding=message.encoding)
 
     def _write_routes(
-        self, message: Message, encoding: files.Encoding, output: _Target, layout: Layout, rest: Output
+        self,
+        outputs: Mapping[str | None, bytes],
+        message: Message,
+        encoding: files.Encoding,
+        output: _Target,
+        layout: Layout,
+        rest: Output,
     ) -> None:
         """A message taken apart: each route to its own file, the rows of none to the rest."""
-        for route, payload in self._routed(message, encoding).items():
+        for route, payload in outputs.items():
             if route is None:
                 rest.write(payload, packed=message.packed, encoding=encoding)
             elif payload != _EMPTIED[encoding]:
@@ -433,6 +522,9 @@ def _targets(
     show_default=True,
     help="What to do with a message that cannot be processed.",
 )
+@click.option(
+    "--state", type=click.Path(), metavar="FILE", help="Begin with what functions remember in FILE, and save it there."
+)
 @click.option("--stats", is_flag=True, help="Print what each statement did on standard error.")
 @click.option(
     "--errors",
@@ -475,6 +567,8 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
         _demand_native()
     targets = _targets(inputs, names, options["output"], options["to"], rules.routes, dry=options["dry_run"])
     _say_what_runs(rules, settings.stack)
+    if options["state"] is not None:
+        restore(options["state"], rules)
     run = _Run(rules, limits, options["on_bad_input"], options["to"], options["source"], options["signal"])
     run.limit = options["limit"]
     with contextlib.ExitStack() as stack:
@@ -491,6 +585,8 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
                 output.finish()
             for output in run.outputs:
                 output.commit()
+            if options["state"] is not None and not options["dry_run"]:
+                save(options["state"], rules)
         finally:
             progress.stop()
             for output in run.outputs:

@@ -93,7 +93,12 @@ class Layout:
 def levels_of(signal: str, level: str) -> tuple[str, ...]:
     """The tables between the root and a level, the level last."""
     element = ELEMENT_LEVELS[signal]
-    below = {"spanevent": ("spanevent",), "datapoint": ("datapoint",), "exemplar": ("datapoint", "exemplar")}
+    below = {
+        "spanevent": ("spanevent",),
+        "spanlink": ("spanlink",),
+        "datapoint": ("datapoint",),
+        "exemplar": ("datapoint", "exemplar"),
+    }
     chain = ("resource", "scope", element)
     if level in below:
         return (*chain, *below[level])
@@ -158,7 +163,7 @@ class _Builder:
                 data = self._inline(parent, name)
                 self._rows(level, data, "data_points", table)
             return
-        names = {"spanevent": "events", "exemplar": "exemplars"}
+        names = {"spanevent": "events", "spanlink": "links", "exemplar": "exemplars"}
         if level in names:
             if names[level] in schema.fields_by_name(parent.message):
                 self._rows(level, parent, names[level], table)

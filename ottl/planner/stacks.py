@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ottl import typed
+from ottl.contexts.identity import SPAN_PARTS
 from ottl.contexts.paths import PathSpec, View
 from ottl.functions import Form
 from ottl.typed import StackChoice
@@ -77,6 +78,13 @@ def reads(node: typed.Operand | None) -> Iterator[Location]:
     for part in typed.walk(node):
         if isinstance(part, typed.Load):
             yield location(part.spec, part.keys)
+        elif isinstance(part, typed.Invoke):
+            for what in part.function.reads:
+                yield from (Location(level, _path(level, names)) for level, names in SPAN_PARTS[what])
+
+
+def _path(level: str, field: tuple[str, ...]) -> str:
+    return ".".join(field[1:] if field[0] == level else field)
 
 
 def writes(statement: typed.Statement) -> Iterator[Location]:
@@ -123,6 +131,8 @@ def choose(group: typed.Group, signal: str) -> StackChoice:
     for condition in group.conditions:
         if not all(_plain_cache(n) for n in typed.walk(condition.expression)):
             return StackChoice(False, "the cache is used as a whole")
+    if group.error_mode == "propagate" and any(_remembers(s) for s in group.statements):
+        return StackChoice(False, "under propagate the first failing row decides what functions remember")
     if any(_overlapping(s) for s in group.statements):
         return StackChoice(False, "a statement stores a map inside itself")
     problem = _shared_write(group)
@@ -161,6 +171,12 @@ def _plain_cache(node: typed.Operand) -> bool:
         return False
     key = node.keys[0]
     return isinstance(key, typed.Constant) and type(key.value) is bytes
+
+
+def _remembers(statement: typed.Statement) -> bool:
+    """Whether a function of a statement remembers something from row to row."""
+    nodes = [n for n in (statement.condition, *statement.arguments) if n is not None]
+    return any(isinstance(p, typed.Invoke) and p.function.stateful for n in nodes for p in typed.walk(n))
 
 
 def _overlapping(statement: typed.Statement) -> bool:
@@ -269,6 +285,6 @@ def _parent_only(statement: typed.Statement, level: str, context: str) -> bool:
         for part in typed.walk(node):
             if isinstance(part, typed.Load) and _INNER[part.spec.level] > _INNER[level]:
                 return False
-            if isinstance(part, typed.Invoke) and not part.function.pure:
+            if isinstance(part, typed.Invoke) and (not part.function.pure or part.function.over is not None):
                 return False
     return context != level

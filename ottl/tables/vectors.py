@@ -34,6 +34,10 @@ VIEWS: Final = frozenset({STRING, BYTES, LIST, MAP, TRACE_ID, SPAN_ID, PROFILE_I
 _IS_VIEW = np.zeros(32, np.bool_)
 _IS_VIEW[list(VIEWS)] = True
 
+_NUMERIC: Final = frozenset({EMPTY, BOOL, INT, DOUBLE, DURATION})
+_IS_NUMERIC = np.zeros(32, np.bool_)
+_IS_NUMERIC[list(_NUMERIC)] = True
+
 NO_LENS: Final = np.zeros(1, np.uint32)
 _TAG_ARRAYS: Final = [np.full(1, tag, np.uint8) for tag in range(32)]
 
@@ -184,6 +188,31 @@ def merge(outer: Vector, index: NDArray[Any], inner: Vector, count: int) -> Vect
 def is_view(tags: NDArray[np.uint8]) -> Bools:
     """Which tags are views."""
     return _IS_VIEW[tags]
+
+
+def numbers(vector: Vector, count: int) -> tuple[NDArray[np.float64], Bools] | None:
+    """Numbers as floats, durations as nanoseconds, and where they are finite; None where a value is of another kind.
+
+    Args:
+        vector: (count,) values, or a constant.
+        count: number of rows.
+    """
+    if vector.objects is not None:
+        return None
+    tags = vector.tags
+    if isinstance(tags, int):
+        if tags not in _NUMERIC:
+            return None
+        known: Bools = np.full(len(vector.bits), tags != EMPTY)
+        values = vector.bits.astype(np.float64)
+    else:
+        if not _IS_NUMERIC[tags].all():
+            return None
+        known = tags != EMPTY
+        raw = vector.raw()
+        values = np.where(tags == DOUBLE, raw.view(np.float64), raw.astype(np.float64))
+    known = known & np.isfinite(values)
+    return np.broadcast_to(values, (count,)), np.broadcast_to(known, (count,))
 
 
 class Selection:

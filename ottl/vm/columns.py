@@ -33,7 +33,7 @@ from ottl.tables.vectors import (
     merge,
 )
 from ottl.types import Kind
-from ottl.vm import edits, lift, stores
+from ottl.vm import edits, lift, stores, traces
 from ottl.vm.frame import CONTAINERS, Frame
 from ottl.vm.rows import truth
 
@@ -279,7 +279,7 @@ class Evaluation:
 
     def call(self, i: Instruction) -> None:
         """CALL."""
-        found = lift.call(self, i)
+        found = lift.call(self, i) if i.data.over is None else traces.call(self, i)
         if i.kind is Kind.BOOL and found.tag != BOOL:
             found = self._flags(found)
         self.put(i.result, found)
@@ -347,7 +347,7 @@ class Evaluation:
     def _refuse_zero(self, divisor: NDArray[Any], level: str) -> None:
         zero = divisor == 0
         if zero.any():
-            self.fail(np.broadcast_to(zero, (self.size(level),)), level, "divide by zero")
+            self.fail(np.broadcast_to(zero, (self.size(level),)), level, "attempted to divide by 0")
 
     def _integer_quotient(self, left: Vector, right: Vector, level: str) -> Vector:
         self._refuse_zero(right.bits, level)
@@ -547,6 +547,8 @@ def run_group(frame: Frame, group: GroupCode, around: Any, report: Any) -> None:
         run = Evaluation(frame, code, selection, errors, around)
         run.sink, run.number = report, number
         run.run()
+        if frame.traces is not None:
+            frame.traces.forget(traces.written_parts(code))
         failed = errors.count()
         report.matched[number] += max(run.matched, 0)
         report.changed[number] += run.changed

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ottl import types
+from ottl.analysis.spans import Spans
 from ottl.bytecode import Instruction
 from ottl.codec import kernels, native
 from ottl.codec.messages import message_class
@@ -155,6 +156,7 @@ class Frame:
         self._loads: dict[str, dict[tuple[int, tuple[Value, ...]], Vector]] = {}
         self._constants: dict[int, Vector] = {}
         self._kept: list[Any] = []
+        self.traces: Spans | None = None
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 

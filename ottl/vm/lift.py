@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ottl import types
+from ottl.analysis.keyed import Keyed
 from ottl.bytecode import Elements, Instruction, Literal, Operand, Reference
 from ottl.functions import Columns, Form, Function, Parameter
 from ottl.tables.vectors import BOOL, DOUBLE, OBJECT, VIEWS, Selection, Vector, merge, uniform
 from ottl.types import Kind
 from ottl.vm.frame import level_of
+from ottl.vm.memories import PendingSlots, key_bytes, remembering
 from ottl.vm.rows import argument_converter, element_converter, function_argument
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class Call:
 
     def __init__(self, function: Function, operands: Sequence[Operand], environment: Any) -> None:
         self.function = function
+        self.kernel = function.kernel
         self.registers: list[int] = []
         self.slots: list[tuple[str, Any, Any]] = []
         for p, operand in zip(function.parameters, operands, strict=True):
@@ -88,7 +91,7 @@ class Call:
 
     def scalar(self) -> Scalar:
         """The call as a function of the registers' values."""
-        kernel, give = self.function.kernel, self.give
+        kernel, give = self.kernel, self.give
         if len(self.slots) == 1 and self.slots[0][0] == "value":
             convert = self.slots[0][2]
             return lambda value: give(kernel(convert(value)))
@@ -98,6 +101,8 @@ class Call:
 def call(run: Evaluation, i: Instruction) -> Vector:
     """CALL for the selected rows, or for the rows of the outer level where all arguments lie."""
     function: Function = i.data
+    if function.stateful:
+        return _remembered(run, i)
     prepared = run.frame.prepared(i, lambda: Call(function, i.operands, run.environment))
     if function.pure:
         vectors, level = run.common(*prepared.registers)
@@ -110,6 +115,99 @@ def call(run: Evaluation, i: Instruction) -> Vector:
     if not function.pure:
         return _living_rows(run, prepared.scalar(), vectors)
     return rowwise(run, prepared.scalar(), vectors, level)
+
+
+def _remembered(run: Evaluation, i: Instruction) -> Vector:
+    """CALL of a function with memory, for the rows that have not failed, in order."""
+    function: Function = i.data
+
+    def prepare() -> Call:
+        made = Call(function, i.operands, run.environment)
+        made.kernel = remembering(i, run.environment)
+        return made
+
+    prepared: Call = run.frame.prepared(i, prepare)
+    alive = run.errors.alive(run.selection)
+    if function.vector_kernel is not None and alive.count:
+        frame = run.frame
+        places = next(
+            (w for p, (_, w, _) in zip(function.parameters, prepared.slots, strict=True) if p.form is Form.KEY), ()
+        )
+        slots = _key_slots(run, [prepared.registers[n] for n in places], alive, run.environment.memories.of(i).keyed)
+        if slots is not None:
+            index = alive.positions(run.selection)
+            arguments: list[Any] = []
+            for p, (form, what, _) in zip(function.parameters, prepared.slots, strict=True):
+                if p.form is Form.STATE:
+                    arguments.append(slots)
+                elif p.form is Form.KEY:
+                    arguments.append(None)
+                elif form == "value":
+                    vector = run.get(prepared.registers[what])
+                    arguments.append(vector if index is None or vector.constant else vector.take(index, frame.context))
+                else:
+                    arguments.append(what)
+            found: Vector | None = function.vector_kernel(Columns(frame.batch, frame.context, alive.count), *arguments)
+            if found is not None:
+                return found if index is None else _spread_over(found, index, run.selection.count)
+    return _living_rows(run, prepared.scalar(), [run.get(n) for n in prepared.registers])
+
+
+def _key_slots(run: Evaluation, registers: list[int], alive: Selection, keyed: Keyed[Any]) -> PendingSlots | None:
+    """The slots of the rows' keys, found once for every distinct key; None where keys have to be found row by row."""
+    frame = run.frame
+    count = alive.count
+    codes = np.zeros(count, np.int64)
+    for number in registers:
+        vector, at = run.raw(number)
+        if vector.constant:
+            continue
+        if vector.level == frame.context:
+            own = _numbered(run, frame.align(vector, at, alive))
+        else:
+            own = _numbered(run, vector)
+            own = None if own is None else own[frame.outer_rows(alive, vector.level)]
+        if own is None:
+            return None
+        codes = np.unique(codes * (int(own.max()) + 1) + own, return_inverse=True)[1]
+    _, first, numbers = np.unique(codes, return_index=True, return_inverse=True)
+    order = np.argsort(first, kind="stable")
+    ranks = np.argsort(order, kind="stable")
+    first = first[order]
+    keys: list[list[Any]] = []
+    for number in registers:
+        vector, at = run.raw(number)
+        vector = frame.align(vector, at, alive)
+        keys.append(frame.objects(vector if vector.constant else vector.take(first, frame.context), len(first)))
+    names: dict[bytes, int] = {}
+    try:
+        same = [names.setdefault(key_bytes(key), len(names)) for key in (zip(*keys, strict=True) if keys else [()])]
+    except ValueError:
+        return None
+    return PendingSlots(keyed, list(names), np.array(same, np.intp)[ranks[numbers]])
+
+
+def _numbered(run: Evaluation, vector: Vector) -> NDArray[np.int64] | None:
+    """A number for each value, the same for the same bytes; None for objects."""
+    if vector.tag == OBJECT:
+        return None
+    tags = vector.tags
+    bits = vector.raw()
+    if not len(bits):
+        return np.zeros(0, np.int64)
+    if isinstance(tags, int):
+        if tags in VIEWS:
+            assert vector.lens is not None
+            own: NDArray[np.int64] = run.frame.batch.intern(None, bits, vector.lens)[0].astype(np.int64)
+            return own
+        return np.unique(bits, return_inverse=True)[1].astype(np.int64)
+    words = bits
+    if vector.lens is not None:
+        codes, _ = run.frame.batch.intern(tags, bits, vector.lens)
+        words = np.where(codes >= 0, codes.astype(np.int64), bits)
+    numbers = np.unique(words, return_inverse=True)[1].astype(np.int64)
+    found: NDArray[np.int64] = np.unique(numbers * 256 + tags, return_inverse=True)[1].astype(np.int64)
+    return found
 
 
 def _by_kernel(run: Evaluation, prepared: Call, vectors: list[Vector], level: str) -> Vector | None:

@@ -20,8 +20,9 @@ from ottl import types
 from ottl.bytecode import Elements, GroupCode, Instruction, Literal, Live, Op, Operand, Place, Reference, StatementCode
 from ottl.contexts.paths import PathSpec, View
 from ottl.functions import Form, Function, Parameter
-from ottl.types import Bytes, Kind, Map, Slice, Value
+from ottl.types import Bytes, Duration, Kind, Map, Slice, Value
 from ottl.vm import messages
+from ottl.vm.memories import remembering
 from ottl.vm.messages import Row
 
 _MAX_INDENT = 60
@@ -167,7 +168,10 @@ class _Writer:
             case Op.LOAD:
                 self.line(f"{result} = {self.load(i, r)}")
             case Op.CALL:
-                self.line(f"{result} = {self.call(i.data, i.operands, prefix, constants)}")
+                if i.data.over is None:
+                    self.line(f"{result} = {self.call(i, prefix, constants)}")
+                else:
+                    self.line(f"{result} = {self.bind('taken', taken)}(row, {self.bind('call', id(i))})")
             case Op.INDEX:
                 self.line(f"{result} = {self.bind('index', types.index_keys)}({r[0]}, ({r[1]},))")
             case Op.LIST:
@@ -285,9 +289,13 @@ class _Writer:
 
     # -- calls --------------------------------------------------------------------------------------------------------
 
-    def call(self, function: Function, operands: tuple[Operand, ...], prefix: str, constants: dict[int, Any]) -> str:
-        arguments = [self.argument(p, o, prefix, constants) for p, o in zip(function.parameters, operands, strict=True)]
-        text = f"{self.bind('f', function.kernel)}({', '.join(arguments)})"
+    def call(self, i: Instruction, prefix: str, constants: dict[int, Any]) -> str:
+        function: Function = i.data
+        arguments = [
+            self.argument(p, o, prefix, constants) for p, o in zip(function.parameters, i.operands, strict=True)
+        ]
+        kernel = remembering(i, self.environment) if function.stateful else function.kernel
+        text = f"{self.bind('f', kernel)}({', '.join(arguments)})"
         convert = None if function.editor else types.convert_result(function.result, function.result_raw)
         return text if convert is None or convert is types.identity else f"{self.bind('out', convert)}({text})"
 
@@ -322,6 +330,8 @@ class _Writer:
                     except ValueError:
                         pass  # refused on every row, with the statement's own condition in front of it
                 return self.converted(argument_converter(p), value)
+            case _:
+                raise TypeError(f"{p.name} is evaluated on every row, in front of the statement")
 
     def converted(self, convert: Callable[[Any], Any], value: str) -> str:
         return value if convert is types.identity else f"{self.bind('in', convert)}({value})"
@@ -361,6 +371,14 @@ def _has_where(code: StatementCode) -> bool:
     return any(i.op is Op.WHERE for i in code.instructions)
 
 
+def taken(row: Row, call: int) -> Any:
+    """The result of a call over whole traces on a row (see `ottl.vm.traces`); raises `ValueError` where it failed."""
+    values, errors = row.computed[call]
+    if errors and row.number in errors:
+        raise ValueError(errors[row.number])
+    return values[row.number]
+
+
 def truth(value: Value) -> bool:
     """A converter's result as a condition."""
     if value is True or value is False:
@@ -388,6 +406,8 @@ def argument_converter(p: Parameter) -> Callable[[Any], Any]:
     if p.form is Form.CONDITION:
         return _held
     convert = types.convert_argument(p.kind, p.like, p.raw, p.nil)
+    if p.number:
+        return lambda value: convert(int(value) if type(value) is Duration else value)
     if p.compile is None:
         return convert
     compile_text = p.compile

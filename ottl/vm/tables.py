@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ottl.bytecode import Elements, GroupCode, Instruction, Op, Place, StatementCode
+from ottl.bytecode import Elements, GroupCode, Instruction, Op, Over, Place, StatementCode, calls
 from ottl.codec import Limits, native
+from ottl.contexts.identity import SPAN_PARTS
 from ottl.contexts.paths import PathSpec, View
 from ottl.types import Kind
 from ottl.vm import columns, leaving
@@ -26,6 +27,15 @@ def paths(code: StatementCode) -> Iterator[PathSpec]:
         for operand in i.operands:
             if isinstance(operand, Place):
                 yield operand.spec
+            elif isinstance(operand, Over):
+                yield from paths(operand.code)
+
+
+def span_parts(code: StatementCode) -> Iterator[native.Need]:
+    """The fields that functions over whole traces read by themselves."""
+    for call in calls(code):
+        for part in call.data.reads:
+            yield from SPAN_PARTS[part]
 
 
 Failures = list[tuple[int, int, str]]
@@ -48,6 +58,10 @@ def _nests(code: StatementCode) -> bool:
             values.add(i.result)
             if i.data.view in (View.MAP, View.VALUE) and i.constant_keys == ():
                 wholes.add(i.result)
+        elif i.op is Op.CALL and i.data.over is not None:
+            if i.kind in _CONTAINERS:
+                wholes.add(i.result)
+                values.add(i.result)
         elif i.op in (Op.UNLESS_NIL, Op.END, Op.INDEX) or (i.op is Op.CALL and i.kind in _CONTAINERS):
             for registers in (wholes, values):
                 if not registers.isdisjoint(i.registers) or not registers.isdisjoint(_read(i)):
@@ -75,17 +89,21 @@ class Program:
     Args:
         signal: the signal.
         passes: their bytecode, in order: a group of statements, or a filter's conditions level by level.
-        around: clock and identifiers.
+        around: clock, identifiers and memories of each pass.
         tracked: levels whose rows are told apart although no pass reads them: those with marks of routes.
     """
 
     def __init__(
-        self, signal: str, passes: Sequence[tuple[GroupCode, ...]], around: Any, tracked: Sequence[str] = ()
+        self,
+        signal: str,
+        passes: Sequence[tuple[GroupCode, ...]],
+        around: Sequence[Any],
+        tracked: Sequence[str] = (),
     ) -> None:
         self.signal = signal
         self.tracked = tuple(tracked)
         self.passes = tuple(passes)
-        self.around = around
+        self.around = tuple(around)
         self._preparations: dict[int, Any] = {}
         specs = {
             spec
@@ -104,7 +122,13 @@ class Program:
         if filtered:
             levels.add(native.ELEMENT_LEVELS[signal])
         levels |= set(tracked)
-        wanted = {need for spec in specs for need in needs(spec)}
+        wanted = {need for spec in specs for need in needs(spec)} | {
+            need
+            for groups in self.passes
+            for group in groups
+            for code in (*group.conditions, *group.statements)
+            for need in span_parts(code)
+        }
         typed = "datapoint" in filtered or any(spec.view in (View.METRIC_TYPE, View.METRIC_DATA) for spec in specs)
         self.layout = native.layout(signal, levels, wanted, typed)
         statements = [code for groups in self.passes for group in groups for code in group.statements]
@@ -122,7 +146,7 @@ class Program:
         """One group over the tables."""
         (group,) = self.passes[number]
         frame = Frame(batch, self.layout, group.context, request, self._preparations)
-        columns.run_group(frame, group, self.around, report)
+        columns.run_group(frame, group, self.around[number], report)
         if frame.gone is not None:
             self._drop(batch, group.context, frame.gone, report)
 
@@ -161,7 +185,7 @@ class Program:
             if depth <= deepest and level in groups:
                 frame = Frame(batch, self.layout, level, request, self._preparations)
                 selected, failed = columns.select(
-                    frame, groups[level], frame.all.narrow(alive), self.around, report, numbers[level]
+                    frame, groups[level], frame.all.narrow(alive), self.around[number], report, numbers[level]
                 )
                 failures += failed
                 alive &= ~selected

@@ -25,18 +25,21 @@ class Row:
         request: metadata of the request, or None.
         cache: a map that rows share (see `new_cache`), or None for one of its own, made when first used.
 
-    The other levels are set by the walk where the context has them. `changed` turns true when something in the payload
+    The other levels are set by the walk where the context has them, `number` and `computed` where statements look at
+    whole traces. `changed` turns true when something in the payload
     is written; whoever runs statements resets it.
     """
 
     __slots__ = (
         "cache",
         "changed",
+        "computed",
         "datapoint",
         "dictionary",
         "exemplar",
         "log",
         "metric",
+        "number",
         "profile",
         "profilesample",
         "request",
@@ -54,6 +57,8 @@ class Row:
     log: Any
     profile: Any
     profilesample: Any
+    number: int
+    computed: dict[int, tuple[list[Any], dict[int, str]]]
 
     def __init__(
         self,

@@ -102,9 +102,15 @@ class Pair:
         self.program = program
         self.changed = False
         self.fast = make(program.config(), clock=lambda: CLOCK, uuid=lambda: IDENTIFIER)
-        self.plain = copy.copy(self.fast)
-        self.plain._options = replace(self.fast._options, stack="plain")
-        self.plain._counters = {key: [copy.copy(c) for c in counters] for key, counters in self.fast._counters.items()}
+        if self.fast.stateful:
+            # Each remembers what it has seen.
+            self.plain = make(program.config(), clock=lambda: CLOCK, uuid=lambda: IDENTIFIER, stack="plain")
+        else:
+            self.plain = copy.copy(self.fast)
+            self.plain._options = replace(self.fast._options, stack="plain")
+            self.plain._counters = {
+                key: [copy.copy(c) for c in counters] for key, counters in self.fast._counters.items()
+            }
         self.passes: tuple[Any, ...] = tuple(p for found in self.fast._passes.values() for p in found)
 
     @property

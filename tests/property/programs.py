@@ -255,6 +255,21 @@ _GROK = (
 _FORMATS = ("%s", "%d-%v", "%5.2f|%x", "%q %t", "%%", "%v", "plain")
 
 _ARGUMENTS: dict[tuple[str, str], Sequence[str]] = {
+    ("EWMA", "alpha"): ("0.5", "0.25", "1", "0.9"),
+    ("IsAnomaly", "hold"): ("0", "1", "3"),
+    ("IsAnomaly", "method"): ('"zscore"', '"bad"'),
+    ("IsAnomaly", "threshold"): ("0.5", "1", "1.5"),
+    ("IsAnomaly", "window"): ("2", "3", "5"),
+    ("StdDev", "window"): ("2", "3", "5"),
+    ("ZScore", "window"): ("2", "3", "5"),
+    ("CausallyPrecedes", "a"): ("span.parent_span_id", "span.span_id.string", "Parent(span.span_id)", '"x"'),
+    ("CausallyPrecedes", "b"): ("span.span_id", "span.span_id.string", "nil", 'span.attributes["s"]'),
+    ("EarliestError", "limit"): ("1", "2", "100"),
+    ("EarliestError", "window"): ('"1ns"', '"5s"', '"1000h"', '"bad"'),
+    ("IsOnCriticalPath", "method"): ('"crisp"', '"longest"', '"bad"'),
+    ("RootCauses", "n"): ("1", "2", "5"),
+    ("RootCauses", "by"): ('"service"', '"bad"'),
+    ("RootCauses", "method"): ('"score"', '"bad"'),
     ("limit", "limit"): ("4", "5", "2", "0", "-1"),
     ("limit", "priority_keys"): ("[]", "[]", '["s"]', '["i", "m"]', '["s", "i", "d", "b"]'),
     ("truncate_all", "limit"): ("0", "1", "3", "7", "100", "-1"),
@@ -576,6 +591,10 @@ class Writer:
                 return text(name)
             case Form.TARGET | Form.MAP_TARGET | Form.LIST_TARGET:
                 return self.target(parameter)
+            case Form.CONDITION:
+                return self.condition(max(depth - 1, 0))
+            case Form.KEY if draw.random() < 0.3:
+                return text("[", self.value(Kind.ANY, 0), ", ", self.value(Kind.STRING, 0), "]")
         return self.value(parameter.kind, depth)
 
     def constant(self, parameter: Parameter) -> Piece:

@@ -21,7 +21,7 @@ if not engine.native_enabled():
     pytest.skip("the native codec is switched off", allow_module_level=True)
 
 SEED = 20_260_101
-PAIRS = 6_000
+PAIRS = 9_000
 SIGNALS = st.sampled_from(agreement.SIGNALS)
 SEEDS = st.integers(0, 1 << 32)
 

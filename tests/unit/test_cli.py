@@ -43,6 +43,8 @@ class Stub:
     """
 
     made: ClassVar[list[tuple[Mapping[str, Any], dict[str, Any]]]] = []
+    whole_traces: frozenset[str] = frozenset()
+    stateful = False
 
     def __init__(self, config: Mapping[str, Any], **keywords: Any) -> None:
         Stub.made.append((config, keywords))
