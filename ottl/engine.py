@@ -12,7 +12,6 @@ the pass is over.
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import os
 import threading
@@ -776,6 +775,8 @@ class GroupPass:
                 report.first.setdefault(number, message)
                 if code.error_mode == "propagate":
                     failures.append((row_number, number, message))
+                else:
+                    report.fault(number, row_number, message)
             if sink.gone or failures:
                 left = sink.gone if code.error_mode != "propagate" else sink.gone | sink.errors.keys()
                 selected = [row for row in selected if row.number not in left]
@@ -808,6 +809,7 @@ class GroupPass:
                     if self.code.error_mode == "propagate":
                         failures.append((row.number, number - len(self.code.conditions), str(error)))
                     else:
+                        report.fault(-1 - number, row.number, str(error))
                         left.append(row)
             pending = left
         return [row for row in found if row.number in kept]
@@ -1062,14 +1064,15 @@ class Processor:
                 raise PayloadError(f"payload of {len(payload)} bytes exceeds the limit of {limits.max_message}")
         whole, aside = joined.join(payloads)
         count = max(len(payloads), 1)
-        together = copy.copy(self)
-        together._options = dataclasses.replace(  # noqa: SLF001 - itself, with other limits
+        together = object.__new__(type(self))  # not a copy, which would compile anew and count apart
+        together.__dict__.update(self.__dict__)
+        together._options = dataclasses.replace(
             self._options,
             limits=dataclasses.replace(
                 limits, max_message=limits.max_message * count, max_messages=limits.max_messages * count
             ),
         )
-        outputs = together._split(whole, signal, "protobuf", metadata)  # noqa: SLF001
+        outputs = together._split(whole, signal, "protobuf", metadata)
         found: list[dict[str | None, bytes]] = [{} for _ in payloads]
         for route, output in outputs.items():
             rest = aside if route is None else [b""] * len(payloads)

@@ -145,6 +145,8 @@ class _Run:
             elif message.rest is not None:
                 one.message = replace(message, rest=iter([b"".join(message.rest)]))
             held.append(one)
+        if self.errors is not None:
+            self.errors.place = source.name
         self._process_together([one for one in held if one.payload is not None])
         for one in held:
             if one.fault is not None:
@@ -159,6 +161,7 @@ class _Run:
                     else _EMPTIED[encoding]
                     for route, part in {None: one.payload, **one.routes}.items()
                 }
+                self.emptied += outputs[None] == _EMPTIED[encoding]
                 self._write_routes(outputs, one.message, encoding, output, source.layout, target)
 
     def _process_together(self, held: Sequence[_Held]) -> None:

@@ -238,6 +238,23 @@ def test_rows_after_a_group_that_removes_some() -> None:
     assert json.loads(record)["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["events"] == [{"name": "three"}]
 
 
+TRACE = "01020304050607080102030405060708"
+
+
+def test_failures_over_whole_traces(folder: Path, stack: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """They are told and counted where messages are held until their traces are whole, those of conditions too."""
+    text = "".join(traces({**span(name), "traceId": TRACE, "spanId": f"{n:016x}"}) for n, name in enumerate("abc", 1))
+    (folder / "in.jsonl").write_text(text, encoding="utf-8")
+    statement = 'set(span.attributes["x"], Substring(span.name, TraceCount(), 9)) where span.name != "b"'
+    arguments = ["--stack", stack, "-e", statement, "in.jsonl", "--dry-run", "--errors", "errors"]
+    assert run(*arguments) == 0
+    assert capfd.readouterr().out.splitlines()[1].split()[:3] == ["2", "0", "2"]
+    found = lines(folder / "errors")
+    assert [(error["input"], error["row"]) for error in found] == [("in.jsonl", 0), ("in.jsonl", 2)]
+    names = [e["record"]["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["name"] for e in found]
+    assert names == ["a", "c"]
+
+
 def test_limit(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """So many messages are read, over all inputs."""
     (folder / "more.jsonl").write_text(traces(span("e")), encoding="utf-8")
