@@ -191,6 +191,9 @@ class Environment(Protocol):
     def uuid(self) -> str:
         """A new random identifier (version 4), lower case."""
 
+    def uuids(self, count: int) -> list[str]:
+        """As many as `uuid` gives in so many calls."""
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:

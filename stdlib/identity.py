@@ -28,8 +28,7 @@ def uuid(environment: Environment) -> str:
 
 @uuid.vector
 def _(columns: Columns, environment: Environment) -> Vector:
-    identify = environment.uuid
-    texts = [identify().encode(errors="surrogateescape") for _ in range(columns.count)]
+    texts = [text.encode(errors="surrogateescape") for text in environment.uuids(columns.count)]
     bits, lens = columns.arena.put(texts)
     return Vector(STRING, bits, lens, None, columns.level)
 

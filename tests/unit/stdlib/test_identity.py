@@ -19,6 +19,10 @@ class Fixed:
         """One identifier."""
         return "00000000-0000-4000-8000-000000000000"
 
+    def uuids(self, count: int) -> list[str]:
+        """Identifiers of many rows."""
+        return [self.uuid() for _ in range(count)]
+
 
 def test_uuid_comes_from_the_environment() -> None:
     """It is neither pure nor made by the function itself."""

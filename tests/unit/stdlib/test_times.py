@@ -25,6 +25,10 @@ class Fixed:
     def uuid(self) -> str:
         raise AssertionError
 
+    def uuids(self, count: int) -> list[str]:
+        """Identifiers of many rows."""
+        return [self.uuid() for _ in range(count)]
+
 
 def _read(text: str, form: str, location: str = "", locale: str = "") -> str:
     layout = compile_layout(form)
