@@ -47,7 +47,8 @@ SIGNALS = ("traces", "metrics", "logs", "profiles")
 ERROR_MODES = ("ignore", "silent", "propagate")
 
 SMALL_PAYLOAD = 4096
-"""Bytes below which messages and rows are faster than tables and columns (measured, see docs/performance.md)."""
+"""Bytes below which messages and rows are faster than tables and columns, unless all statements run natively (measured,
+see docs/performance.md)."""
 
 SAMPLED_ROWS = 64
 """One row in so many has its statements timed one by one in the rows executor."""
@@ -1267,7 +1268,7 @@ class Processor:
             program = TableProgram(signal, codes, around, self._routed_levels(passes))
             program = self._tables.setdefault((signal, start), program)
         data = payload.encoded()
-        if self._options.stack == "auto" and len(data) < SMALL_PAYLOAD:
+        if self._options.stack == "auto" and len(data) < SMALL_PAYLOAD and not program.native:
             return False
         batch = program.scan(data, self._options.limits)
         if batch is None:

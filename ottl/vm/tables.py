@@ -92,6 +92,9 @@ class Program:
         passes: their bytecode, in order: a group of statements, or a filter's conditions level by level.
         around: clock, identifiers and memories of each pass.
         tracked: levels whose rows are told apart although no pass reads them: those with marks of routes.
+
+    Attributes:
+        native: all statements run natively, so that tables are the faster way for the smallest payloads too.
     """
 
     def __init__(
@@ -134,6 +137,7 @@ class Program:
         self.layout = native.layout(signal, levels, wanted, typed)
         statements = [code for groups in self.passes for group in groups for code in group.statements]
         self._lowered = {id(group): lower(group, self.layout) for groups in self.passes for group in groups}
+        self.native = all(self._lowered[id(group)].covers(group) for groups in self.passes for group in groups)
         self.deepest = NESTING - DEEPER * sum(map(_nests, statements))
 
     def scan(self, payload: bytes, limits: Limits) -> Any:
