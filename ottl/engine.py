@@ -19,7 +19,7 @@ import time
 import uuid as uuid_module
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -346,6 +346,10 @@ def environment(options: Options, codes: Iterable[bytecode.StatementCode] = ()) 
     return RuleEnvironment(options, Memories(codes))
 
 
+Counts: TypeAlias = tuple[int, int, int, int, "str | None"]
+"""Rows matched, changed and failed, nanoseconds, and the message of the first failure."""
+
+
 @dataclass(slots=True)
 class _Counter:
     """Statistics of one statement, under the processor's lock."""
@@ -359,6 +363,22 @@ class _Counter:
     errors: int = 0
     ns: int = 0
     first_error: str | None = None
+
+    def add(self, matched: int, changed: int, errors: int, ns: int, first_error: str | None) -> None:
+        """Counts of another one, of later rows."""
+        self.matched += matched
+        self.changed += changed
+        self.errors += errors
+        self.ns += ns
+        if self.first_error is None:
+            self.first_error = first_error
+
+    def take(self) -> Counts | None:
+        """The counts, which begin anew."""
+        found = (self.matched, self.changed, self.errors, self.ns, self.first_error)
+        self.matched = self.changed = self.errors = self.ns = 0
+        self.first_error = None
+        return found if any(found) else None
 
     def snapshot(self) -> StatementStats:
         return StatementStats(
@@ -573,6 +593,10 @@ class Pass(Protocol):
         """Whether it looks at whole traces."""
 
     @property
+    def counts_rows(self) -> bool:
+        """Whether a rate limit counts rows from payload to payload."""
+
+    @property
     def routes(self) -> Sequence[str]:
         """The outputs that it sends rows to."""
 
@@ -618,6 +642,7 @@ class GroupPass:
         self.drops = any(i.op in (Op.DROP, Op.RATE) for _, i in operations)
         self.routes = tuple(dict.fromkeys(i.data for _, i in operations if i.op is Op.ROUTE))
         self._limiters = {n: RateLimiter(*i.data) for n, i in operations if i.op is Op.RATE}
+        self.counts_rows = bool(self._limiters)
         self._restructures = any(
             i.op in (Op.STORE, Op.TOUCH) and i.data.view in (View.OPAQUE, View.METRIC_POINTS) for _, i in operations
         )
@@ -930,6 +955,17 @@ class Processor:
         """Whether functions remember something from payload to payload."""
         return any(len(p.around.memories) for passes in self._passes.values() for p in passes)
 
+    @property
+    def sequential(self) -> str | None:
+        """Why payloads must go through this one processor in their order; None where each stands for itself."""
+        passes = [p for passes_of in self._passes.values() for p in passes_of]
+        if any(p.whole for p in passes):
+            return "functions look at whole traces"
+        if self.stateful:
+            names = dict.fromkeys(site.function.name for p in passes for site in p.around.memories)
+            return f"{', '.join(names)} {'remembers' if len(names) == 1 else 'remember'} from message to message"
+        return "a limit counts rows from message to message" if any(p.counts_rows for p in passes) else None
+
     def _sites(self) -> dict[str, Site]:
         """The calls with memory by name: signal, which of the statements with its text, which call in it."""
         found: dict[str, Site] = {}
@@ -988,6 +1024,19 @@ class Processor:
         """What every statement has done since the processor was made."""
         with self._lock:
             return [counter.snapshot() for counters in self._counters.values() for counter in counters]
+
+    def take_counts(self) -> list[Counts | None]:
+        """What every statement has done since the last call, in the order of `stats`; None where that is nothing."""
+        with self._lock:
+            return [counter.take() for counters in self._counters.values() for counter in counters]
+
+    def add_counts(self, counts: Sequence[Counts | None]) -> None:
+        """Adds what another processor made from the same rules has done (its `take_counts`) to the statistics."""
+        with self._lock:
+            counters = (counter for counters in self._counters.values() for counter in counters)
+            for counter, found in zip(counters, counts, strict=True):
+                if found is not None:
+                    counter.add(*found)
 
     def explain(self) -> str:
         """Context, stack and instructions of every pass, as text."""

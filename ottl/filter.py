@@ -83,6 +83,7 @@ class FilterPass:
     """One item of a filter: one walk that drops the elements for which a condition of their level holds."""
 
     drops = True
+    counts_rows = False
     routes: tuple[str, ...] = ()
 
     def __init__(self, item: FilterItem, options: Options) -> None:

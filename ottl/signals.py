@@ -134,14 +134,12 @@ def _fits(body: memoryview, name: str, depth: int, leaves: list[int], unknown_al
             return False
         if child is None:
             continue
-        if depth == _LEAF_DEPTH and number == 2:
-            if not leaves[0]:
-                return True
-            leaves[0] -= 1
-        if depth == _DEEPEST:
+        if depth == _DEEPEST or (depth <= _LEAF_DEPTH and not leaves[0]):
             continue
         if not _fits(body[start:end], child, depth + 1, leaves, unknown_allowed):
             return False
+        if depth == _LEAF_DEPTH and number == 2:
+            leaves[0] -= 1
     return True
 
 
@@ -165,7 +163,11 @@ def _fields(body: memoryview) -> Iterator[tuple[int, int, int, int]]:
     """Number, wire type and extent of each field; the wire type is -1 where the bytes are no message."""
     at, size = 0, len(body)
     while at < size:
-        tag, at = _varint(body, at)
+        tag = body[at]
+        if tag < 0x80:  # nearly all; a call costs as much as the rest of the loop
+            at += 1
+        else:
+            tag, at = _varint(body, at)
         number, wire_type = tag >> 3, tag & 7
         start = at
         if wire_type == _VARINT:
@@ -175,7 +177,10 @@ def _fields(body: memoryview) -> Iterator[tuple[int, int, int, int]]:
         elif wire_type == _FIXED32:
             at += 4
         elif wire_type == _BYTES:
-            length, start = _varint(body, at)
+            if at < size and body[at] < 0x80:
+                length, start = body[at], at + 1
+            else:
+                length, start = _varint(body, at)
             at = start + length
         else:
             at = size + 1
