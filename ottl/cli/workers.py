@@ -422,8 +422,7 @@ class Crew:
             most = min(_BATCH_TASKS, -(-len(pending) // len(self._workers)))
             while pending and len(batch) < most and (entry := pending[0]) is not None:
                 # Both ends of a pipe would wait for each other if a busy worker got more than the pipe holds.
-                in_slab = bool(worker.slabs) and size + entry.size <= _SLAB_BYTES
-                if not in_slab and (batch or worker.batches):
+                if worker.batches and (not worker.slabs or size + entry.size > _SLAB_BYTES):
                     break
                 if batch and size + entry.size > _BATCH_BYTES:
                     break
