@@ -40,6 +40,7 @@ from ottl.vm import messages as message_rows
 from ottl.vm.extract import alone
 from ottl.vm.leaving import Marks, RateLimiter
 from ottl.vm.memories import Memories, Site
+from ottl.vm.profile import Profile
 
 Stack = Literal["auto", "fast", "plain"]
 Encoding = Literal["protobuf", "json"]
@@ -405,6 +406,7 @@ class Report:
         "faults",
         "first",
         "gone",
+        "instructions",
         "kept",
         "limiters",
         "marks",
@@ -413,6 +415,7 @@ class Report:
         "ns",
         "routed",
         "row",
+        "sampled",
         "signal",
         "texts",
     )
@@ -436,6 +439,8 @@ class Report:
         self.first: dict[int, str] = {}
         self.row = 0
         self.faults: list[_Fault] | None = None
+        self.instructions: Profile | None = None
+        self.sampled = SAMPLED_ROWS
         self.signal = ""
         self.context = ""
 
@@ -614,6 +619,9 @@ class Pass(Protocol):
     def table_code(self) -> Any:
         """Its bytecode, for the columns executor's projection."""
 
+    def codes(self) -> Sequence[bytecode.StatementCode]:
+        """The bytecode of its statements or conditions, in the order of the texts."""
+
     def report(self) -> Report:
         """A new sink for one payload."""
 
@@ -654,6 +662,7 @@ class GroupPass:
         self.whole = any(map(bytecode.over_traces, (*code.conditions, *code.statements)))
         self._built: tuple[rows.RowFunction, rows.RowFunction] | None = None
         self._apart: tuple[list[rows.ValueFunction], list[rows.RowFunction]] | None = None
+        self._profiled: tuple[Profile, rows.RowFunction] | None = None
         self._tick = 0
 
     def functions(self) -> tuple[rows.RowFunction, rows.RowFunction]:
@@ -664,6 +673,16 @@ class GroupPass:
                 rows.build_group(self.code, self.around, timed=True),
             )
         return self._built
+
+    def _with_laps(self, profile: Profile) -> rows.RowFunction:
+        """The group for the rows executor, with each instruction timed."""
+        if self._profiled is None or self._profiled[0] is not profile:
+            self._profiled = profile, rows.build_group(self.code, self.around, profile=profile)
+        return self._profiled[1]
+
+    def codes(self) -> Sequence[bytecode.StatementCode]:
+        """The bytecode of its statements."""
+        return self.code.statements
 
     def report(self) -> Report:
         """A new sink for one payload."""
@@ -727,6 +746,9 @@ class GroupPass:
     def _run_each(self, payload: Payload, report: Report, session: Session) -> None:
         """The statements on one row, then on the next."""
         plain, timed = self.functions()
+        if report.instructions is not None:
+            plain = timed = self._with_laps(report.instructions)
+        sampled = report.sampled
         message = payload.message()
         cache = None
         if self.code.shared_cache:
@@ -740,14 +762,14 @@ class GroupPass:
             ):
                 report.row += 1
                 tick += 1
-                if tick % SAMPLED_ROWS:
+                if tick % sampled:
                     plain(row, report)
                 else:
                     timed(row, report)
                 touched = touched or row.changed
         finally:
             self._tick = tick % SAMPLED_ROWS
-            report.ns = [ns * SAMPLED_ROWS for ns in report.ns]
+            report.ns = [ns * sampled for ns in report.ns]
             if touched:
                 payload.touch()
 
@@ -914,6 +936,7 @@ class Processor:
         self._tables: dict[tuple[str, int], Any] = {}
         self.recipe: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] = (type(self), (), {})
         self.on_error: Callable[[RowError], None] | None = None
+        self.profile: Profile | None = None
         self._counters = {
             (signal, number): [
                 _Counter(text, source, signal, context)
@@ -1019,6 +1042,10 @@ class Processor:
                     continue
                 restored += 1
         return restored
+
+    def codes(self) -> list[bytecode.StatementCode]:
+        """The bytecode of every statement, in the order of `stats`."""
+        return [code for passes in self._passes.values() for one in passes for code in one.codes()]
 
     def stats(self) -> list[StatementStats]:
         """What every statement has done since the processor was made."""
@@ -1170,6 +1197,8 @@ class Processor:
         """The payload after all passes."""
         options = self._options
         native = self._native
+        if self.profile is not None:
+            self.profile.begin()
         payload = Payload(data, signal, options.limits)
         if encoding == "json":
             if native:
@@ -1177,6 +1206,8 @@ class Processor:
             else:
                 payload.set_message(messages.decode(data, signal, "json", options.limits))
         session = Session(metadata)
+        if self.profile is not None:
+            self.profile.lap("decode" if encoding == "json" else "scan")
         if self.on_error is not None:
             session.base = payload.snapshot()
         if native:
@@ -1195,13 +1226,24 @@ class Processor:
 
     def _encoded(self, payload: Payload, encoding: Encoding) -> bytes:
         """The payload in an encoding."""
+        profile = self.profile
         if encoding == "protobuf":
             if not self._native:
                 payload.message()  # refuses what is malformed, even where no row reads it
-            return payload.encoded()
+            data = payload.encoded()
+            if profile is not None:
+                profile.lap("patch")
+            return data
         if self._native:
-            return native_codec.to_json(payload.encoded(), payload.signal, self._options.limits)
-        return messages.encode(payload.message(), payload.signal, "json")
+            data = payload.encoded()
+            if profile is not None:
+                profile.lap("patch")
+            data = native_codec.to_json(data, payload.signal, self._options.limits)
+        else:
+            data = messages.encode(payload.message(), payload.signal, "json")
+        if profile is not None:
+            profile.lap("encode")
+        return data
 
     def _split(
         self, data: bytes, signal: str, encoding: Encoding, metadata: Mapping[str, Any] | None
@@ -1260,9 +1302,16 @@ class Processor:
         if session.base is not None:
             # Groups that columns may run neither add nor remove rows, so numbers hold.
             report.listen(signal, "" if one.in_columns else one.contexts[0])
+        if self.profile is not None:
+            payload.message()
+            self.profile.lap("scan")
+            report.instructions = self.profile if self.profile.instructions else None
+            report.sampled = 1
         try:
             one.run_rows(payload, report, session)
         finally:
+            if self.profile is not None:
+                self.profile.lap("statements")
             self._count(signal, number, report)
             self._tell(signal, one, report, session)
         if session.base is not None and (one.drops or not one.in_columns):
@@ -1318,19 +1367,30 @@ class Processor:
         data = payload.encoded()
         if self._options.stack == "auto" and len(data) < SMALL_PAYLOAD:
             return False
+        profile = self.profile
+        if profile is not None:
+            profile.lap("patch")
         batch = program.scan(data, self._options.limits)
+        if profile is not None:
+            profile.lap("scan")
         if batch is None:
             return False
         for index in range(start, end):
             report = passes[index].report()
             if session.base is not None:
                 report.listen(signal, "")
+            if profile is not None and profile.instructions:
+                report.instructions = profile
             try:
                 passes[index].run_columns(program, index - start, batch, report, session)
             finally:
                 self._count(signal, index, report)
                 self._tell(signal, passes[index], report, session)
+        if profile is not None:
+            profile.lap("statements")
         payload.set_bytes(batch.patch())
+        if profile is not None:
+            profile.lap("patch")
         if session.base is not None and any(one.drops for one in passes[start:end]):
             session.base = payload.snapshot()
         return True

@@ -113,6 +113,10 @@ class FilterPass:
             yield f"drop {level} when {code.text}"
             yield from bytecode.disassemble(code)
 
+    def codes(self) -> Sequence[bytecode.StatementCode]:
+        """The bytecode of its conditions."""
+        return [code for _, code, _ in self.item.conditions]
+
     def report(self) -> Report:
         """A new sink for one payload."""
         return Report(self.texts, len(self.texts), self.item.error_mode)

@@ -69,6 +69,7 @@ class Runner(Protocol):
     """What `ottl.Transform`, `ottl.Filter` and `ottl.Program` have in common."""
 
     on_error: Callable[[Any], None] | None
+    profile: Any
 
     @property
     def signals(self) -> frozenset[str]: ...
@@ -88,6 +89,8 @@ class Runner(Protocol):
     def load_state(self, state: bytes) -> int: ...
 
     def stats(self) -> list[Any]: ...
+
+    def codes(self) -> list[Any]: ...
 
     def take_counts(self) -> list[Any]: ...
 
