@@ -34,7 +34,8 @@ _ROOT_KEYS: Mapping[str, str] = MappingProxyType(
         "resource_profiles": "profiles",
     }
 )
-_QUOTED = tuple((f'"{key}"'.encode(), signal) for key, signal in _ROOT_KEYS.items())
+_STEM = b'"resource'  # what all of them begin with: one search is four times as fast as one for each
+_QUOTED = re.compile(rb'"(%s)"' % b"|".join(key.encode() for key in _ROOT_KEYS))
 _FIRST_KEY = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"([A-Za-z_]+)"')
 _EMPTY = re.compile(rb"[ \t\r\n]*\{[ \t\r\n]*\}[ \t\r\n]*")
 
@@ -60,11 +61,22 @@ def signal_of_json(payload: bytes) -> str | None:
     """
     first = _FIRST_KEY.match(payload)
     found = _ROOT_KEYS.get(first[1].decode()) if first is not None else None
-    if found is not None and not any(signal != found and key in payload for key, signal in _QUOTED):
+    if found is not None and not _names_another(payload, found):
         return found
     if _EMPTY.fullmatch(payload):
         return None
     return _signal_of_keys(payload)
+
+
+def _names_another(payload: bytes, found: str) -> bool:
+    """Whether a key of another signal's root stands anywhere in a message."""
+    at = payload.find(_STEM)
+    while at >= 0:
+        key = _QUOTED.match(payload, at)
+        if key is not None and _ROOT_KEYS[key[1].decode()] != found:
+            return True
+        at = payload.find(_STEM, at + 1)
+    return False
 
 
 def _signal_of_keys(payload: bytes) -> str | None:

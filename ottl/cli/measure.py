@@ -29,7 +29,8 @@ ELEMENTS: Final = {"traces": "span", "metrics": "datapoint", "logs": "log", "pro
 """The context whose rows a signal is counted in."""
 
 _ROUNDS: Final = 5
-_WARM_SHARE: Final = 0.25
+_FIRST_SHARE: Final = 0.25
+_FIRST_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +215,7 @@ class Contender:
     def turn(self, samples: Sequence[Sample], seconds: float, profile: Profile | None = None) -> Iterator[Sample]:
         """The messages one after another, from where the last turn ended, for about so long; each has been run."""
         end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
+        while True:
             sample = samples[self.at % len(samples)]
             self.at += 1
             begun = time.perf_counter_ns()
@@ -222,6 +223,8 @@ class Contender:
             if profile is None:
                 self.latencies.append(time.perf_counter_ns() - begun)
             yield sample
+            if time.perf_counter() > end:
+                return
 
 
 def measure(
@@ -243,11 +246,11 @@ def measure(
     """
     counts: list[list[tuple[str, StatementStats, StatementCode]]] = []
     for contender in reversed(contenders):
-        done = list(contender.once(samples, None if counts else seconds * _WARM_SHARE))
+        done = list(contender.once(samples, None if counts else max(seconds * _FIRST_SHARE, _FIRST_S)))
         samples = samples[: len(done)]
         counts.append(contender.stats())
     counts.reverse()
-    share = seconds * (1 - _WARM_SHARE) / (3 if instructions else 2)
+    share = seconds * (1 - _FIRST_SHARE) / (3 if instructions else 2)
     profiles = [Profile() for _ in contenders]
     runs: list[list[Sample]] = [[] for _ in contenders]
     spent = [[0] * len(found) for found in counts]

