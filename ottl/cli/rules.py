@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeVar
 
@@ -19,11 +19,12 @@ from ottl import files
 from ottl.cli.complete import complete_contexts
 from ottl.codec import Limits
 from ottl.config import Config, Processor, load_config
-from ottl.errors import ConfigError, Diagnostic
+from ottl.errors import ConfigError, Diagnostic, PayloadError, StatementError
 from ottl.source import LocatedText, Source
 
 __all__ = [
     "EMPTIED",
+    "Outcome",
     "Rules",
     "Settings",
     "Size",
@@ -148,6 +149,25 @@ class Task:
     signal: str | None
     encoding: files.Encoding
     target: files.Encoding
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a message.
+
+    Args:
+        outputs: by route; empty with a fault.
+        fault: why it cannot be processed.
+        errors: of a worker: failures of statements on it, with the name of the processor.
+        counts: of a worker: what the statements of each processor did since the last outcome that had counts.
+        failure: of a worker: what else went wrong, which ends the run.
+    """
+
+    outputs: dict[str | None, bytes] = field(default_factory=dict)
+    fault: PayloadError | StatementError | None = None
+    errors: list[tuple[str, Any]] = field(default_factory=list)
+    counts: list[list[Any]] | None = None
+    failure: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True)

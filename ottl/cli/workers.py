@@ -31,11 +31,11 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Final, Self, TypeAlias
 
 from ottl.cli.intake import Came, Event
-from ottl.cli.rules import Rules, Task
+from ottl.cli.rules import Outcome, Rules, Task
 from ottl.codec import Limits
 from ottl.errors import Error, PayloadError, StatementError
 
-__all__ = ["Crew", "Outcome", "Work", "cores"]
+__all__ = ["Crew", "Work", "cores"]
 
 # Elsewhere a forked process may find its system's libraries locked or half initialised.
 _START: Final = "fork" if sys.platform == "linux" else "spawn"
@@ -54,25 +54,6 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of a message.
-
-    Args:
-        outputs: by route; empty with a fault.
-        fault: why it cannot be processed.
-        errors: failures of statements on it, with the name of the processor.
-        counts: what the statements of each processor did since the last outcome that had counts.
-        failure: what else went wrong, which ends the run.
-    """
-
-    outputs: dict[str | None, bytes] = field(default_factory=dict)
-    fault: PayloadError | StatementError | None = None
-    errors: list[tuple[str, Any]] = field(default_factory=list)
-    counts: list[list[Any]] | None = None
-    failure: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True)
