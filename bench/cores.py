@@ -61,6 +61,13 @@ def write_inputs(folder: Path, rows: int, size: int) -> list[Path]:
     return found
 
 
+def write_config(folder: Path, rule_set: str) -> Path:
+    """A file with the rule set."""
+    path = folder / f"{rule_set}.yaml"
+    path.write_text(json.dumps(rules.configuration("traces", rule_set)), encoding="utf-8")
+    return path
+
+
 def run_command(config: Path, source: Path, jobs: int) -> tuple[float, float, bytes]:
     """Seconds, seconds of processors, and the output of one run; of an emptied file with 0 jobs.
 
@@ -79,18 +86,18 @@ def run_command(config: Path, source: Path, jobs: int) -> tuple[float, float, by
     return seconds, usage.ru_utime + usage.ru_stime, result.read_bytes()
 
 
-def measure_jobs(folder: Path, rows: int, size: int, rounds: int) -> Iterator[list[str]]:
+def measure_jobs(folder: Path, rule_sets: Sequence[str], rows: int, size: int, rounds: int) -> Iterator[list[str]]:
     """A line for each rule set and format.
 
     Raises:
         RuntimeError: the outputs differ.
     """
     wanted = sorted({1, 2, cores()})
+    run_command(write_config(folder, "one"), write_inputs(folder, rows, 0)[0], 1)  # warms the system's caches
     nothing = folder / "in-nothing.jsonl"
     nothing.write_bytes(b"")
-    for rule_set in RULE_SETS:
-        config = folder / f"{rule_set}.yaml"
-        config.write_text(json.dumps(rules.configuration("traces", rule_set)), encoding="utf-8")
+    for rule_set in rule_sets:
+        config = write_config(folder, rule_set)
         for source in write_inputs(folder, rows, size):
             best = dict.fromkeys(wanted, math.inf)
             spent = dict.fromkeys(wanted, math.inf)
@@ -143,15 +150,32 @@ def in_threads(count: int, process: Callable[[bytes], object], work: Sequence[by
 
 
 def answer(connection: Any, process: Callable[[bytes], bytes]) -> None:
-    """Sends back what becomes of each payload, until an empty one comes."""
-    while payload := connection.recv_bytes():
-        connection.send_bytes(process(payload))
+    """Sends back what becomes of each payload, until an empty one comes; or, for seconds, how often it ran the last."""
+    last = b""
+    while payload := connection.recv():
+        if isinstance(payload, float):
+            connection.send(harness.time_for(payload, functools.partial(process, last))[0])
+        else:
+            last = payload
+            connection.send(process(payload))
 
 
 def ask(connection: Any, payload: bytes) -> None:
     """One payload through a process."""
-    connection.send_bytes(payload)
-    connection.recv_bytes()
+    connection.send(payload)
+    connection.recv()
+
+
+def at_most(connections: Sequence[Any], payload: bytes, seconds: float) -> float:
+    """How many times as fast all processes are as one, each with a payload that it has already."""
+    counts = []
+    for some in (connections[:1], connections):
+        for connection in some:
+            ask(connection, payload)
+        for connection in some:
+            connection.send(seconds)
+        counts.append(sum(connection.recv() for connection in some))
+    return float(counts[1] / counts[0])
 
 
 def in_processes(connections: Sequence[Any], work: Sequence[bytes]) -> None:
@@ -169,11 +193,11 @@ def in_processes(connections: Sequence[Any], work: Sequence[bytes]) -> None:
     in_threads(len(connections), process, work)
 
 
-def measure_threads(rows: int, seconds: float, rounds: int) -> Iterator[list[str]]:
+def measure_threads(rule_sets: Sequence[str], rows: int, seconds: float, rounds: int) -> Iterator[list[str]]:
     """A line for each rule set and encoding."""
     count = max(2, cores())
     context = multiprocessing.get_context("fork")
-    for rule_set in RULE_SETS:
+    for rule_set in rule_sets:
         for encoding in ("protobuf", "json"):
             kind: Encoding = "json" if encoding == "json" else "protobuf"
             transform = ottl.Transform(rules.configuration("traces", rule_set))
@@ -187,6 +211,7 @@ def measure_threads(rows: int, seconds: float, rounds: int) -> Iterator[list[str
                 worker.start()
             ours = [one for one, _ in pipes]
             best = dict.fromkeys(("one", "threads", "processes"), math.inf)
+            most = 0.0
             for _ in range(rounds):
                 for name, run in (
                     ("one", functools.partial(in_threads, 1, process, work)),
@@ -196,12 +221,13 @@ def measure_threads(rows: int, seconds: float, rounds: int) -> Iterator[list[str
                     start = time.perf_counter()
                     run()
                     best[name] = min(best[name], time.perf_counter() - start)
+                most = max(most, at_most(ours, few[0], seconds))
             for one, worker in zip(ours, workers, strict=True):
-                one.send_bytes(b"")
+                one.send(b"")
                 worker.join()
             micros = best["one"] / len(work) / rows * 1e6
             times = [f"{best['one'] / best[name]:.2f}" for name in ("threads", "processes")]
-            yield [rule_set, encoding, f"{micros:.2f}", *times]
+            yield [rule_set, encoding, f"{micros:.2f}", *times, f"{most:.2f}"]
 
 
 def main() -> None:
@@ -210,19 +236,37 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=512, help="spans a message")
     parser.add_argument("--megabytes", type=int, default=60, help="size of the files")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
+    parser.add_argument("--rules", default=",".join(RULE_SETS), help="rule sets, with commas between")
     parser.add_argument("--seconds", type=float, default=0.4, help="length of a turn of threads")
+    parser.add_argument("--markdown", action="store_true", help="write the tables into docs/performance.md too")
     arguments = parser.parse_args()
+    rule_sets = arguments.rules.split(",")
+    if unknown := set(rule_sets) - set(rules.STATEMENTS["traces"]):
+        parser.error(f"no such rules: {', '.join(sorted(unknown))}")
     harness.require_native()
     facts = harness.describe() | {"cores": f"{os.cpu_count()}, of which {cores()} may be used"}
-    print(harness.machine_lines(facts), flush=True)
-    lines = list(measure_threads(arguments.rows, arguments.seconds, arguments.rounds))
+    text = harness.machine_lines(facts)
+    print(text, flush=True)
+    lines = list(measure_threads(rule_sets, arguments.rows, arguments.seconds, arguments.rounds))
     count = max(2, cores())
-    header = ["rules", "encoding", "one thread, µs a span", f"{count} threads, times", f"{count} processes, times"]
-    print(f"\n{harness.table(header, lines)}\n", flush=True)
+    header = [
+        "rules",
+        "encoding",
+        "one thread, µs a span",
+        f"{count} threads, times",
+        f"{count} processes, times",
+        "at most",
+    ]
+    threads = harness.table(header, lines)
+    print(f"\n{threads}\n", flush=True)
     with tempfile.TemporaryDirectory() as name:
-        found = list(measure_jobs(Path(name), arguments.rows, arguments.megabytes * 10**6, arguments.rounds))
-    print(harness.table(jobs_header(), found))
-    print(f"\nload after: {harness.load():.2f}")
+        size = arguments.megabytes * 10**6
+        found = list(measure_jobs(Path(name), rule_sets, arguments.rows, size, arguments.rounds))
+    jobs = harness.table(jobs_header(), found)
+    print(f"{jobs}\n\nload after: {harness.load():.2f}")
+    if arguments.markdown:
+        about = f"Files of {arguments.megabytes} MB before compression, messages of {arguments.rows} spans."
+        harness.write_section("bench/cores.py", f"{text}\n\nIn one program:\n\n{threads}\n\n{about}\n\n{jobs}")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import pickle
 import signal
 import sys
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -242,7 +243,11 @@ class Crew:
             slabs = tuple(mmap.mmap(-1, _SLAB_BYTES) for _ in range(2 * _WAITING))
             others = [ours, self._bell, self._button, *(worker.connection for worker in self._workers)]
         process = context.Process(target=_serve, args=(theirs, slabs, work, others), daemon=True)
-        process.start()
+        with warnings.catch_warnings():
+            # Newer versions of Python warn of forking beside threads. There are none yet but those of numpy's BLAS, which
+            # knows how to be forked.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            process.start()
         theirs.close()
         return _Worker(process, ours, slabs)
 
