@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
 from ottl import schema
 from ottl.errors import PayloadError
 
-__all__ = ["SIGNALS", "signal_of_json", "signal_of_protobuf"]
+__all__ = ["SIGNALS", "fits_signal", "signal_of_json", "signal_of_protobuf"]
 
 SIGNALS: Final = tuple(schema.ROOTS)
 
@@ -103,27 +103,35 @@ def _signal_of_keys(payload: bytes) -> str | None:
     return found.pop() if found else None
 
 
-def signal_of_protobuf(payload: bytes) -> str | None:
+def fits_signal(payload: bytes, signal: str, unknown_allowed: bool) -> bool:
+    """Whether bytes can be a message of a signal, by its descriptors.
+
+    Args:
+        payload: one message.
+        signal: the signal.
+        unknown_allowed: whether fields may be there that the descriptors lack.
+    """
+    leaves = [_LEAVES]
+    fits = _fits(memoryview(payload), schema.ROOTS[signal], 0, leaves, unknown_allowed)
+    return fits and leaves[0] < _LEAVES
+
+
+def signal_of_protobuf(payload: bytes, fits: Callable[[bytes, str, bool], bool] = fits_signal) -> str | None:
     """The signal of an OTLP protobuf message, where its bytes can be of one signal only.
 
     Args:
         payload: one message.
+        fits: in place of `fits_signal`, one that gives the same answers sooner.
 
     Returns:
         The signal, or None where the bytes fit none or several.
     """
     # Fields that this version of the schema lacks count against a signal first; a newer protocol gets a second look.
     for unknown_allowed in (False, True):
-        fitting = [signal for signal in SIGNALS if _fits_signal(payload, signal, unknown_allowed)]
+        fitting = [signal for signal in SIGNALS if fits(payload, signal, unknown_allowed)]
         if fitting:
             return fitting[0] if len(fitting) == 1 else None
     return None
-
-
-def _fits_signal(payload: bytes, signal: str, unknown_allowed: bool) -> bool:
-    leaves = [_LEAVES]
-    fits = _fits(memoryview(payload), schema.ROOTS[signal], 0, leaves, unknown_allowed)
-    return fits and leaves[0] < _LEAVES
 
 
 def _fits(body: memoryview, name: str, depth: int, leaves: list[int], unknown_allowed: bool) -> bool:

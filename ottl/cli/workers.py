@@ -244,8 +244,8 @@ class Crew:
             others = [ours, self._bell, self._button, *(worker.connection for worker in self._workers)]
         process = context.Process(target=_serve, args=(theirs, slabs, work, others), daemon=True)
         with warnings.catch_warnings():
-            # Newer versions of Python warn of forking beside threads. There are none yet but those of numpy's BLAS, which
-            # knows how to be forked.
+            # Newer versions of Python warn of forking beside threads. There are none yet but those of numpy's BLAS,
+            # which knows how to be forked.
             warnings.simplefilter("ignore", DeprecationWarning)
             process.start()
         theirs.close()
