@@ -14,6 +14,8 @@ import pytest
 from ottl import engine
 from ottl.cli import main, measure
 from ottl.codec import native
+from ottl.vm import tables
+from ottl.vm.native import NOTHING
 
 SET = 'set(span.attributes["n"], ToUpperCase(span.name)) where span.name != "b"'
 FAILS = 'set(span.name, ToUpperCase(span.attributes["x"]))'
@@ -85,8 +87,11 @@ def test_native_code_and_the_plain_stack_stand_side_by_side(
     assert "--stack fast needs the native extension" in capfd.readouterr().err
 
 
-def test_instructions_are_timed_on_each_stack(capfd: pytest.CaptureFixture[str], stack: str) -> None:
-    """Those that ran, with the rows they ran for: behind a condition fewer."""
+def test_instructions_are_timed_on_each_stack(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, stack: str
+) -> None:
+    """Those that ran one by one, with the rows they ran for: behind a condition fewer."""
+    monkeypatch.setattr(tables, "lower", lambda *_: NOTHING)
     found = measured(capfd, "-e", SET, "--instructions", "--stack", "fast" if stack == "auto" else stack, "in.jsonl")
     (only,) = found["stacks"].values()
     lines = only["statements"][0]["instructions"]
@@ -95,6 +100,17 @@ def test_instructions_are_timed_on_each_stack(capfd: pytest.CaptureFixture[str],
     rows = [line["rows"] for line in lines]
     assert rows[0] == rows[1] > rows[3] == rows[4] > 0
     assert all(line["seconds"] > 0 for line in lines)
+
+
+def test_a_statement_that_runs_as_a_whole_is_one_line(capfd: pytest.CaptureFixture[str], always_columns: None) -> None:
+    """Native code runs it so; it has a time of its own, and no instructions."""
+    del always_columns
+    arguments = ["-e", SET, "--instructions", "--stack", "fast", "in.jsonl"]
+    (statement,) = measured(capfd, *arguments)["stacks"]["native"]["statements"]
+    assert statement["instructions"] == []
+    assert statement["ns_a_row"] > 0
+    assert bench(*arguments) == 0
+    assert "(not timed one by one)" in capfd.readouterr().out
 
 
 class Terminal(io.StringIO):
