@@ -152,6 +152,7 @@ class Program:
         """One group over the tables."""
         (group,) = self.passes[number]
         frame = Frame(batch, self.layout, group.context, request, self._preparations, self._lowered[id(group)])
+        frame.profile = report.instructions
         columns.run_group(frame, group, self.around[number], report)
         if frame.gone is not None:
             self._drop(batch, group.context, frame.gone, report)
@@ -191,6 +192,7 @@ class Program:
             if depth <= deepest and level in groups:
                 lowered = self._lowered[id(groups[level])]
                 frame = Frame(batch, self.layout, level, request, self._preparations, lowered)
+                frame.profile = report.instructions
                 selected, failed = columns.select(
                     frame, groups[level], frame.all.narrow(alive), self.around[number], report, numbers[level]
                 )
