@@ -23,7 +23,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from ottl import ast, binder, bytecode, compiler, parser, planner, typed
+from ottl import ast, binder, bounds, bytecode, compiler, parser, planner, typed
 from ottl.analysis import saved
 from ottl.bytecode import Op
 from ottl.codec import Limits, joined, messages
@@ -708,6 +708,7 @@ class GroupPass:
             cache = session.caches.setdefault(self.code.context, message_rows.new_cache())
         tick = self._tick
         touched = False
+        limit = bounds.current()
         report.row = -1
         try:
             for row in message_rows.walk(
@@ -715,6 +716,8 @@ class GroupPass:
             ):
                 report.row += 1
                 tick += 1
+                if not tick % bounds.CHECKED_ROWS:
+                    limit.check_time()
                 if tick % SAMPLED_ROWS:
                     plain(row, report)
                 else:
@@ -764,6 +767,7 @@ class GroupPass:
         )
         computed = traces.Computed(found)
         failures: list[tuple[int, int, str]] = []
+        limit = bounds.current()
         selected = self._select_whole(found, computed, report, failures) if code.conditions else found
         for number, statement in enumerate(code.statements):
             if not selected:
@@ -772,6 +776,8 @@ class GroupPass:
             computed.prepare(statement, around)
             sink = _StatementSink(report, number)
             for row in selected:
+                if not row.number % bounds.CHECKED_ROWS:
+                    limit.check_time()
                 self._apart[1][number](row, sink)
             computed.written(statement)
             report.matched[number] += sink.matched[0]
@@ -800,12 +806,15 @@ class GroupPass:
         assert self._apart is not None
         kept: set[int] = set()
         pending = found
+        limit = bounds.current()
         for number, condition in enumerate(self.code.conditions):
             if not pending:
                 break
             computed.prepare(condition, self.around)
             left = []
             for row in pending:
+                if not row.number % bounds.CHECKED_ROWS:
+                    limit.check_time()
                 try:
                     if self._apart[0][number](row):
                         kept.add(row.number)
@@ -1025,7 +1034,7 @@ class Processor:
         data, passes = self._checked(data, signal, encoding)
         if not passes:
             return data
-        with self._turn(passes):
+        with bounds.within(self._options.limits), self._turn(passes):
             return self._run(data, signal, encoding, metadata, passes)
 
     @contextlib.contextmanager
@@ -1076,7 +1085,11 @@ class Processor:
         together._options = dataclasses.replace(
             self._options,
             limits=dataclasses.replace(
-                limits, max_message=limits.max_message * count, max_messages=limits.max_messages * count
+                limits,
+                max_message=limits.max_message * count,
+                max_messages=limits.max_messages * count,
+                max_growth=limits.max_growth * count,
+                deadline_s=None if limits.deadline_s is None else limits.deadline_s * count,
             ),
         )
         outputs = together._split(whole, signal, "protobuf", metadata)
@@ -1161,7 +1174,7 @@ class Processor:
         data, passes = self._checked(data, signal, encoding)
         if not passes:
             return {None: data}
-        with self._turn(passes):
+        with bounds.within(self._options.limits), self._turn(passes):
             payload, session = self._through(data, signal, encoding, metadata, passes)
         names = dict.fromkeys(name for p in passes for name in p.routes)
         outputs: dict[str | None, bytes] = dict.fromkeys([None, *names], _EMPTIED[encoding])

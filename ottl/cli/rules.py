@@ -16,9 +16,11 @@ import click
 
 import ottl
 from ottl.cli.complete import complete_contexts
+from ottl.cli.modules import functions_option
 from ottl.codec import Limits
 from ottl.config import Config, Processor, load_config
 from ottl.errors import ConfigError, Diagnostic
+from ottl.functions import FunctionSet
 from ottl.source import LocatedText, Source
 
 __all__ = [
@@ -101,6 +103,7 @@ class Settings:
         lambdas: the gate of that name.
         experimental: the gate of that name.
         stack: which executor runs.
+        functions: what rules may call; None for the standard library.
     """
 
     statements: tuple[str, ...] = ()
@@ -111,6 +114,7 @@ class Settings:
     lambdas: bool = False
     experimental: bool = False
     stack: str = "auto"
+    functions: FunctionSet | None = None
 
     def keywords(self) -> dict[str, Any]:
         """The keyword options of the library."""
@@ -119,6 +123,7 @@ class Settings:
             "lambdas": self.lambdas,
             "experimental": self.experimental,
             "stack": self.stack,
+            "functions": self.functions,
         }
 
 
@@ -218,6 +223,7 @@ def rule_options(command: F) -> F:
             "--stack", type=click.Choice(["auto", "fast", "plain"]), default="auto", show_default=True,
             help="The executor: columns on the native codec, or rows over messages.",
         ),
+        functions_option,
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)

@@ -20,7 +20,8 @@ import click
 import ottl
 from ottl import files
 from ottl.cli.complete import complete_files
-from ottl.cli.rules import Rules, Size, load_rules, rule_options, settings_of
+from ottl.cli.limits import limit_options, limits_of
+from ottl.cli.rules import Rules, load_rules, rule_options, settings_of
 from ottl.cli.state import restore, save
 from ottl.codec import Limits, joined
 from ottl.errors import Error, PayloadError, StatementError
@@ -36,7 +37,6 @@ __all__ = ["command"]
 
 OnBadInput = Literal["stop", "skip", "copy"]
 
-_DEFAULTS: Final = Limits()
 _EMPTIED: Final = {"json": b"{}", "protobuf": b""}
 _PROGRESS_DELAY_S: Final = 0.5
 _PROGRESS_STEP_S: Final = 0.1
@@ -537,14 +537,7 @@ def _targets(
 )
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Read no more than N messages.")
 @click.option("--dry-run", is_flag=True, help="Write nothing, print the counts.")
-@click.option("--max-message", type=Size(), default=_DEFAULTS.max_message, help="Largest message [default: 64MiB].")
-@click.option(
-    "--max-messages",
-    type=click.IntRange(min=1),
-    default=_DEFAULTS.max_messages,
-    show_default=True,
-    help="Most protobuf messages inside one message.",
-)
+@limit_options
 def command(arguments: tuple[str, ...], **options: Any) -> int:
     """Run RULES over OTLP files.
 
@@ -560,7 +553,7 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
         raise click.UsageError("give RULES or -e")
     path = None if settings.statements else arguments[0]
     names = (arguments if settings.statements else arguments[1:]) or (files.STANDARD_STREAM,)
-    limits = Limits(options["max_message"], options["max_messages"], _DEFAULTS.max_depth)
+    limits = limits_of(options)
     try:
         inputs = files.find_inputs(names)
     except FileNotFoundError as error:

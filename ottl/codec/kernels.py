@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ottl.bounds import current
 from ottl.patterns import Glob, Regex, compile_regex
 from ottl.types import Bytes, Map, Slice, TypedList
 
@@ -121,7 +122,7 @@ def replaced(arena: Any, regex: Regex, bits: Bits, lens: Lens, template: bytes) 
         return None
 
     def compute(b: Bits, n: Lens) -> tuple[NDArray[Any], ...]:
-        new_bits, new_lens, changed, declined = native.replace_all(arena, b, n, parts)
+        new_bits, new_lens, changed, declined = native.replace_all(arena, b, n, parts, current().max_string)
         if declined is not None:
             new_bits, new_lens, changed = new_bits.copy(), new_lens.copy(), changed.copy()
             index = np.flatnonzero(declined)
@@ -168,7 +169,7 @@ def cells(arena: Any, values: list[Any]) -> tuple[Cells, list[int]]:
     """Python values as cells that an attribute can hold, and the positions of those that another way must look at."""
     from ottl import _native
 
-    return _native.cells(arena, values, _CLASSES)
+    return _native.cells(arena, values, _CLASSES, current().max_items)
 
 
 def parsed_json(arena: Any, bits: Bits, lens: Lens) -> tuple[Cells, Bools | None]:

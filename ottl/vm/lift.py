@@ -17,7 +17,7 @@ from ottl import types
 from ottl.analysis.keyed import Keyed
 from ottl.bytecode import Elements, Instruction, Literal, Operand, Reference
 from ottl.functions import Columns, Form, Function, Parameter
-from ottl.tables.vectors import BOOL, DOUBLE, OBJECT, VIEWS, Selection, Vector, merge, uniform
+from ottl.tables.vectors import BOOL, DOUBLE, OBJECT, STRING, VIEWS, Selection, Vector, merge, uniform
 from ottl.types import Kind
 from ottl.vm.frame import level_of
 from ottl.vm.memories import PendingSlots, key_bytes, remembering
@@ -100,6 +100,12 @@ class Call:
 
 def call(run: Evaluation, i: Instruction) -> Vector:
     """CALL for the selected rows, or for the rows of the outer level where all arguments lie."""
+    found = _called(run, i)
+    run.frame.check()
+    return found
+
+
+def _called(run: Evaluation, i: Instruction) -> Vector:
     function: Function = i.data
     if function.stateful:
         return _remembered(run, i)
@@ -295,7 +301,22 @@ def _answer(
         else:
             arguments.append([vectors[n] for n in what])
     kernel: Callable[..., Any] = prepared.function.vector_kernel  # type: ignore[assignment]
-    return kernel(Columns(run.frame.batch, level, size), *arguments)  # type: ignore[no-any-return]
+    batch, most = run.frame.batch, run.frame.bounds.max_string
+    before = batch.size()
+    answer = kernel(Columns(batch, level, size), *arguments)
+    return answer if answer is None or batch.size() - before <= most else _declined_beyond(answer, most)
+
+
+def _declined_beyond(
+    answer: Vector | tuple[Vector, NDArray[np.bool_] | None], most: int
+) -> tuple[Vector, NDArray[np.bool_] | None]:
+    """A vector kernel's answer, but for the texts that are too long: on their rows the scalar one will fail."""
+    found, declined = answer if isinstance(answer, tuple) else (answer, None)
+    if found.lens is None:
+        return found, declined
+    texts = found.tags == STRING
+    long = (found.lens > most) & texts
+    return found, long if declined is None else declined | long
 
 
 def _spread_over(found: Vector, index: NDArray[np.intp], size: int) -> Vector:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ottl import types
 from ottl.analysis.spans import Bools, Identifiers, Ints, Keys, Labels, Links, Spans, Words
+from ottl.bounds import CHECKED_ROWS, current
 from ottl.bytecode import Instruction, Literal, Op, Over, Place, StatementCode, over_traces
 from ottl.contexts.identity import SERVICE, stale_parts
 from ottl.functions import Answer, Function, Parameter, Taken
@@ -367,7 +368,10 @@ class Computed:
             function = self._built[id(code)] = row_executor.build_value(code, environment)
         values: list[Any] = []
         errors: dict[int, str] = {}
+        limit = current()
         for number, row in enumerate(self.rows):
+            if not number % CHECKED_ROWS:
+                limit.check_time()
             try:
                 values.append(function(row))
             except ValueError as error:

@@ -12,6 +12,7 @@ from ottl import schema
 
 native = pytest.importorskip("ottl._native")
 
+LONGEST = 16 << 20
 TEXTS = [b"", b"a", b"abc" * 100, "é\u2028".encode(), b"\xff\x00", b"a"]
 
 
@@ -82,11 +83,11 @@ def test_replacement() -> None:
     batch, bits, lens = batch_of([b"a1b22", b"none", "éa".encode(), b"\xff1"])
     regex = native.Regex(r"(\d)(x)?")
     assert regex.groups == 3
-    new_bits, new_lens, changed, declined = regex.replace_all(batch, bits, lens, [b"<", 1, 2, 9, b">"])
+    new_bits, new_lens, changed, declined = regex.replace_all(batch, bits, lens, [b"<", 1, 2, 9, b">"], LONGEST)
     assert batch.take(new_bits, new_lens) == [b"a<1>b<2><2>", b"none", "éa".encode(), b"\xff1"]
     assert changed.tolist() == [True, False, False, False]
     assert declined.tolist() == [False, False, False, True]
-    same_bits, _, changed, _ = native.Regex("a").replace_all(batch, bits, lens, [b"a"])
+    same_bits, _, changed, _ = native.Regex("a").replace_all(batch, bits, lens, [b"a"], LONGEST)
     assert same_bits.tolist() == bits.tolist()
     assert not changed.any()
 
@@ -94,17 +95,17 @@ def test_replacement() -> None:
 def test_empty_matches_stand_between_characters() -> None:
     """An expression that matches nothing inserts between all characters, never within one."""
     batch, bits, lens = batch_of(["aé".encode(), b""])
-    new_bits, new_lens, *_ = native.Regex("").replace_all(batch, bits, lens, [b"-"])
+    new_bits, new_lens, *_ = native.Regex("").replace_all(batch, bits, lens, [b"-"], LONGEST)
     assert batch.take(new_bits, new_lens) == ["-a-é-".encode(), b"-"]
-    new_bits, new_lens, *_ = native.Regex("a*").replace_all(batch, bits, lens, [b"<", 0, b">"])
+    new_bits, new_lens, *_ = native.Regex("a*").replace_all(batch, bits, lens, [b"<", 0, b">"], LONGEST)
     assert batch.take(new_bits, new_lens) == ["<a>é<>".encode(), b"<>"]
 
 
 def test_long_replacements_are_declined() -> None:
-    """A string of more than 16 MiB is left to the caller."""
+    """A string beyond the limit is left to the caller."""
     batch, bits, lens = batch_of([b"a" * 5000, b"b"])
     for template in ([b"x" * 4000], [b"x" * 4000, 0]):
-        _, _, changed, declined = native.Regex("a").replace_all(batch, bits, lens, template)
+        _, _, changed, declined = native.Regex("a").replace_all(batch, bits, lens, template, LONGEST)
         assert changed.tolist() == [False, False]
         assert declined.tolist() == [True, False]
 

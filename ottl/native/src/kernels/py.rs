@@ -232,7 +232,8 @@ fn map_merge<'py>(
 }
 
 #[pyfunction]
-#[pyo3(signature = (batch, table, map, rows, prefix, depth, resolve))]
+#[allow(clippy::too_many_arguments)]
+#[pyo3(signature = (batch, table, map, rows, prefix, depth, resolve, longest))]
 fn map_flatten<'py>(
     batch: &Bound<'py, Batch>,
     table: usize,
@@ -241,13 +242,14 @@ fn map_flatten<'py>(
     prefix: &[u8],
     depth: Option<usize>,
     resolve: bool,
+    longest: usize,
 ) -> PyResult<bool> {
     let py = batch.py();
     let mut batch = batch.try_borrow_mut()?;
     let values = batch.core.values().map_err(bad)?;
     let rows = batch.core.rows(table, rows.as_ref().map(Input::get)).map_err(bad)?;
     let (arena, map, touched) = batch.core.edit(table, map).map_err(bad)?;
-    let how = Flatten { prefix, depth: depth.unwrap_or(usize::MAX), resolve };
+    let how = Flatten { prefix, depth: depth.unwrap_or(usize::MAX), resolve, longest };
     py.detach(|| nested::flatten(arena, &values, map, rows, how, &mut Flattened::default(), touched)).map_err(bad)
 }
 
@@ -351,13 +353,14 @@ impl Regex {
         bits: Input<'py, i64>,
         lens: Input<'py, u32>,
         template: Vec<PyPiece>,
+        longest: usize,
     ) -> PyResult<(Array<'py, i64>, Array<'py, u32>, Bools<'py>, Option<Bools<'py>>)> {
         let py = batch.py();
         let template = template_of(template);
         let mut batch = batch.try_borrow_mut()?;
         let arena = &mut batch.core.arena;
         let (bits, lens) = (bits.get(), lens.get());
-        let replaced = py.detach(|| self.core.replace_all(arena, bits, lens, &template)).map_err(bad)?;
+        let replaced = py.detach(|| self.core.replace_all(arena, bits, lens, &template, longest)).map_err(bad)?;
         let start = arena.add(&replaced.bytes);
         let (mut new_bits, mut new_lens) = (bits.to_vec(), lens.to_vec());
         let mut begin = 0;
