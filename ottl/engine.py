@@ -569,6 +569,10 @@ class Pass(Protocol):
         """Clock, identifiers and memories of its statements."""
 
     @property
+    def limiters(self) -> Mapping[int, RateLimiter]:
+        """The counters of its rate limits, by number of the statement."""
+
+    @property
     def whole(self) -> bool:
         """Whether it looks at whole traces."""
 
@@ -617,7 +621,7 @@ class GroupPass:
         operations = [(n, i) for n, s in enumerate(code.statements) for i in s.instructions]
         self.drops = any(i.op in (Op.DROP, Op.RATE) for _, i in operations)
         self.routes = tuple(dict.fromkeys(i.data for _, i in operations if i.op is Op.ROUTE))
-        self._limiters = {n: RateLimiter(*i.data) for n, i in operations if i.op is Op.RATE}
+        self.limiters = {n: RateLimiter(*i.data) for n, i in operations if i.op is Op.RATE}
         self._restructures = any(
             i.op in (Op.STORE, Op.TOUCH) and i.data.view in (View.OPAQUE, View.METRIC_POINTS) for _, i in operations
         )
@@ -642,7 +646,7 @@ class GroupPass:
 
     def report(self) -> Report:
         """A new sink for one payload."""
-        return Report(self.texts, len(self.code.conditions), self.code.error_mode, self._limiters)
+        return Report(self.texts, len(self.code.conditions), self.code.error_mode, self.limiters)
 
     def place(self, number: int) -> tuple[str, Source, str]:
         """Text, place and context of a statement, or of a group condition (-1, -2...)."""
@@ -936,8 +940,8 @@ class Processor:
 
     @property
     def stateful(self) -> bool:
-        """Whether functions remember something from payload to payload."""
-        return any(len(p.around.memories) for passes in self._passes.values() for p in passes)
+        """Whether functions or limits remember something from payload to payload."""
+        return any(len(p.around.memories) or p.limiters for passes in self._passes.values() for p in passes)
 
     def _sites(self) -> dict[str, Site]:
         """The calls with memory by name: signal, which of the statements with its text, which call in it."""
@@ -950,8 +954,19 @@ class Processor:
                 found[f"{signal}, {again}, {site.number}, {site.function.name}: {name[0]}"] = site
         return found
 
+    def _limits(self) -> dict[str, RateLimiter]:
+        """The rate limits by name: signal, which of the statements with its text."""
+        found: dict[str, RateLimiter] = {}
+        for signal, passes in self._passes.items():
+            seen: dict[str, int] = {}
+            for text, limiter in ((p.texts[number], one) for p in passes for number, one in p.limiters.items()):
+                name = " ".join(text.split())
+                again = seen[name] = seen.get(name, -1) + 1
+                found[f"{signal}, {again}, limit: {name}"] = limiter
+        return found
+
     def state(self) -> bytes:
-        """What functions remember, for `load_state`: versioned and checksummed, bounded by the number of keys.
+        """What functions and limits remember, for `load_state`: versioned, checksummed, bounded in keys and periods.
 
         Raises:
             Error: a function of the user's remembers what cannot be saved.
@@ -964,6 +979,9 @@ class Processor:
                 except ValueError as error:
                     raise Error(f"{site.function.name}: {error}") from None
                 sections.append(saved.Section({"site": name, "constants": _shown(site.constants)}, keys, arrays))
+            for name, limiter in self._limits().items():
+                about = {"site": name, "constants": _shown({"count": limiter.count, "period": limiter.period})}
+                sections.append(saved.Section(about, [], limiter.save()))
         return saved.pack(sections)
 
     def load_state(self, state: bytes) -> int:
@@ -978,7 +996,7 @@ class Processor:
         Raises:
             Error: the state is damaged, or of another version.
         """
-        sections = {section.about["site"]: section for section in saved.unpack(state)}
+        sections = {section.about.get("site"): section for section in saved.unpack(state)}
         restored = 0
         with self._remembering:
             for name, site in self._sites().items():
@@ -991,6 +1009,14 @@ class Processor:
                 except ValueError:
                     continue
                 restored += 1
+            for name, limiter in self._limits().items():
+                section = sections.get(name)
+                limiter.forget()
+                wanted = _shown({"count": limiter.count, "period": limiter.period})
+                if section is not None and section.about.get("constants") == wanted:
+                    with contextlib.suppress(ValueError):
+                        limiter.restore(section.arrays)
+                        restored += 1
         return restored
 
     def stats(self) -> list[StatementStats]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from ottl import ast, binder, bounds, bytecode, configuration, parser, typed
@@ -33,6 +34,7 @@ from ottl.planner import stacks
 from ottl.source import Source
 from ottl.vm import messages as message_rows
 from ottl.vm import rows, traces
+from ottl.vm.leaving import RateLimiter
 
 _LISTS = {
     "trace_conditions": "traces",
@@ -85,6 +87,7 @@ class FilterPass:
 
     drops = True
     routes: tuple[str, ...] = ()
+    limiters: Mapping[int, RateLimiter] = MappingProxyType({})
 
     def __init__(self, item: FilterItem, options: Options) -> None:
         self.item = item
