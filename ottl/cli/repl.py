@@ -39,10 +39,14 @@ def command(path: str | None, **options: Any) -> None:
     def load(name: str | None) -> Data:
         return Data(read(name, limits, options["signal"], options["limit"]), limits)
 
-    keywords = {"strict": options["strict"], "functions": options["functions"], **options["gates"]}
+    keywords = {
+        "strict": options["strict"],
+        "functions": None if options["strict"] else options["functions"],
+        **options["gates"],
+    }
     session = Session(load(path), path or "sample", console.colored(), limits, keywords, load)
-    if options["functions"] is not None:
-        session.functions = script_actions().union(options["functions"])
+    if functions is not None:
+        session.functions = script_actions().union(functions)
     if sys.stdin.isatty():
         console.run(session)
     else:

@@ -123,7 +123,7 @@ class Settings:
             "lambdas": self.lambdas,
             "experimental": self.experimental,
             "stack": self.stack,
-            "functions": self.functions,
+            "functions": None if self.strict else self.functions,
         }
 
 
