@@ -128,7 +128,8 @@ def test_the_state_keeps_what_they_remember() -> None:
             "no OTTL type for the annotation",
         ),
         (
-            "from ottl.functions import converter as c\n@c('Odd')\ndef f(x: str) -> str: return x\n@c('Odd')\ndef g(x: str) -> str: return x",
+            "from ottl.functions import converter as c\n\n"
+            + "".join(f"@c('Odd')\ndef {name}(x: str) -> str: return x\n" for name in "fg"),
             "function Odd is declared twice",
         ),
     ],

@@ -39,11 +39,8 @@ def command(path: str | None, **options: Any) -> None:
     def load(name: str | None) -> Data:
         return Data(read(name, limits, options["signal"], options["limit"]), limits)
 
-    keywords = {
-        "strict": options["strict"],
-        "functions": None if options["strict"] else options["functions"],
-        **options["gates"],
-    }
+    functions = None if options["strict"] else options["functions"]
+    keywords = {"strict": options["strict"], "functions": functions, **options["gates"]}
     session = Session(load(path), path or "sample", console.colored(), limits, keywords, load)
     if functions is not None:
         session.functions = script_actions().union(functions)
