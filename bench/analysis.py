@@ -148,6 +148,7 @@ def measure_series(name: str, count: int, keys: int) -> None:
     """Prints seconds of the arrays alone and of the statement, and the memory of the keys."""
     import ottl
     from ottl.analysis import running
+    from ottl.stdlib.statistics import advance
 
     made: Callable[[], Any] = {
         "EWMA": lambda: running.Ewma(0.2),
@@ -160,10 +161,10 @@ def measure_series(name: str, count: int, keys: int) -> None:
     dice = np.random.default_rng(3)
     batches = [(dice.integers(0, keys, BATCH), dice.normal(10, 2, BATCH)) for _ in range(4)]
     turns = max(1, count // BATCH)
-    memory.steps(*batches[0])
+    advance(memory, *batches[0])
     begin = time.perf_counter()
     for turn in range(turns):
-        memory.steps(*batches[turn % 4])
+        advance(memory, *batches[turn % 4])
     arrays = time.perf_counter() - begin
     size = sum(column.nbytes for column in memory.columns.values())
     payloads = [points(seed, keys) for seed in range(4)]

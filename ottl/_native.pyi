@@ -368,6 +368,15 @@ def concat(
 ) -> tuple[Int64s, UInt32s]:
     """Strings joined row by row; a column is (count,) or (1,)."""
 
+def window_steps(
+    slots: Int64s,
+    values: NDArray[np.float64],
+    windows: tuple[NDArray[np.generic], ...],
+    score: bool,
+    alarm: tuple[int, float, Int64s] | None,
+) -> tuple[NDArray[np.float64], Bools]:
+    """The statistic after each value of many series, in order, and where there is one; see `ottl.codec.kernels`."""
+
 def map_merge(
     batch: Batch, table: int, map: int, rows: Int32s | None, bits: Int64s, lens: UInt32s, strategy: str
 ) -> int:

@@ -138,6 +138,27 @@ def replaced(arena: Any, regex: Regex, bits: Bits, lens: Lens, template: bytes) 
         return None  # a result beyond the limit: the scalar way says on which row
 
 
+def window_steps(
+    slots: NDArray[np.int64],
+    values: NDArray[np.float64],
+    windows: tuple[NDArray[Any], ...],
+    score: bool,
+    alarm: tuple[int, float, NDArray[np.int64]] | None,
+) -> tuple[NDArray[np.float64], Bools]:
+    """The next values of many series, as `Series.steps` of `ottl.analysis.running` takes them, to the last bit.
+
+    Args:
+        slots: the series of each value, (n,).
+        values: finite, (n,).
+        windows: the columns of a `Window` in their order, changed in place.
+        score: of each value its score, else the deviation with it.
+        alarm: whether the score is beyond a threshold: `hold`, threshold, and the column `silent`.
+    """
+    from ottl import _native
+
+    return _native.window_steps(slots, values, windows, score, alarm)
+
+
 def joined(arena: Any, columns: list[tuple[Bits, Lens]], delimiter: bytes, count: int) -> tuple[Bits, Lens]:
     """Strings joined row by row.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import numpy as np
 import pytest
 import xxhash
 
@@ -134,3 +135,24 @@ def test_expressions_that_are_not_shown_equal_are_refused(pattern: str) -> None:
     """What might mean something else in Go is left to the other engine."""
     with pytest.raises(ValueError, match="not translated"):
         native.Regex(pattern)
+
+
+def test_windows_that_do_not_fit() -> None:
+    """Arrays of other sizes, series that are not there and fills beyond the window are refused, and nothing is read."""
+
+    def windows(count: int = 2, filled: int = 0) -> tuple[Any, ...]:
+        tails, row = np.zeros((2, 3)), np.zeros(count)
+        return tails, tails.copy(), np.full(count, filled), np.zeros(count, np.bool_), row, row.copy()
+
+    values, slots = np.ones(1), np.zeros(1, np.int64)
+    for bad_slots, bad_windows, alarm in (
+        (slots, windows(3), None),
+        (slots + 2, windows(), None),
+        (slots - 1, windows(), None),
+        (slots, windows(filled=3), None),
+        (slots, windows(filled=-1), None),
+        (np.zeros(2, np.int64), windows(), None),
+        (slots, windows(), (0, 1.0, np.zeros(3, np.int64))),
+    ):
+        with pytest.raises(ValueError, match=r"do not fit|no such series"):
+            native.window_steps(bad_slots, values, bad_windows, True, alarm)

@@ -18,6 +18,7 @@ pub mod parse;
 mod pattern;
 #[cfg(feature = "python")]
 mod py;
+pub mod running;
 
 #[cfg(feature = "python")]
 pub use py::{register, template_of, PyPiece, Regex};
