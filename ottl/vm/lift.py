@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ottl.vm.columns import Evaluation
 
 Scalar = Callable[..., Any]
+_SPREAD = 4
+"""How much larger than their number codes may be to be used as places in a table."""
 FEW_KEYS = 64
 """Up to so many distinct keys are looked up one after another over their rows; beyond, maps are decoded row by row."""
 
@@ -175,11 +177,8 @@ def _key_slots(run: Evaluation, registers: list[int], alive: Selection, keyed: K
             own = None if own is None else own[frame.outer_rows(alive, vector.level)]
         if own is None:
             return None
-        codes = np.unique(codes * (int(own.max()) + 1) + own, return_inverse=True)[1]
-    _, first, numbers = np.unique(codes, return_index=True, return_inverse=True)
-    order = np.argsort(first, kind="stable")
-    ranks = np.argsort(order, kind="stable")
-    first = first[order]
+        codes = _dense(codes * (int(own.max()) + 1) + own)
+    first, ranks = _first_rows(codes)
     keys: list[list[Any]] = []
     for number in registers:
         vector, at = run.raw(number)
@@ -190,7 +189,24 @@ def _key_slots(run: Evaluation, registers: list[int], alive: Selection, keyed: K
         same = [names.setdefault(key_bytes(key), len(names)) for key in (zip(*keys, strict=True) if keys else [()])]
     except ValueError:
         return None
-    return PendingSlots(keyed, list(names), np.array(same, np.intp)[ranks[numbers]])
+    return PendingSlots(keyed, list(names), np.array(same, np.intp)[ranks])
+
+
+def _dense(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Codes as small numbers, which places in a table tell apart; sorting costs ten times as much."""
+    if int(codes.max()) <= _SPREAD * len(codes):
+        return codes
+    return np.unique(codes, return_inverse=True)[1].astype(np.int64)
+
+
+def _first_rows(codes: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The first row of each code, in order, and for each row which of them has its code."""
+    count = len(codes)
+    by_code = np.full(int(codes.max()) + 1, -1, np.intp)
+    by_code[codes[::-1]] = np.arange(count - 1, -1, -1)
+    first = np.sort(by_code[by_code >= 0])
+    by_code[codes[first]] = np.arange(len(first))
+    return first, by_code[codes]
 
 
 def _numbered(run: Evaluation, vector: Vector) -> NDArray[np.int64] | None:
