@@ -3,9 +3,9 @@
 *Whole traces*: every function on three shapes of `--spans` spans and of a quarter of them: a *chain* (each span is the
 child of the one before), a *star* (all are children of one), and a *forest* of traces as services make them (some
 dozens of spans, fan-outs, errors, skewed clocks). A statement that stores the result runs over one payload, in a
-process of its own: its seconds, reading the spans and storing included, and the peak of the process while the payload
-goes from bytes to bytes, above what it held before. *growth* is the time over that of a quarter of the spans: 4 is
-linear.
+process of its own: its seconds of the processor, the better of two runs, reading the spans and storing included, and
+the peak of the process while the payload goes from bytes to bytes, above what it held before. *growth* is the time over
+that of a quarter of the spans: 4 is linear.
 
 *Series*: `EWMA`, `StdDev`, `ZScore` and `IsAnomaly` over `--points` values of `--keys` keys, in payloads of 100,000
 points: the algorithm alone, and a statement in OTLP from bytes to bytes, beside one that reads and stores the same
@@ -135,13 +135,17 @@ def measure_statement(statement: str, path: str) -> None:
     program = ottl.compile(statement, signal="traces", limits=limits)
     data = Path(path).read_bytes()
     program.run(spans("forest", 200))
+    # The processor's time, which others on the machine change least.
+    setattr(time, "perf_counter_ns", time.process_time_ns)  # noqa: B010
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
     before = _resident("VmRSS")
     begun = program.stats()[0].ns
     program.run(data)
+    peak, first = _resident("VmHWM"), program.stats()[0].ns
+    program.run(data)
     (stats,) = program.stats()
     assert stats.errors == 0, stats.first_error
-    print(json.dumps([(stats.ns - begun) / 1e9, _resident("VmHWM") - before]))
+    print(json.dumps([min(first - begun, stats.ns - first) / 1e9, peak - before]))
 
 
 def measure_series(name: str, count: int, keys: int) -> None:
@@ -162,10 +166,10 @@ def measure_series(name: str, count: int, keys: int) -> None:
     batches = [(dice.integers(0, keys, BATCH), dice.normal(10, 2, BATCH)) for _ in range(4)]
     turns = max(1, count // BATCH)
     advance(memory, *batches[0])
-    begin = time.perf_counter()
+    begin = time.process_time()
     for turn in range(turns):
         advance(memory, *batches[turn % 4])
-    arrays = time.perf_counter() - begin
+    arrays = time.process_time() - begin
     size = sum(column.nbytes for column in memory.columns.values())
     payloads = [points(seed, keys) for seed in range(4)]
     statement = f'set(datapoint.attributes["out"], {name}(datapoint.value_double, key=datapoint.attributes["host"]))'
@@ -174,10 +178,10 @@ def measure_series(name: str, count: int, keys: int) -> None:
     for text in (statement, plain):
         program = ottl.compile(text, signal="metrics")
         program.run(payloads[0])
-        begin = time.perf_counter()
+        begin = time.process_time()
         for turn in range(turns):
             program.run(payloads[turn % 4])
-        seconds.append(time.perf_counter() - begin)
+        seconds.append(time.process_time() - begin)
     points_seen = turns * BATCH
     print(json.dumps([arrays / points_seen, seconds[0] / points_seen, seconds[1] / points_seen, size]))
 
@@ -250,7 +254,9 @@ def main() -> None:
     first = f"{told}\n\n{harness.table(header, lines)}"
     print(first, flush=True)
     header = ["function", "arrays", "statement", "statement without", "memory, MB"]
-    told = f"Series, {total:,} points of {keys:,} keys; nanoseconds a point, and the memory of all keys:"
+    told = (
+        f"Series, {total:,} points of {keys:,} keys; nanoseconds of the processor a point, and the memory of all keys:"
+    )
     second = f"{told}\n\n{harness.table(header, list(series_rows(total, keys)))}"
     print(f"\n{second}", flush=True)
     facts["load after"] = f"{harness.load():.2f}"

@@ -45,7 +45,7 @@ class Limits:
         max_depth: nesting of messages below the root.
         max_text: characters of a statement, a condition or a value.
         max_nesting: expressions inside each other, at most 250.
-        max_string: bytes of a text, or of bytes, that a function makes.
+        max_string: bytes of a text, or of bytes, that a function makes; at least 1,024.
         max_items: elements and entries of a list or map that a statement makes, those of nested ones included.
         max_growth: bytes that the statements make of one payload in all.
         deadline_s: seconds that the statements may take for one payload; None for as long as it takes.
@@ -71,6 +71,8 @@ class Limits:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0, got {value}")
+        if self.max_string < SMALL:
+            raise ValueError(f"max_string must be at least {SMALL:,}, got {self.max_string}")
         if self.max_nesting > NESTING_CEILING:
             raise ValueError(f"max_nesting must be at most {NESTING_CEILING}, got {self.max_nesting}")
 

@@ -75,6 +75,13 @@ def limit_options(command: F) -> F:
 
 
 def limits_of(options: dict[str, Any]) -> Limits:
-    """The limits among the options of a command, which are taken out of them."""
+    """The limits among the options of a command, which are taken out of them.
+
+    Raises:
+        UsageError: a limit is out of reach.
+    """
     names = [name for name in Limits.__slots__ if name in options]
-    return Limits(**{name: options.pop(name) for name in names}, deadline_s=options.pop("deadline"))
+    try:
+        return Limits(**{name: options.pop(name) for name in names}, deadline_s=options.pop("deadline"))
+    except ValueError as error:
+        raise click.UsageError(f"--{str(error).replace('_', '-')}") from None

@@ -85,8 +85,8 @@ def test_an_index_beyond_the_limit(stack: str) -> None:
 
 def test_keys_that_flatten_makes(stack: str) -> None:
     """The keys of a row have a limit in all."""
-    build = ['set(log.attributes["l"], {"a": {"b": {"c": [1, 2, 3]}}})', 'flatten(log.attributes, "kkkkkkkkkk")']
-    for most, errors in ((64, 40), (4096, 0)):
+    build = ['set(log.attributes["l"], {"a": {"b": {"c": [1, 2, 3]}}})', f'flatten(log.attributes, "{"k" * 300}")']
+    for most, errors in ((1024, 40), (4096, 0)):
         assert run(build, stack, ottl.Limits(max_string=most))[1][1].errors == errors
 
 
@@ -175,7 +175,9 @@ def test_a_limit_of_nothing(name: str) -> None:
         ottl.Limits(**{name: 0})
 
 
-def test_more_nesting_than_there_is_room_for() -> None:
-    """Recursion has room for 250."""
+def test_limits_out_of_reach() -> None:
+    """Recursion has room for 250, and texts of a kilobyte are not counted."""
+    with pytest.raises(ValueError, match="at least 1,024"):
+        ottl.Limits(max_string=1023)
     with pytest.raises(ValueError, match="at most 250"):
         ottl.Limits(max_nesting=251)
