@@ -492,7 +492,7 @@ class Program:
             batch: the tables.
             rows: int32 (k,); None for all.
             first: number of the first statement.
-            room: bytes of a text that a step makes, bytes of the arena, seconds; beyond the latter two nothing more is done.
+            room: bytes of a text that a step makes, bytes of the arena, seconds; beyond the latter two nothing is done.
 
         Returns:
             For each statement the rows on which its condition held, those that it changed and its nanoseconds; and by
