@@ -89,6 +89,11 @@ class NativeGroup:
     conditions: dict[int, int]
     selector: native.Program | None
 
+    def covers(self, group: GroupCode) -> bool:
+        """Whether all of a group runs natively."""
+        statements = sum(segment.end - segment.start for segment in self.segments.values())
+        return statements == len(group.statements) > 0 and len(self.conditions) == len(group.conditions)
+
 
 NOTHING = NativeGroup({}, {}, None)
 """Nothing runs natively."""

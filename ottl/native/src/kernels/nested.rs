@@ -296,21 +296,21 @@ impl Flattened {
     }
 
     /// Puts an entry under a key. One that the row has already gets a number, or the entry takes its place.
-    fn put_code(&mut self, keys: &mut Keys, how: Flatten, mut code: u32, entry: Entry) {
+    fn put_code(&mut self, keys: &mut Keys, how: Flatten, mut code: u32, mut entry: Entry) {
         if self.places.len() <= code as usize {
             self.places.resize(keys.len(), (0, 0, 0));
         }
         let number = self.number;
-        if let Some((row, place, made)) = self.places.get_mut(code as usize).filter(|known| known.0 == number) {
+        if let Some((_, place, made)) = self.places.get_mut(code as usize).filter(|known| known.0 == number) {
             if !how.resolve {
                 self.entries[*place] = entry;
                 return;
             }
             let mut key = keys.get(code).to_vec();
             key.extend_from_slice(format!(".{made}").as_bytes());
-            debug_assert_eq!(*row, number);
             *made += 1;
             self.key_bytes += key.len() - keys.get(code).len();
+            entry = Entry::made(entry.cell()); // the payload has it under its old key
             code = keys.code(&key);
             self.places.resize(keys.len().max(self.places.len()), (0, 0, 0));
             if let Some(&(_, place, _)) = self.places.get(code as usize).filter(|known| known.0 == number) {
