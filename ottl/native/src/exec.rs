@@ -54,6 +54,16 @@ impl From<String> for Declined {
     }
 }
 
+/// What a run may take; the caller ends a batch that goes beyond.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// Bytes of a text that a step makes.
+    pub longest: usize,
+    /// Bytes of the arena.
+    pub most: i64,
+    pub seconds: f64,
+}
+
 /// Number of a register.
 pub type Slot = u32;
 
@@ -259,6 +269,8 @@ impl Packed {
 /// A program on its way over a batch.
 struct Run<'p, 'b, P> {
     program: &'p Program,
+    room: Room,
+    begun: Instant,
     arena: &'b mut Arena<P>,
     tables: &'b mut [Table],
     values: Values,
@@ -279,12 +291,13 @@ struct Run<'p, 'b, P> {
 }
 
 impl Program {
-    /// Runs the statements from number `first` on over rows of the context, or all of them.
+    /// Runs the statements from number `first` on over rows of the context, or all of them, as long as there is room.
     pub fn run<P: AsRef<[u8]>>(
         &self,
         batch: &mut Batch<P>,
         rows: Option<&[i32]>,
         first: usize,
+        room: Room,
     ) -> Result<Outcome, String> {
         let count = self.statements.len();
         let mut outcome = Outcome {
@@ -295,8 +308,11 @@ impl Program {
         };
         let rows = batch.rows(self.context, rows)?;
         let begun = Instant::now();
-        let mut run = Run::new(self, batch)?;
+        let mut run = Run::new(self, batch, room)?;
         for (at, row) in rows.iter().enumerate() {
+            if run.spent(at) {
+                break;
+            }
             run.enter(row);
             if at % TIMED == 0 {
                 run.timed_row(row, first, &mut outcome);
@@ -314,13 +330,18 @@ impl Program {
         batch: &mut Batch<P>,
         rows: Option<&[i32]>,
         number: usize,
+        room: Room,
     ) -> Result<Vec<u8>, String> {
         let rows = batch.rows(self.context, rows)?;
         let statement = self.statements.get(number).copied().ok_or("there is no such condition")?;
         let result = statement.result.ok_or("a statement is no condition")?;
-        let mut run = Run::new(self, batch)?;
+        let mut run = Run::new(self, batch, room)?;
         let mut found = Vec::with_capacity(rows.len());
-        for row in rows.iter() {
+        for (at, row) in rows.iter().enumerate() {
+            if run.spent(at) {
+                found.resize(rows.len(), 0);
+                break;
+            }
             run.enter(row);
             let holds = match run.statement(statement, row) {
                 Ok(_) => run.get(result),
@@ -341,7 +362,7 @@ fn spread(ns: &mut [i64], whole: i64) {
 }
 
 impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
-    fn new(program: &'p Program, batch: &'b mut Batch<P>) -> Result<Self, String> {
+    fn new(program: &'p Program, batch: &'b mut Batch<P>, room: Room) -> Result<Self, String> {
         let values = batch.values()?;
         let mut around = Vec::new();
         let mut table = program.context;
@@ -366,6 +387,8 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         }
         Ok(Run {
             program,
+            room,
+            begun: Instant::now(),
             values,
             registers,
             stamps: vec![usize::MAX; program.memos],
@@ -392,6 +415,12 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             return Err(Declined);
         }
         self.arena.get(cell.bits, cell.len).ok_or(Declined)
+    }
+
+    /// Whether the run has taken what it may; the clock is looked at once in some rows.
+    #[inline(always)]
+    fn spent(&self, at: usize) -> bool {
+        self.arena.end() > self.room.most || (at % TIMED == 0 && self.begun.elapsed().as_secs_f64() > self.room.seconds)
     }
 
     /// Finds the rows around a row of the context.

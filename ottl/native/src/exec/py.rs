@@ -6,8 +6,8 @@ use pyo3::types::{PyBytes, PyTuple};
 
 use super::calls::{Group, Reading};
 use super::{
-    Action, Block, Constant, Editor, Function, Key, KeySet, Operation, Operator, Place, Program as Core, Slot, Source,
-    Statement, Step, Width,
+    Action, Block, Constant, Editor, Function, Key, KeySet, Operation, Operator, Place, Program as Core, Room, Slot,
+    Source, Statement, Step, Width,
 };
 use crate::kernels::nested::Strategy;
 use crate::kernels::{template_of, Algorithm, Piece, PyPiece, Regex};
@@ -37,6 +37,16 @@ enum PyConstant {
 enum PyKey {
     Index(i64),
     Name(Vec<u8>),
+}
+
+/// Bytes of a text, bytes of the arena, seconds.
+#[derive(FromPyObject)]
+struct PyRoom(usize, i64, f64);
+
+impl From<PyRoom> for Room {
+    fn from(PyRoom(longest, most, seconds): PyRoom) -> Room {
+        Room { longest, most, seconds }
+    }
 }
 
 #[pymethods]
@@ -84,37 +94,39 @@ impl Program {
     }
 
     /// Runs the statements from number `first` on, over all rows or some.
-    #[pyo3(signature = (batch, rows, first))]
+    #[pyo3(signature = (batch, rows, first, room))]
     #[allow(clippy::type_complexity)]
     fn run<'py>(
         &self,
         batch: &Bound<'py, Batch>,
         rows: Option<Input<'py, i32>>,
         first: usize,
+        room: PyRoom,
     ) -> PyResult<(Vec<i64>, Vec<i64>, Vec<i64>, Vec<(usize, Array<'py, i32>)>)> {
         let py = batch.py();
         let mut batch = batch.try_borrow_mut()?;
         let core = &mut batch.core;
         let rows = rows.as_ref().map(Input::get);
-        let outcome = py.detach(|| self.core.run(core, rows, first)).map_err(bad)?;
+        let outcome = py.detach(|| self.core.run(core, rows, first, room.into())).map_err(bad)?;
         let declined = outcome.declined.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty());
         let declined = declined.map(|(number, rows)| (number, frozen(py, rows))).collect();
         Ok((outcome.matched, outcome.changed, outcome.ns, declined))
     }
 
     /// Where a condition holds: 1, or 0; 2 where it declined.
-    #[pyo3(signature = (batch, rows, number))]
+    #[pyo3(signature = (batch, rows, number, room))]
     fn select<'py>(
         &self,
         batch: &Bound<'py, Batch>,
         rows: Option<Input<'py, i32>>,
         number: usize,
+        room: PyRoom,
     ) -> PyResult<Array<'py, u8>> {
         let py = batch.py();
         let mut batch = batch.try_borrow_mut()?;
         let core = &mut batch.core;
         let rows = rows.as_ref().map(Input::get);
-        Ok(frozen(py, py.detach(|| self.core.select(core, rows, number)).map_err(bad)?))
+        Ok(frozen(py, py.detach(|| self.core.select(core, rows, number, room.into())).map_err(bad)?))
     }
 }
 
