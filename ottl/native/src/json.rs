@@ -38,6 +38,7 @@ use crate::wire::{self, Stop};
 
 mod binary;
 mod numbers;
+mod pairs;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -168,6 +169,8 @@ struct Field {
     lead: [u8; LEAD],
     begun: Vec<u8>,
     enum_values: Vec<(Vec<u8>, i64)>,
+    /// Of a repeated field of pairs, where its elements' beginnings are remembered (see `pairs`).
+    pairs: Option<usize>,
 }
 
 impl Field {
@@ -208,6 +211,7 @@ impl Field {
             lead,
             begun,
             enum_values: field.enum_values.iter().flatten().map(named).collect(),
+            pairs: None,
         })
     }
 
@@ -301,6 +305,7 @@ impl JsonSchema {
             predictions += fields.len() + 1;
             messages.push(Descriptor { fields, by_number, by_tag, base });
         }
+        pairs::find(&mut messages);
         JsonSchema { messages }
     }
 

@@ -4,7 +4,8 @@
 
 use super::binary::{base64_decode, hex_decode};
 use super::numbers::{decimal, leading_digits, plain_double};
-use super::text::{append, run};
+use super::pairs::{self, Beginnings};
+use super::text::{append, append_block, run};
 use super::{fail, stop, Descriptor, Field, JsonSchema, Kind, Result, Step, MAX_LEVELS, MAX_RECURSION};
 use crate::wire::{self, put_varint};
 
@@ -33,6 +34,7 @@ pub fn to_protobuf(
         max_depth: max_depth.min(MAX_RECURSION),
         widths: vec![1; schema.messages.len()],
         next: schema.messages.iter().flat_map(|m| 0..=m.fields.len() as u16).collect(),
+        beginnings: Beginnings::new(),
     };
     match parser.root(root) {
         Ok(()) => Ok(parser.out),
@@ -55,6 +57,7 @@ struct Parser<'a> {
     widths: Vec<u8>,
     /// From each message's `base` on: the rank that came last time after the field of rank `i - 1` (0: first in its message).
     next: Vec<u16>,
+    beginnings: Beginnings,
 }
 
 /// A string of the input: between two offsets, or (with escapes) in the scratch buffer; and the position behind it.
@@ -308,17 +311,22 @@ impl<'a> Parser<'a> {
             self.put_tag(field);
             start = self.open(1);
         }
+        let mut place = field.pairs;
         loop {
             at = match field.kind {
-                Kind::Message if self.peek(at) == b'n' => {
-                    self.put_tag(field);
-                    let next = self.word(at, b"null")?;
-                    self.check_limits(at, depth + 1)?;
-                    self.messages -= 1;
-                    self.out.push(0);
-                    next
+                Kind::Message if place.is_some() => {
+                    let here = place.unwrap_or_default();
+                    place = Some(here + 1);
+                    match self.pair(field, at, here, depth + 1, level + 2) {
+                        Some(next) => next,
+                        None => {
+                            let next = self.element(field, at, depth, level)?;
+                            self.remember(field, at, here);
+                            next
+                        }
+                    }
                 }
-                Kind::Message => self.submessage(field, at, depth + 1, level + 2)?,
+                Kind::Message => self.element(field, at, depth, level)?,
                 Kind::String if self.peek(at) == b'n' => {
                     self.put_tag(field);
                     self.out.push(0);
@@ -339,6 +347,75 @@ impl<'a> Parser<'a> {
             self.close(start, 1);
         }
         Ok(at + 1)
+    }
+
+    /// A message that is an element, with its tag.
+    #[inline(always)]
+    fn element(&mut self, field: &Field, at: usize, depth: usize, level: usize) -> Step<usize> {
+        if self.peek(at) != b'n' {
+            return self.submessage(field, at, depth + 1, level + 2);
+        }
+        self.put_tag(field);
+        let next = self.word(at, b"null")?;
+        self.check_limits(at, depth + 1)?;
+        self.messages -= 1;
+        self.out.push(0);
+        Ok(next)
+    }
+
+    /// The end of a pair that begins like the one before it in this place and holds one scalar; nothing is done for another.
+    #[inline(always)]
+    fn pair(&mut self, field: &Field, at: usize, place: usize, depth: usize, level: usize) -> Option<usize> {
+        let schema: &'a JsonSchema = self.schema;
+        let known = self.beginnings.recall(place, self.bytes.get(at..)?)?;
+        if self.messages < 2 || depth >= self.max_depth || level >= MAX_LEVELS {
+            return None;
+        }
+        let (_, choice) = pairs::fields(&schema.messages[field.message])?;
+        let member = schema.messages[choice.message].fields.get(known.member)?;
+        let mark = self.out.len();
+        let value = at + known.source_len;
+        append_block(&mut self.out, known.result, known.result_len);
+        let inner = self.out.len() - 1;
+        let done = match member.kind {
+            Kind::String => self.text(member, value, true),
+            _ => self.scalar(member, value, true),
+        };
+        match done {
+            Ok(next) if self.peek(next) == b'}' && self.peek(next + 1) == b'}' => {
+                self.close(inner, 1);
+                self.close(mark + usize::from(field.tag_len), 1);
+                self.messages -= 2;
+                Some(next + 2)
+            }
+            _ => {
+                self.out.truncate(mark);
+                None
+            }
+        }
+    }
+
+    /// Remembers how the pair begins that was read at `at`, if it is spelled the way writers spell it.
+    #[inline(never)]
+    fn remember(&mut self, field: &Field, at: usize, place: usize) -> Option<()> {
+        let bytes = self.bytes;
+        let (key, choice) = pairs::fields(&self.schema.messages[field.message])?;
+        let follows = |at: usize, text: &[u8]| bytes.get(at..).is_some_and(|rest| rest.starts_with(text));
+        let name = (follows(at, b"{") && follows(at + 1, &key.quoted)).then(|| at + 1 + key.quoted.len())?;
+        let (end, wide) = follows(name, b"\"").then(|| run(bytes, name + 1))?;
+        let text = bytes.get(name + 1..end).filter(|text| (1..pairs::LONGEST).contains(&text.len()) && !wide)?;
+        let value = follows(end, b"\",").then_some(end + 2)?;
+        let brace = follows(value, &choice.quoted).then(|| value + choice.quoted.len())?;
+        let members = &self.schema.messages[choice.message].fields;
+        let rank = members.iter().position(|member| follows(brace, b"{") && follows(brace + 1, &member.quoted))?;
+        let member = members.get(rank).filter(|member| member.kind != Kind::Message)?;
+        let mut result = field.tag[..usize::from(field.tag_len)].to_vec();
+        result.push(0);
+        wire::put_bytes(&mut result, key.number, text);
+        wire::put_tag(&mut result, choice.number, wire::LEN);
+        result.push(0);
+        self.beginnings.remember(place, bytes.get(at..brace + 1 + member.quoted.len())?, &result, rank);
+        Some(())
     }
 
     /// A singular string, or an element, with its tag; an empty one is left out unless `keep`.

@@ -2,6 +2,7 @@
 
 use super::binary::{hex_pair, write_base64, write_hex};
 use super::numbers::{write_double, write_integer, write_signed};
+use super::pairs::{self, Beginnings};
 use super::text::{append, append_block, is_plain, run};
 use super::{fail, stop, Descriptor, Field, JsonSchema, Kind, Result, Step, LEAD, MAX_RECURSION};
 use crate::wire::{self, Stop};
@@ -76,6 +77,7 @@ pub fn to_json(schema: &JsonSchema, root: usize, payload: &[u8], max_depth: usiz
         fields: Vec::new(),
         max_depth: max_depth.min(MAX_RECURSION),
         disordered: vec![false; schema.messages.len()],
+        beginnings: Beginnings::new(),
     };
     if writer.message(root, payload, 0, payload.len(), 0).is_ok() {
         return Ok(writer.out);
@@ -97,6 +99,7 @@ struct Writer<'a> {
     max_depth: usize,
     /// Kinds of messages of which one had its fields in another order than the descriptor's, or more than once.
     disordered: Vec<bool>,
+    beginnings: Beginnings,
 }
 
 impl<'a> Writer<'a> {
@@ -192,8 +195,18 @@ impl<'a> Writer<'a> {
         depth: usize,
     ) -> Step<usize> {
         let mark = self.out.len();
+        let mut place = field.pairs;
         loop {
-            if field.kind == Kind::Message {
+            if let Some(here) = place {
+                let (from, to) = length(bytes, pos, end)?;
+                if !self.pair(field, bytes, (from, to), here, depth + 1) {
+                    self.message(field.message, bytes, from, to, depth + 1)?;
+                    self.remember(field, &bytes[from..to], here);
+                    self.out.push(b',');
+                }
+                place = Some(here + 1);
+                pos = to;
+            } else if field.kind == Kind::Message {
                 let (from, to) = length(bytes, pos, end)?;
                 self.message(field.message, bytes, from, to, depth + 1)?;
                 self.out.push(b',');
@@ -217,6 +230,61 @@ impl<'a> Writer<'a> {
         }
         self.close(field, mark);
         Ok(pos)
+    }
+
+    /// Writes a pair that begins like the one before it in this place and holds one scalar, and a comma; nothing is done, and
+    /// false returned, for another.
+    #[inline(always)]
+    fn pair(&mut self, field: &Field, bytes: &[u8], (from, to): (usize, usize), place: usize, depth: usize) -> bool {
+        let schema: &'a JsonSchema = self.schema;
+        let Some(known) = self.beginnings.recall(place, &bytes[from..to]).filter(|_| depth < self.max_depth) else {
+            return false;
+        };
+        let Ok((value, end)) = wire::length(bytes, from + known.source_len, to) else {
+            return false;
+        };
+        let Some((_, choice)) = pairs::fields(&schema.messages[field.message]).filter(|_| end == to) else {
+            return false;
+        };
+        let Ok((tag, value)) = wire::tag(bytes, value, to) else {
+            return false;
+        };
+        let choices = &schema.messages[choice.message];
+        let Some(member) = choices.fields.get(choices.rank_of_tag(tag)).filter(|m| m.kind != Kind::Message) else {
+            return false;
+        };
+        let mark = self.out.len();
+        append_block(&mut self.out, known.result, known.result_len);
+        let brace = self.out.len();
+        self.begin(member);
+        self.out[brace] = b'{';
+        match self.scalar(member, bytes, value, to, true) {
+            Ok((end, _)) if end == to => {
+                self.out.extend_from_slice(b"}},");
+                true
+            }
+            _ => {
+                self.out.truncate(mark);
+                false
+            }
+        }
+    }
+
+    /// Remembers how the pair that was written begins, if it has its two fields in order.
+    #[inline(never)]
+    fn remember(&mut self, field: &Field, bytes: &[u8], place: usize) -> Option<()> {
+        let (key, choice) = pairs::fields(&self.schema.messages[field.message])?;
+        let (tag, next) = wire::tag(bytes, 0, bytes.len()).ok().filter(|_| bytes.len() < 0x4000)?;
+        let (from, to) = (tag >> 3 == key.number && key.takes((tag & 7) as u8))
+            .then(|| wire::length(bytes, next, bytes.len()).ok())?
+            .filter(|&(from, to)| from < to && is_plain(bytes, from, to))?;
+        let (tag, next) = wire::tag(bytes, to, bytes.len()).ok()?;
+        if tag >> 3 != choice.number || !choice.takes((tag & 7) as u8) {
+            return None;
+        }
+        let text = [b"{", key.begun.get(1..)?, &bytes[from..to], b"\"", &choice.begun].concat();
+        self.beginnings.remember(place, &bytes[..next], &text, 0);
+        Some(())
     }
 
     /// Writes a scalar element and a comma.
