@@ -182,7 +182,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A submessage with its tag and length.
-    #[inline(always)]
+    #[inline]
     fn submessage(&mut self, field: &Field, at: usize, depth: usize, level: usize) -> Step<usize> {
         self.put_tag(field);
         let width = usize::from(self.widths[field.message]);
@@ -258,7 +258,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The value of a known key.
-    #[inline(always)]
+    #[inline]
     fn value(&mut self, field: &'a Field, at: usize, again: bool, depth: usize, level: usize) -> Step<usize> {
         if self.peek(at) == b'n' {
             return self.word(at, b"null");
@@ -350,7 +350,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A message that is an element, with its tag.
-    #[inline(always)]
+    #[inline]
     fn element(&mut self, field: &Field, at: usize, depth: usize, level: usize) -> Step<usize> {
         if self.peek(at) != b'n' {
             return self.submessage(field, at, depth + 1, level + 2);
@@ -364,7 +364,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The end of a pair that begins like the one before it in this place and holds one scalar; nothing is done for another.
-    #[inline(always)]
+    #[inline]
     fn pair(&mut self, field: &Field, at: usize, place: usize, depth: usize, level: usize) -> Option<usize> {
         let schema: &'a JsonSchema = self.schema;
         let known = self.beginnings.recall(place, self.bytes.get(at..)?)?;
@@ -419,7 +419,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A singular string, or an element, with its tag; an empty one is left out unless `keep`.
-    #[inline(always)]
+    #[inline]
     fn text(&mut self, field: &Field, at: usize, keep: bool) -> Step<usize> {
         let text = self.expected_string(at, "a string")?;
         if text.escaped {
@@ -432,7 +432,7 @@ impl<'a> Parser<'a> {
         Ok(text.next)
     }
 
-    #[inline(always)]
+    #[inline]
     fn put_text(&mut self, field: &Field, source: &[u8], start: usize, end: usize, keep: bool) {
         if keep || start < end {
             self.put_tag(field);
@@ -475,7 +475,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A number, boolean or enum as it is on the wire, without a tag.
-    #[inline(always)]
+    #[inline]
     fn number(&mut self, field: &Field, at: usize) -> Step<usize> {
         const I32: (i64, i64) = (i32::MIN as i64, i32::MAX as i64);
         const I64: (i64, i64) = (i64::MIN, i64::MAX);

@@ -107,7 +107,7 @@ impl<'a> Writer<'a> {
     ///
     /// Fields mostly come in the order of the descriptor, which is that of JSON, and are written in one walk. Where a kind of
     /// message once did not keep to it, two walks are made of all that follow.
-    #[inline(always)]
+    #[inline]
     fn message(&mut self, kind: usize, bytes: &[u8], start: usize, end: usize, depth: usize) -> Step<()> {
         if self.disordered[kind] {
             return self.message_in_any_order(kind, bytes, start, end, depth);
@@ -288,7 +288,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes a scalar element and a comma.
-    #[inline(always)]
+    #[inline]
     fn element(&mut self, field: &Field, bytes: &[u8], pos: usize, end: usize) -> Step<usize> {
         if field.kind.quoted() {
             self.out.push(b'"');
@@ -560,7 +560,7 @@ impl<'a> Writer<'a> {
 }
 
 /// Writes a number that was a varint on the wire, without the quote that opens it; returns whether it is zero.
-#[inline(always)]
+#[inline]
 fn write_varint(out: &mut Vec<u8>, kind: Kind, value: u64) -> bool {
     match kind {
         Kind::Uint64 => {
