@@ -259,7 +259,7 @@ fn pairs_that_begin_like_those_before_are_read_and_written_as_alone() {
         let all = [first, other, other, first, other].map(one).join(",");
         assert_eq!(write(&bytes), Ok(format!(r#"{{"children":[{all}]}}"#)), "{other}");
     }
-    let refused = |pair: &str| offset(&format!(r#"{{"pairs":[{first}],"children":[{{"pairs":[{pair}]}}]}}"#));
+    let refused = |pair: &str| offset(format!(r#"{{"pairs":[{first}],"children":[{{"pairs":[{pair}]}}]}}"#));
     let before = format!(r#"{{"pairs":[{first}],"children":[{{"pairs":["#).len();
     assert_eq!(refused(r#"{"key":"a","value":{"stringValue":1}}"#), before + 34);
     assert_eq!(refused(r#"{"key":"a","value":{"stringValue":"b"]}"#), before + 37);
