@@ -170,7 +170,7 @@ class Regex:
                 continue
             if not groups:
                 return [(start, end)]
-            return [match.span(group) for group in range(len(self.group_names))]
+            return list(map(match.span, range(len(self.group_names))))
 
 
 @functools.lru_cache(maxsize=_CACHED_PATTERNS)
