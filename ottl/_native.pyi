@@ -20,7 +20,7 @@ TypeError.
 """
 
 from collections.abc import Sequence
-from typing import TypeAlias, final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -431,3 +431,28 @@ class Regex:
         Returns:
             `(matched, [(bits, lens, took_part)] for each of the groups, declined)`; the views lie in the strings.
         """
+
+class Program:
+    """Statements for the native executor (see `ottl.codec.native.program`)."""
+
+    def __init__(
+        self,
+        context: int,
+        registers: int,
+        constants: list[tuple[int, Any]],
+        keys: list[tuple[int, int, bytes]],
+        key_sets: list[tuple[list[bytes], Regex | None, bool]],
+        steps: list[tuple[str, int, int, list[int], tuple[Any, ...]]],
+        statements: list[tuple[int, int, int]],
+    ) -> None: ...
+    def run(
+        self, batch: Batch, rows: NDArray[np.int32] | None, first: int
+    ) -> tuple[list[int], list[int], list[int], list[tuple[int, NDArray[np.int32]]]]:
+        """Runs the statements from number `first` on, on all rows or some.
+
+        Returns:
+            For each statement the rows on which its condition held, those that it changed and its nanoseconds; and by
+            statement the rows that it declined, int32 (m,), on which it has done nothing.
+        """
+    def select(self, batch: Batch, rows: NDArray[np.int32] | None, number: int) -> NDArray[np.uint8]:
+        """Where a condition holds, uint8 (rows,): 1, or 0; 2 where it declined."""

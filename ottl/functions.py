@@ -270,6 +270,56 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
+class Register:
+    """An argument of a call in the native executor.
+
+    Args:
+        number: its register, -1 for a constant that no register holds.
+        value: its value where it is a constant, else `MISSING`.
+    """
+
+    number: int
+    value: Any = MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class MapKey:
+    """A key of the map that an editor changes, for the native executor."""
+
+    name: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MapKeys:
+    """A set of keys of the map that an editor changes, for the native executor.
+
+    Args:
+        names: the keys; empty where there is an expression.
+        pattern: the native expression that the keys match.
+        complement: all other keys are meant.
+    """
+
+    names: tuple[bytes, ...] = ()
+    pattern: Any = None
+    complement: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NativeCall:
+    """A call as the native executor runs it (see `ottl/native/src/exec`).
+
+    Args:
+        name: the operation.
+        registers: what it reads.
+        data: its constants.
+    """
+
+    name: str
+    registers: tuple[Register, ...] = ()
+    data: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Parameter:
     """One parameter of a function, as its annotation says.
 
@@ -347,6 +397,7 @@ class Function:
         "lowering",
         "memory",
         "name",
+        "native_call",
         "over",
         "parameters",
         "pure",
@@ -385,6 +436,7 @@ class Function:
         self.over = over
         self.reads = reads
         self.vector_kernel: Callable[..., Any] | None = None
+        self.native_call: Callable[..., NativeCall | None] | None = None
         self.varying: tuple[bool, ...] = ()
         self.alias_kernel: Callable[..., None] | None = None
         self.check: Callable[..., None] | None = None
@@ -416,6 +468,16 @@ class Function:
         self.vector_kernel = kernel
         self.varying = tuple("Vector" in str(p.annotation) for p in inspect.signature(kernel).parameters.values())
         return kernel
+
+    def native(self, lower: Callable[..., NativeCall | None]) -> Callable[..., NativeCall | None]:
+        """Attaches how the native executor runs the function; it must agree with the scalar kernel, or decline rows.
+
+        The function given gets the arguments but for an editor's target: a `Register` for a value, a list of them for
+        a list literal, other constants as the scalar kernel gets them. It returns the call, or None where the native
+        executor cannot run it for such arguments.
+        """
+        self.native_call = lower
+        return lower
 
     def aliased(self, kernel: Callable[..., None]) -> Callable[..., None]:
         """Attaches an editor's kernel for a source that holds its target: the edit changes what is still to be read.

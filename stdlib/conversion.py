@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ottl.functions import BoolLike, Columns, Example, FloatLike, IntLike, Utf8Like, converter
-from ottl.tables.vectors import BYTES, INT, OBJECT, STRING, Bools, Vector
+from ottl.functions import BoolLike, Columns, Example, FloatLike, IntLike, NativeCall, Register, Utf8Like, converter
+from ottl.tables.vectors import BOOL, BYTES, DOUBLE, INT, LIST, MAP, OBJECT, STRING, Bools, Vector
 from ottl.types import (
     MISSING,
     Bytes,
@@ -51,6 +51,11 @@ def to_int(target: IntLike | None) -> int | None:
     return target
 
 
+@to_int.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("integer", (target,))
+
+
 @converter(
     "Double",
     Example('Double("1.5")', 1.5),
@@ -71,6 +76,11 @@ def to_double(target: FloatLike | None) -> float | None:
     return target
 
 
+@to_double.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("float", (target,))
+
+
 @converter(
     "String",
     Example("String(1.0)", "1"),
@@ -89,6 +99,11 @@ def to_string(target: Utf8Like | None) -> Utf8Like | None:
     Source: OTTL reference, converter `String`.
     """
     return target
+
+
+@to_string.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("text", (target,))
 
 
 @converter(
@@ -127,6 +142,11 @@ def is_string(target: Value) -> bool:
     return type(target) is bytes
 
 
+@is_string.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("is_kind", (target,), (STRING,))
+
+
 @is_string.checked
 def _(target: Value | Missing = MISSING) -> None:
     if target is not MISSING:
@@ -148,6 +168,11 @@ def is_int(target: Value) -> bool:
     Source: OTTL reference, converter `IsInt`.
     """
     return type(target) is int
+
+
+@is_int.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("is_kind", (target,), (INT,))
 
 
 @is_int.checked
@@ -173,6 +198,11 @@ def is_double(target: Value) -> bool:
     return type(target) is float
 
 
+@is_double.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("is_kind", (target,), (DOUBLE,))
+
+
 @is_double.checked
 def _(target: Value | Missing = MISSING) -> None:
     if target is not MISSING:
@@ -196,6 +226,11 @@ def is_bool(target: Value) -> bool:
     return type(target) is bool
 
 
+@is_bool.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("is_kind", (target,), (BOOL,))
+
+
 @is_bool.checked
 def _(target: Value | Missing = MISSING) -> None:
     if target is not MISSING:
@@ -217,6 +252,11 @@ def is_map(target: Value) -> bool:
     Source: OTTL reference, converter `IsMap`.
     """
     return type(target) is Map or type(target) is RawMap
+
+
+@is_map.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("is_kind", (target,), (MAP,))
 
 
 @is_map.checked
@@ -253,6 +293,11 @@ def is_list(target: Value) -> bool:
     return isinstance(target, Opaque) and _has_length(target)
 
 
+@is_list.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("is_kind", (target,), (LIST,))
+
+
 @converter(
     "IsEmpty",
     Example("IsEmpty(nil)", True),
@@ -276,6 +321,11 @@ def is_empty(target: Value) -> bool:
     if isinstance(target, Time):
         return target.ns == _ZERO_TIME_NS and not target.zone
     return kind is not Opaque and not target
+
+
+@is_empty.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("is_empty", (target,))
 
 
 @converter(
@@ -310,3 +360,8 @@ def _(columns: Columns, target: Vector) -> tuple[Vector, Bools] | None:
     counts = columns.arena.child_counts(tags, target.raw(), target.lens)
     text = (tags == STRING) | (tags == BYTES)
     return Vector(INT, np.where(text, target.lens, counts), None, None, columns.level), ~text & (counts < 0)
+
+
+@length.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("length", (target,))

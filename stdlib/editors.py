@@ -19,8 +19,12 @@ from ottl.functions import (
     Const,
     Example,
     ListTarget,
+    MapKey,
+    MapKeys,
     MapTarget,
+    NativeCall,
     Omittable,
+    Register,
     Target,
     Utf8,
     editor,
@@ -192,6 +196,11 @@ def _(target: MapColumn, key: bytes) -> int:
     return target.delete(key)
 
 
+@delete_key.native
+def _(key: Register) -> NativeCall | None:
+    return NativeCall("delete", (), (MapKey(key.value),)) if type(key.value) is bytes else None
+
+
 @editor(
     "delete_matching_keys",
     Example('delete_matching_keys(log.attributes, "^http\\\\.")', {"a": 1}, given={"http.url": "x", "a": 1}),
@@ -216,6 +225,11 @@ def _(target: MapColumn, pattern: Regex) -> int:
     return target.retain(np.array([not pattern.search(key) for key in names], np.bool_))
 
 
+@delete_matching_keys.native
+def _(pattern: Any) -> NativeCall | None:
+    return _keeping(pattern, complement=True)
+
+
 @editor(
     "keep_matching_keys",
     Example('keep_matching_keys(log.attributes, "^http\\\\.")', {"http.url": "x"}, given={"a": 1, "http.url": "x"}),
@@ -238,6 +252,16 @@ def keep_matching_keys(target: MapTarget, pattern: Annotated[str, Compiled(compi
 def _(target: MapColumn, pattern: Regex) -> int:
     names = target.keys()
     return target.retain(np.array([pattern.search(key) for key in names], np.bool_))
+
+
+@keep_matching_keys.native
+def _(pattern: Any) -> NativeCall | None:
+    return _keeping(pattern, complement=False)
+
+
+def _keeping(pattern: Any, *, complement: bool) -> NativeCall | None:
+    native = kernels.engine(pattern.text) if isinstance(pattern, Regex) else None
+    return None if native is None else NativeCall("keep", (), (MapKeys((), native, complement),))
 
 
 def _retain(target: MapTarget, pattern: Any, matching: bool) -> None:
@@ -275,6 +299,13 @@ def _(target: MapColumn, keys: list[bytes]) -> int:
     names = target.keys()
     wanted = frozenset(keys)
     return target.retain(np.array([key in wanted for key in names], np.bool_))
+
+
+@keep_keys.native
+def _(keys: list[Register] | Register) -> NativeCall | None:
+    if not isinstance(keys, list) or any(type(key.value) is not bytes for key in keys):
+        return None
+    return NativeCall("keep", (), (MapKeys(tuple(key.value for key in keys)),))
 
 
 @editor(
@@ -405,6 +436,11 @@ def _(target: MapColumn, limit: int, utf8_safe: bool, truncation_marker: str) ->
     return len(np.unique(owners[index]))
 
 
+@truncate_all.native
+def _(limit: int, utf8_safe: bool, truncation_marker: str) -> NativeCall:
+    return NativeCall("truncate", (), (limit, utf8_safe, truncation_marker.encode(errors="surrogateescape")))
+
+
 @truncate_all.checked
 def _(limit: int, truncation_marker: str = "") -> None:
     if limit < 0:
@@ -446,6 +482,11 @@ def _(target: MapColumn, source: Vector, strategy: str) -> int | None:
     if source.lens is None or kernels.any_deep(target.batch, *source.cells()):
         return None
     return target.merge(source, strategy)
+
+
+@merge_maps.native
+def _(source: Register, strategy: str) -> NativeCall:
+    return NativeCall("merge", (source,), (strategy,))
 
 
 @merge_maps.aliased
@@ -513,6 +554,11 @@ def flatten(
 def _(target: MapColumn, prefix: str, depth: int | None, resolve_conflicts: bool) -> int | None:
     done = target.flatten(prefix.encode(errors="surrogateescape"), depth, resolve_conflicts)
     return target.count if done else None
+
+
+@flatten.native
+def _(prefix: str, depth: int | None, resolve_conflicts: bool) -> NativeCall:
+    return NativeCall("flatten", (), (prefix.encode(errors="surrogateescape"), depth, resolve_conflicts))
 
 
 @flatten.checked

@@ -8,7 +8,7 @@ import mmh3
 import xxhash
 
 from ottl.codec import kernels
-from ottl.functions import Columns, Example, Utf8, converter
+from ottl.functions import Columns, Example, NativeCall, Register, Utf8, converter
 from ottl.tables.vectors import INT, STRING, Vector
 from ottl.types import wrap_int64
 
@@ -42,6 +42,11 @@ def _(columns: Columns, target: Vector) -> Vector:
     return _digest(columns, "sha256", target)
 
 
+@sha256.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("sha256", (target,))
+
+
 @converter(
     "SHA1",
     Example('SHA1("hello")', "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d"),
@@ -62,6 +67,11 @@ def sha1(target: Utf8) -> str:
 @sha1.vector
 def _(columns: Columns, target: Vector) -> Vector:
     return _digest(columns, "sha1", target)
+
+
+@sha1.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("sha1", (target,))
 
 
 @converter(
@@ -86,6 +96,11 @@ def _(columns: Columns, target: Vector) -> Vector:
     return _digest(columns, "sha512", target)
 
 
+@sha512.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("sha512", (target,))
+
+
 @converter(
     "MD5",
     Example('MD5("hello")', "5d41402abc4b2a76b9719d911017c592"),
@@ -106,6 +121,11 @@ def md5(target: Utf8) -> str:
 @md5.vector
 def _(columns: Columns, target: Vector) -> Vector:
     return _digest(columns, "md5", target)
+
+
+@md5.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("md5", (target,))
 
 
 @converter(
@@ -134,6 +154,11 @@ def _(columns: Columns, target: Vector) -> Vector:
     return Vector(INT, kernels.fnv1a64(columns.arena, target.bits, target.lens), None, None, columns.level)
 
 
+@fnv.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("fnv", (target,))
+
+
 @converter(
     "XXH3",
     Example('XXH3("hello")', "9555e8555c62dcfd"),
@@ -154,6 +179,11 @@ def xxh3(target: Utf8) -> str:
 @xxh3.vector
 def _(columns: Columns, target: Vector) -> Vector:
     return _digest(columns, "xxh3", target)
+
+
+@xxh3.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("xxh3", (target,))
 
 
 @converter(

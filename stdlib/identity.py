@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ottl.functions import Columns, Environment, Example, PathArgument, converter
+from ottl.functions import Columns, Environment, Example, NativeCall, PathArgument, Register, converter
 from ottl.tables.vectors import BOOL, SPAN_ID, STRING, Bools, Vector
 from ottl.types import Value
 
@@ -51,3 +51,8 @@ def _(columns: Columns, parent: Vector) -> tuple[Vector, Bools] | None:
         return None
     none = columns.arena.equal(parent.bits, parent.lens, bytes(8)) | (parent.lens == 0)
     return Vector(BOOL, none, None, None, columns.level), (parent.lens != 0) & (parent.lens != 8)
+
+
+@is_root_span.native
+def _(parent: Register) -> NativeCall:
+    return NativeCall("is_zero", (parent,))

@@ -9,7 +9,18 @@ from typing import Annotated, Any
 import numpy as np
 
 from ottl.codec import kernels
-from ottl.functions import Columns, Compiled, Const, Example, Omittable, Utf8, Utf8Like, converter
+from ottl.functions import (
+    Columns,
+    Compiled,
+    Const,
+    Example,
+    NativeCall,
+    Omittable,
+    Register,
+    Utf8,
+    Utf8Like,
+    converter,
+)
 from ottl.patterns import Grok, Regex, compile_grok, compile_regex
 from ottl.stdlib.grok_patterns import PATTERNS
 from ottl.tables.vectors import BOOL, EMPTY, MAP, STRING, Bools, Vector
@@ -55,6 +66,12 @@ def _(columns: Columns, target: Vector, pattern: Any) -> tuple[Vector, Bools | N
     return Vector(BOOL, found, None, None, columns.level), (tags != STRING) & (tags != EMPTY)
 
 
+@is_match.native
+def _(target: Register, pattern: Any) -> NativeCall | None:
+    native = kernels.engine(pattern.text) if isinstance(pattern, Regex) else None
+    return None if native is None else NativeCall("matches", (target,), (native,))
+
+
 @converter(
     "ExtractPatterns",
     Example('ExtractPatterns("user=ann 7", "user=(?P<user>\\\\w+) (?<n>\\\\d)")', {"user": "ann", "n": "7"}),
@@ -94,6 +111,18 @@ def _(columns: Columns, target: Vector, pattern: Any) -> tuple[Vector, Bools | N
     names = [name.encode() for name in groups]
     bits, lens = kernels.maps(columns.arena, names, parts, len(target))
     return Vector(MAP, bits, lens, None, columns.level), declined
+
+
+@extract_patterns.native
+def _(target: Register, pattern: Any) -> NativeCall | None:
+    if not isinstance(pattern, Regex) or not any(pattern.group_names):
+        return None
+    found = kernels.named_groups(pattern)
+    if found is None:
+        return None
+    native, named = found
+    groups = [(number, name.encode(), "text") for name, number in named.items()]
+    return NativeCall("captures", (target,), (native, groups, True))
 
 
 _TEXT = np.full(1, STRING, np.uint8)
@@ -163,6 +192,38 @@ def _(
             declined = failed if declined is None else declined | failed
     bits, lens = kernels.maps(columns.arena, [name.encode() for name in names], parts, len(target))
     return Vector(MAP, bits, lens, None, columns.level), declined
+
+
+@extract_grok_patterns.native
+def _(
+    target: Register,
+    pattern: Register,
+    named_captures_only: bool,
+    pattern_definitions: list[str] | None,
+) -> NativeCall | None:
+    if not isinstance(pattern.value, str):
+        return None
+    try:
+        grok = _grok(pattern.value, named_captures_only, tuple(pattern_definitions or ()))
+    except ValueError:
+        return None
+    found = kernels.named_groups(grok.regex)
+    if found is None:
+        return None
+    native, named = found
+    groups = []
+    for name, number in named.items():
+        reading = _READINGS.get(grok.hints.get(name, "string"))
+        if reading is None:
+            return None
+        groups.append((number, grok.name(name).encode(), reading))
+    if len({key for _, key, _ in groups}) != len(groups):
+        return None
+    return NativeCall("captures", (target,), (native, groups, False))
+
+
+_READINGS = {"string": "text", "int": "int", "long": "int", "float": "double", "double": "double"}
+"""How the native executor reads what has a type hint."""
 
 
 def _typed_part(

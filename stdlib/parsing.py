@@ -10,7 +10,7 @@ import orjson
 
 from ottl.codec import kernels
 from ottl.codec.kernels import Bits, Bools, Lens, Tags
-from ottl.functions import Columns, Const, Example, Utf8, converter
+from ottl.functions import Columns, Const, Example, NativeCall, Register, Utf8, converter
 from ottl.tables.vectors import Vector, uniform
 from ottl.types import Map, Slice, Value, decode_replacing, parse_float
 
@@ -53,6 +53,11 @@ def _(columns: Columns, target: Vector) -> tuple[Vector, Bools | None]:
     assert target.lens is not None
     (tags, bits, lens), declined = kernels.parsed_json(columns.arena, target.bits, target.lens)
     return parsed(tags, bits, lens, declined, columns.level)
+
+
+@parse_json.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("parse_json", (target,))
 
 
 def parsed(tags: Tags, bits: Bits, lens: Lens, declined: Bools | None, level: str) -> tuple[Vector, Bools | None]:
@@ -227,6 +232,12 @@ def _(columns: Columns, target: Vector, delimiter: str, pair_delimiter: str) -> 
     between, after = delimiter.encode(errors="surrogateescape"), pair_delimiter.encode(errors="surrogateescape")
     (tags, bits, lens), declined = kernels.parsed_pairs(columns.arena, target.bits, target.lens, between, after)
     return parsed(tags, bits, lens, declined, columns.level)
+
+
+@parse_key_value.native
+def _(target: Register, delimiter: str, pair_delimiter: str) -> NativeCall | None:
+    between, after = delimiter.encode(errors="surrogateescape"), pair_delimiter.encode(errors="surrogateescape")
+    return NativeCall("parse_pairs", (target,), (between, after)) if between and after else None
 
 
 @parse_key_value.checked

@@ -21,7 +21,9 @@ from ottl.functions import (
     Example,
     FunctionArgument,
     MapTarget,
+    NativeCall,
     Omittable,
+    Register,
     Target,
     Utf8,
     editor,
@@ -195,6 +197,12 @@ def _(
     return Vector(STRING, bits, lens, None, columns.level), written
 
 
+@replace_pattern.native
+def _(regex_pattern: Any, replacement: Register, function: Any, replacement_format: Any) -> NativeCall | None:
+    del replacement_format  # without a function it is ignored
+    return _replacing("replace", regex_pattern, replacement, function)
+
+
 @replace_pattern.checked
 def _(replacement: Value) -> None:
     strict_string(replacement)
@@ -270,6 +278,21 @@ def _(
     if len(hit):
         target.put_slots(slots[index[hit]], Vector(STRING, new_bits[hit], new_lens[hit], None, target.level))
     return len(np.unique(owners[index[hit]]))
+
+
+@replace_all_patterns.native
+def _(
+    mode: str, regex_pattern: Any, replacement: Register, function: Any, replacement_format: Any
+) -> NativeCall | None:
+    del replacement_format
+    return _replacing("replace_all", regex_pattern, replacement, function) if mode == "value" else None
+
+
+def _replacing(name: str, regex: Any, replacement: Register, function: Any) -> NativeCall | None:
+    if not isinstance(regex, Regex) or type(replacement.value) is not bytes or function is not None:
+        return None
+    native, parts = kernels.engine(regex.text), regex.numbered(replacement.value)
+    return None if native is None or parts is None else NativeCall(name, (), (native, list(parts)))
 
 
 @replace_all_patterns.checked

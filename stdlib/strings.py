@@ -7,7 +7,7 @@ import functools
 import numpy as np
 
 from ottl.codec import kernels
-from ottl.functions import Columns, Const, Example, Utf8, Utf8Like, converter
+from ottl.functions import Columns, Const, Example, NativeCall, Register, Utf8, Utf8Like, converter
 from ottl.tables.vectors import MAP, STRING, Vector
 from ottl.types import MAX_LIST_ITEMS, MAX_STRING_BYTES, TypedList, Value, decode_replacing, string_like
 
@@ -50,6 +50,11 @@ def _(columns: Columns, vals: list[Vector] | Vector, delimiter: Vector) -> Vecto
     if len(lens) and int(lens.max()) > MAX_STRING_BYTES:
         return None
     return Vector(STRING, bits, lens, None, columns.level)
+
+
+@concat.native
+def _(vals: list[Register] | Register, delimiter: Register) -> NativeCall | None:
+    return NativeCall("joined", (delimiter, *vals)) if isinstance(vals, list) else None
 
 
 def _texts(columns: Columns, values: Vector) -> tuple[kernels.Bits, kernels.Lens] | None:
@@ -185,6 +190,11 @@ def to_lower_case(target: Utf8) -> Utf8:
     return decode_replacing(target).translate(_LOWER).encode()
 
 
+@to_lower_case.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("lower", (target,))
+
+
 @converter(
     "ToUpperCase",
     Example('ToUpperCase("héllo")', "HÉLLO"),
@@ -203,6 +213,11 @@ def to_upper_case(target: Utf8) -> Utf8:
     if target.isascii():
         return target.upper()
     return decode_replacing(target).translate(_UPPER).encode()
+
+
+@to_upper_case.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("upper", (target,))
 
 
 @functools.lru_cache(maxsize=256)
@@ -237,6 +252,11 @@ def trim(target: Utf8, replacement: Const[str] = " ") -> Utf8:
     return text.encode(errors="surrogateescape")
 
 
+@trim.native
+def _(target: Register, replacement: str) -> NativeCall | None:
+    return NativeCall("trimmed", (target,), (replacement.encode(),)) if replacement.isascii() else None
+
+
 @converter(
     "TrimPrefix",
     Example('TrimPrefix("aab", "a")', "ab"),
@@ -253,6 +273,11 @@ def trim_prefix(target: Utf8, prefix: Utf8) -> Utf8:
     Source: OTTL reference, converter `TrimPrefix`.
     """
     return target.removeprefix(prefix)
+
+
+@trim_prefix.native
+def _(target: Register, prefix: Register) -> NativeCall:
+    return NativeCall("without_prefix", (target, prefix))
 
 
 @converter(
@@ -273,6 +298,11 @@ def trim_suffix(target: Utf8, suffix: Utf8) -> Utf8:
     return target.removesuffix(suffix)
 
 
+@trim_suffix.native
+def _(target: Register, suffix: Register) -> NativeCall:
+    return NativeCall("without_suffix", (target, suffix))
+
+
 @converter(
     "HasPrefix",
     Example('HasPrefix("héllo", "hé")', True),
@@ -291,6 +321,11 @@ def has_prefix(target: Utf8, prefix: Utf8) -> bool:
     return target.startswith(prefix)
 
 
+@has_prefix.native
+def _(target: Register, prefix: Register) -> NativeCall:
+    return NativeCall("starts_with", (target, prefix))
+
+
 @converter(
     "HasSuffix",
     Example('HasSuffix("hello", "lo")', True),
@@ -307,3 +342,8 @@ def has_suffix(target: Utf8, suffix: Utf8) -> bool:
     Source: OTTL reference, converter `HasSuffix`.
     """
     return target.endswith(suffix)
+
+
+@has_suffix.native
+def _(target: Register, suffix: Register) -> NativeCall:
+    return NativeCall("ends_with", (target, suffix))

@@ -9,9 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ottl.codec import kernels
-from ottl.functions import Columns, Compiled, Const, Environment, Example, Omittable, Utf8, converter
+from ottl.functions import (
+    Columns,
+    Compiled,
+    Const,
+    Environment,
+    Example,
+    NativeCall,
+    Omittable,
+    Register,
+    Utf8,
+    converter,
+)
 from ottl.stdlib.layouts import Layout, compile_layout, date_in, host_zone, load_locale, load_location
-from ottl.tables.vectors import DOUBLE, INT, STRING, TIME, Bools, Vector
+from ottl.tables.vectors import DOUBLE, DURATION, INT, STRING, TIME, Bools, Vector
 from ottl.types import INT64_MAX, INT64_MIN, Duration, Time, civil, shown, wrap_int64
 
 NANOS_PER_MILLI = 1_000_000
@@ -106,6 +117,11 @@ def _(columns: Columns, duration: Vector) -> Vector:
     return Vector(INT, duration.bits, None, None, columns.level)
 
 
+@nanoseconds.native
+def _(duration: Register) -> NativeCall:
+    return NativeCall("units", (duration,), (DURATION, 1))
+
+
 @converter(
     "Milliseconds",
     Example('Milliseconds(Duration("1.5s"))', 1500),
@@ -129,6 +145,11 @@ def _(columns: Columns, duration: Vector) -> Vector:
     floor = duration.bits // NANOS_PER_MILLI
     short = (duration.bits < 0) & (duration.bits != floor * NANOS_PER_MILLI)
     return Vector(INT, floor + short, None, None, columns.level)
+
+
+@milliseconds.native
+def _(duration: Register) -> NativeCall:
+    return NativeCall("units", (duration,), (DURATION, NANOS_PER_MILLI))
 
 
 @converter(
@@ -360,6 +381,11 @@ def unix_nano(time: Time) -> int:
 @unix_nano.vector
 def _(columns: Columns, time: Vector) -> Vector:
     return Vector(INT, time.bits, None, None, columns.level)
+
+
+@unix_nano.native
+def _(time: Register) -> NativeCall:
+    return NativeCall("units", (time,), (TIME, 1))
 
 
 @converter("Now", Example('IsString(FormatTime(Now(), "%Y"))', True), pure=False)

@@ -67,7 +67,7 @@ def fnv1a64(arena: Any, bits: Bits, lens: Lens) -> Bits:
 
 
 @functools.lru_cache(maxsize=1024)
-def _engine(text: str) -> _native.Regex | None:
+def engine(text: str) -> _native.Regex | None:
     """The native engine for an expression; None where it might understand it otherwise than Go."""
     from ottl import _native
 
@@ -86,10 +86,10 @@ def _searched(arena: Any, expression: str, search: Callable[[bytes], bool], bits
     """Whether an expression matches, by the native engine where it can, else by a function."""
 
     def compute(b: Bits, n: Lens) -> tuple[Bools]:
-        engine = _engine(expression)
-        if engine is None:
+        native = engine(expression)
+        if native is None:
             return (np.fromiter((search(text) for text in arena.take(b, n)), np.bool_, len(b)),)
-        found, declined = engine.is_match(arena, b, n)
+        found, declined = native.is_match(arena, b, n)
         if declined is not None:
             found = found.copy()
             index = np.flatnonzero(declined)
@@ -115,13 +115,13 @@ def replaced(arena: Any, regex: Regex, bits: Bits, lens: Lens, template: bytes) 
     Returns:
         None where only the scalar way can do it: an unusual expression or template, a result beyond the limit.
     """
-    engine = _engine(regex.text)
+    native = engine(regex.text)
     parts = regex.numbered(template)
-    if engine is None or parts is None:
+    if native is None or parts is None:
         return None
 
     def compute(b: Bits, n: Lens) -> tuple[NDArray[Any], ...]:
-        new_bits, new_lens, changed, declined = engine.replace_all(arena, b, n, parts)
+        new_bits, new_lens, changed, declined = native.replace_all(arena, b, n, parts)
         if declined is not None:
             new_bits, new_lens, changed = new_bits.copy(), new_lens.copy(), changed.copy()
             index = np.flatnonzero(declined)
@@ -196,14 +196,23 @@ def captured(
         Where there is a match, for each name the views and where the group took part, and the rows declined; None where
         only the scalar way can do it.
     """
-    engine = _engine(regex.text)
+    groups = named_groups(regex)
+    if groups is None:
+        return None
+    native, named = groups
+    matched, found, declined = native.captures(arena, bits, lens, list(named.values()))
+    return matched, dict(zip(named, found, strict=True)), declined
+
+
+def named_groups(regex: Regex) -> tuple[_native.Regex, dict[str, int]] | None:
+    """The native engine for an expression and its named groups; None where only the scalar way can tell them."""
+    native = engine(regex.text)
     # Nameless groups count for the native engine, whatever they do for the scalar one.
     names = compile_regex(regex.text).group_names
     named = [number for number, name in enumerate(names) if name]
-    if engine is None or engine.groups != len(names) or len({names[n] for n in named}) != len(named):
+    if native is None or native.groups != len(names) or len({names[n] for n in named}) != len(named):
         return None
-    matched, groups, declined = engine.captures(arena, bits, lens, named)
-    return matched, {names[n]: group for n, group in zip(named, groups, strict=True)}, declined
+    return native, {names[n]: n for n in named}
 
 
 def any_deep(arena: Any, tags: Tags, bits: Bits, lens: Lens) -> bool:

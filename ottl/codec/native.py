@@ -21,7 +21,11 @@ from ottl.codec import Limits
 from ottl.errors import PayloadError
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from ottl import _native
+
+    Program: TypeAlias = _native.Program
 
 KEY_VALUE = "opentelemetry.proto.common.v1.KeyValue"
 
@@ -273,6 +277,31 @@ def scan(projection: Layout, payload: bytes, limits: Limits, deepest: int | None
         if depth < limits.max_depth and "nested" in str(error):
             return None
         raise PayloadError(str(error), error.offset) from None
+
+
+def program(
+    context: int,
+    registers: int,
+    constants: list[tuple[int, Any]],
+    keys: list[tuple[int, int, bytes]],
+    key_sets: list[tuple[list[bytes], Any, bool]],
+    steps: list[tuple[str, int, int, list[int], tuple[Any, ...]]],
+    statements: list[tuple[int, int, int]],
+) -> Program:
+    """Statements for the native executor.
+
+    Args:
+        context: number of the table whose rows they run on.
+        registers: how many they use.
+        constants: registers, and a text or a tag and bits.
+        keys: tables, maps and names.
+        key_sets: names, or an expression, and whether the other keys are meant.
+        steps: name, result, outer table or -1, registers read, and constants (see `ottl/native/src/exec.rs`).
+        statements: first step, the one behind the last, and the register of a condition or -1.
+    """
+    from ottl import _native
+
+    return _native.Program(context, registers, constants, keys, key_sets, steps, statements)
 
 
 def from_json(payload: bytes, signal: str, limits: Limits) -> bytes:

@@ -35,6 +35,7 @@ from ottl.tables.vectors import (
 from ottl.types import Kind
 from ottl.vm import edits, lift, stores, traces
 from ottl.vm.frame import CONTAINERS, Frame
+from ottl.vm.native import Segment
 from ottl.vm.rows import truth
 
 _SCALAR_ARITHMETIC: dict[Op, Callable[[Any, Any], Any]] = {
@@ -475,6 +476,24 @@ def evaluate_condition(
     Returns:
         Where it holds, bool (selection.count,), false where it failed; and the failures.
     """
+    number = frame.lowered.conditions.get(id(code))
+    if number is None:
+        return _evaluate(frame, code, selection, around)
+    assert frame.lowered.selector is not None
+    states = frame.lowered.selector.select(frame.batch, selection.rows, number)
+    holds: NDArray[np.bool_] = states == 1
+    left = np.flatnonzero(states == _DECLINED)
+    if not len(left):
+        return holds, Errors(frame)
+    rows = selection.numbers()[left]
+    holds[left], errors = _evaluate(frame, code, Selection(rows, len(rows)), around)
+    return holds, errors
+
+
+_DECLINED = 2
+
+
+def _evaluate(frame: Frame, code: StatementCode, selection: Selection, around: Any) -> tuple[NDArray[np.bool_], Errors]:
     errors = Errors(frame)
     run = Evaluation(frame, code, selection, errors, around)
     run.run()
@@ -535,38 +554,106 @@ def run_group(frame: Frame, group: GroupCode, around: Any, report: Any) -> None:
         report: the sink (see `vm.rows.Sink`), whose arrays are added to.
     """
     selection = frame.all
-    propagate = group.error_mode == "propagate"
     failures: list[tuple[int, int, str]] = []
     if group.conditions:
         selection = _run_conditions(frame, group, around, report, failures)
-    for number, code in enumerate(group.statements):
-        if selection.count == 0:
-            break
-        begun = time.perf_counter_ns()
-        errors = Errors(frame)
-        run = Evaluation(frame, code, selection, errors, around)
-        run.sink, run.number = report, number
-        run.run()
-        if frame.traces is not None:
-            frame.traces.forget(traces.written_parts(code))
-        failed = errors.count()
-        report.matched[number] += max(run.matched, 0)
-        report.changed[number] += run.changed
-        if failed:
-            row, message = errors.first()
-            report.errors[number] += failed
-            report.first.setdefault(number, message)
-            if propagate:
-                failures.append((row, number, message))
-                selection = errors.alive(selection)
-            else:
-                errors.tell(report, number)
-        if run.gone is not None and run.gone.count:
-            selection = _without(frame, selection, run.gone)
-        report.ns[number] += time.perf_counter_ns() - begun
+    number = 0
+    while number < len(group.statements) and selection.count:
+        segment = frame.lowered.segments.get(number)
+        if segment is None:
+            selection = _run_statement(frame, group, number, selection, around, report, failures)
+            number += 1
+        else:
+            selection = _run_segment(frame, group, segment, selection, around, report, failures)
+            number = segment.end
     if failures:
         row, number, message = min(failures, key=lambda f: f[:2])
         report.propagate(number, row, message)
+
+
+def _run_segment(
+    frame: Frame,
+    group: GroupCode,
+    segment: Segment,
+    selection: Selection,
+    around: Any,
+    report: Any,
+    failures: list[tuple[int, int, str]],
+) -> Selection:
+    """Neighbouring statements on the selected rows, in the native executor; the rows that go on.
+
+    The rows that a statement declines there run it here, and go on there behind it. They meet at every statement, so
+    that its failures are told together.
+    """
+    waiting: dict[int, list[NDArray[np.int32]]] = {}
+
+    def run(rows: NDArray[np.int32] | None, first: int) -> None:
+        matched, changed, ns, declined = segment.program.run(frame.batch, rows, first)
+        for number in range(first, len(matched)):
+            report.matched[segment.start + number] += matched[number]
+            report.changed[segment.start + number] += changed[number]
+            report.ns[segment.start + number] += ns[number]
+        for number, found in declined:
+            waiting.setdefault(number, []).append(found)
+        frame.written(frame.context)
+        if frame.traces is not None:
+            for code in group.statements[segment.start + first : segment.end]:
+                frame.traces.forget(traces.written_parts(code))
+
+    run(selection.rows, 0)
+    count = segment.end - segment.start
+    gone: list[NDArray[np.int32]] = []
+    while waiting:
+        number = min(waiting)
+        parts = waiting.pop(number)
+        rows = parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
+        part = Selection(rows, len(rows))
+        after = _run_statement(frame, group, segment.start + number, part, around, report, failures)
+        if after is not part:
+            gone.append(np.setdiff1d(rows, after.numbers()))
+        if after.count and number + 1 < count:
+            run(after.numbers(), number + 1)
+    if not gone:
+        return selection
+    keep = _chosen(frame, selection)
+    keep[np.concatenate(gone)] = False
+    return frame.all.narrow(keep)
+
+
+def _run_statement(
+    frame: Frame,
+    group: GroupCode,
+    number: int,
+    selection: Selection,
+    around: Any,
+    report: Any,
+    failures: list[tuple[int, int, str]],
+) -> Selection:
+    """A statement on the selected rows; the rows that go on."""
+    code = group.statements[number]
+    begun = time.perf_counter_ns()
+    errors = Errors(frame)
+    run = Evaluation(frame, code, selection, errors, around)
+    run.sink, run.number = report, number
+    run.run()
+    if frame.traces is not None:
+        frame.traces.forget(traces.written_parts(code))
+    failed = errors.count()
+    report.matched[number] += max(run.matched, 0)
+    report.changed[number] += run.changed
+    if failed:
+        row, message = errors.first()
+        report.errors[number] += failed
+        report.first.setdefault(number, message)
+        if group.error_mode == "propagate":
+            failures.append((row, number, message))
+            selection = errors.alive(selection)
+        else:
+            errors.tell(report, number)
+    if run.gone is not None and run.gone.count:
+        selection = _without(frame, selection, run.gone)
+    report.ns[number] += time.perf_counter_ns() - begun
+    return selection
 
 
 def _without(frame: Frame, selection: Selection, gone: Selection) -> Selection:

@@ -78,6 +78,16 @@ def field_of(spec: PathSpec) -> schema.Field:
     raise KeyError(spec.name)
 
 
+_UNSIGNED_32: Final = frozenset({7, 13})
+_SIGNED_32: Final = frozenset({5, 14, 15, 17})
+
+
+def width_of(spec: PathSpec) -> str:
+    """How an integer field keeps what is written: `signed32`, `unsigned32` or `whole`."""
+    kind = field_of(spec).type
+    return "unsigned32" if kind in _UNSIGNED_32 else "signed32" if kind in _SIGNED_32 else "whole"
+
+
 def _point_classes(spec: PathSpec) -> frozenset[Any]:
     """The classes of data points that have the field."""
     return frozenset(message_class(name) for name in point_messages() if resolve(name, spec.field) is not None)

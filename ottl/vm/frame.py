@@ -8,7 +8,7 @@ load is kept until a statement writes to its level.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,9 @@ from ottl.tables.vectors import (
 from ottl.types import Kind, Map, Slice, Value
 from ottl.vm import entries, metadata
 from ottl.vm.fields import IDS, data_fields, id_kind, resolve
+
+if TYPE_CHECKING:
+    from ottl.vm.native import NativeGroup
 
 LEVELS = {"instrumentation_scope": "scope"}
 _ID_TAGS = {Kind.TRACE_ID: TRACE_ID, Kind.SPAN_ID: SPAN_ID, Kind.PROFILE_ID: PROFILE_ID}
@@ -133,6 +136,7 @@ class Frame:
         context: name of the context.
         request: metadata of the request.
         preparations: see `prepared`.
+        lowered: what of the group runs natively.
     """
 
     def __init__(
@@ -142,7 +146,9 @@ class Frame:
         context: str,
         request: Mapping[str, Any] | None,
         preparations: dict[int, Any],
+        lowered: NativeGroup,
     ) -> None:
+        self.lowered = lowered
         self.batch = batch
         self.layout = layout
         self.context = context

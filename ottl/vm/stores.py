@@ -376,16 +376,10 @@ def _raw_vector(frame: Frame, spec: PathSpec, raw: list[Any], level: str) -> Vec
 
 def narrow_integers(spec: PathSpec, bits: NDArray[np.int64]) -> NDArray[np.int64]:
     """Integers as a field of 32 bits keeps them."""
-    found = fields.field_of(spec)
-    if found.type in _UNSIGNED_32:
+    width = fields.width_of(spec)
+    if width == "unsigned32":
         return bits & 0xFFFFFFFF
-    if found.type in _SIGNED_32:
-        return bits.astype(np.int32).astype(np.int64)
-    return bits
-
-
-_UNSIGNED_32 = frozenset({7, 13})
-_SIGNED_32 = frozenset({5, 14, 15, 17})
+    return bits.astype(np.int32).astype(np.int64) if width == "signed32" else bits
 
 
 def _write_field(

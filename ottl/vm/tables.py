@@ -17,6 +17,7 @@ from ottl.types import Kind
 from ottl.vm import columns, leaving
 from ottl.vm.entries import NESTING
 from ottl.vm.frame import Frame, level_of, needs
+from ottl.vm.native import NOTHING, lower
 
 
 def paths(code: StatementCode) -> Iterator[PathSpec]:
@@ -132,6 +133,7 @@ class Program:
         typed = "datapoint" in filtered or any(spec.view in (View.METRIC_TYPE, View.METRIC_DATA) for spec in specs)
         self.layout = native.layout(signal, levels, wanted, typed)
         statements = [code for groups in self.passes for group in groups for code in group.statements]
+        self._lowered = {id(group): lower(group, self.layout) for groups in self.passes for group in groups}
         self.deepest = NESTING - DEEPER * sum(map(_nests, statements))
 
     def scan(self, payload: bytes, limits: Limits) -> Any:
@@ -145,7 +147,7 @@ class Program:
     def run_group(self, number: int, batch: Any, report: Any, request: Mapping[str, Any] | None) -> None:
         """One group over the tables."""
         (group,) = self.passes[number]
-        frame = Frame(batch, self.layout, group.context, request, self._preparations)
+        frame = Frame(batch, self.layout, group.context, request, self._preparations, self._lowered[id(group)])
         columns.run_group(frame, group, self.around[number], report)
         if frame.gone is not None:
             self._drop(batch, group.context, frame.gone, report)
@@ -183,7 +185,8 @@ class Program:
             count = batch.rows(table)
             alive = kept[previous][batch.parents(table)] if previous else np.ones(count, np.bool_)
             if depth <= deepest and level in groups:
-                frame = Frame(batch, self.layout, level, request, self._preparations)
+                lowered = self._lowered[id(groups[level])]
+                frame = Frame(batch, self.layout, level, request, self._preparations, lowered)
                 selected, failed = columns.select(
                     frame, groups[level], frame.all.narrow(alive), self.around[number], report, numbers[level]
                 )
@@ -212,7 +215,7 @@ class Program:
             children = np.bincount(parents, minlength=len(kept[outer]))
             empty = children == 0
             if outer == "metric":
-                frame = Frame(batch, self.layout, "metric", None, self._preparations)
+                frame = Frame(batch, self.layout, "metric", None, self._preparations, NOTHING)
                 empty &= frame.metric_data(None) != 0
             kept[outer] &= ~empty
 

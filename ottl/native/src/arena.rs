@@ -61,6 +61,26 @@ impl<P: AsRef<[u8]>> Arena<P> {
         (self.payload.as_ref().len() + self.extra.len()) as i64
     }
 
+    /// Adds the bytes of a view once more; their new offset.
+    #[inline]
+    pub fn copy(&mut self, begin: i64, len: u32) -> Option<i64> {
+        let to = self.end();
+        let Arena { payload, extra } = self;
+        let payload = P::as_ref(payload);
+        let begin = usize::try_from(begin).ok()?;
+        let end = begin.checked_add(len as usize)?;
+        if end <= payload.len() {
+            extra.extend_from_slice(payload.get(begin..end)?);
+        } else {
+            let range = begin.checked_sub(payload.len())?..end - payload.len();
+            if range.end > extra.len() {
+                return None;
+            }
+            extra.extend_from_within(range);
+        }
+        Some(to)
+    }
+
     /// Adds bytes; their offset.
     pub fn add(&mut self, bytes: &[u8]) -> i64 {
         let begin = self.end();

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::arena::Arena;
 use crate::maps::{Map, Rows};
+use crate::patch::Rope;
 use crate::schema::{Plan, Schema, Values};
+use crate::spare::Spare;
 use crate::values::{Cell, Cells};
 
 /// Rows to make room for when the first one is met: small payloads would spend their time growing.
@@ -55,6 +57,22 @@ impl Column {
     #[inline(always)]
     pub fn is_dirty(&self, row: usize) -> bool {
         self.dirty.get(row).copied().unwrap_or(false)
+    }
+
+    /// Stores the cell of a row of a table of so many rows.
+    #[inline(always)]
+    pub fn put(&mut self, row: usize, rows: usize, cell: Cell) {
+        if self.dirty.len() != rows {
+            self.open(rows);
+        }
+        self.set(row, cell);
+    }
+
+    /// Makes room to store cells of a table of so many rows.
+    #[inline(never)]
+    fn open(&mut self, rows: usize) {
+        self.pad(rows);
+        self.dirty.resize(rows, false);
     }
 
     #[inline(always)]
@@ -118,8 +136,31 @@ impl Table {
     pub fn finish(&mut self) {
         let rows = self.len();
         self.maps.iter_mut().for_each(|map| map.finish(rows));
-        self.dirty = vec![false; rows];
-        self.dropped = vec![false; rows];
+        self.dirty.resize(rows, false);
+        self.dropped.resize(rows, false);
+    }
+
+    /// Empties the table, which keeps its memory, and gives it so many columns and maps.
+    pub fn clear(&mut self, columns: usize, maps: usize) {
+        self.parents.clear();
+        self.variants.clear();
+        self.extents.clear();
+        self.dirty.clear();
+        self.dropped.clear();
+        self.columns.resize_with(columns, Column::default);
+        for column in &mut self.columns {
+            column.cells.clear();
+            column.dirty.clear();
+        }
+        self.maps.resize_with(maps, Map::default);
+        self.maps.iter_mut().for_each(Map::clear);
+    }
+
+    /// Bytes of memory that it holds on to.
+    pub fn capacity(&self) -> usize {
+        let rows = self.parents.capacity() * (4 + 2 + size_of::<Extent>() + 2);
+        let columns: usize = self.columns.iter().map(|column| column.cells.capacity() * size_of::<Cell>()).sum();
+        rows + columns + self.maps.iter().map(Map::capacity).sum::<usize>()
     }
 }
 
@@ -130,6 +171,17 @@ pub struct Batch<P> {
     pub plan: Arc<Plan>,
     pub arena: Arena<P>,
     pub tables: Vec<Table>,
+    /// Buffers for the result.
+    pub rope: Rope,
+}
+
+impl<P> Drop for Batch<P> {
+    /// Leaves the buffers to a later batch of the plan.
+    fn drop(&mut self) {
+        let tables = std::mem::take(&mut self.tables);
+        let extra = std::mem::take(&mut self.arena.extra);
+        self.plan.spares.give(Spare { tables, extra, rope: std::mem::take(&mut self.rope) });
+    }
 }
 
 impl<P: AsRef<[u8]>> Batch<P> {
@@ -193,8 +245,7 @@ impl<P: AsRef<[u8]>> Batch<P> {
         let Some(target) = found.columns.get_mut(column) else {
             return Ok(());
         };
-        target.pad(count);
-        target.dirty.resize(count, false);
+        target.open(count);
         for (at, row) in rows.iter().enumerate() {
             target.set(row, cells.get(at));
             if let Some(dirty) = found.dirty.get_mut(row) {

@@ -5,7 +5,7 @@
 //! is too long) says so in a mask and leaves the row to the caller's scalar way.
 
 use md5::Md5;
-use regex::{CaptureLocations, Regex};
+use regex::CaptureLocations;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
@@ -20,7 +20,7 @@ mod pattern;
 mod py;
 
 #[cfg(feature = "python")]
-pub use py::register;
+pub use py::{register, template_of, PyPiece, Regex};
 
 /// No replacement makes a string longer than this; the caller reports it.
 pub const MAX_RESULT: usize = 16 << 20;
@@ -63,21 +63,37 @@ pub fn hex_digests<P: AsRef<[u8]>>(
     bits: &[i64],
     lens: &[u32],
 ) -> Result<(Vec<u8>, usize), String> {
-    let texts = each(arena, bits, lens)?;
+    let mut out = Vec::with_capacity(bits.len() * 64);
+    let (mut width, mut last): (usize, Option<&[u8]>) = (0, None);
+    for text in each(arena, bits, lens)? {
+        let text = text?;
+        // Values of the parent come in runs of the same view.
+        if last.is_some_and(|last| std::ptr::eq(last, text)) {
+            out.extend_from_within(out.len() - width..);
+            continue;
+        }
+        last = Some(text);
+        let before = out.len();
+        push_digest(algorithm, text, &mut out);
+        width = out.len() - before;
+    }
+    Ok((out, width))
+}
+
+/// Appends the digest of a text in lower-case hexadecimal.
+#[inline]
+pub fn push_digest(algorithm: Algorithm, text: &[u8], out: &mut Vec<u8>) {
     match algorithm {
-        Algorithm::Md5 => hex(texts, bits.len(), |text| Md5::digest(text).into()),
-        Algorithm::Sha1 => hex(texts, bits.len(), |text| Sha1::digest(text).into()),
-        Algorithm::Sha256 => hex(texts, bits.len(), |text| Sha256::digest(text).into()),
-        Algorithm::Sha512 => hex(texts, bits.len(), |text| Sha512::digest(text).into()),
-        Algorithm::Xxh3 => hex(texts, bits.len(), |text| xxhash_rust::xxh3::xxh3_64(text).to_be_bytes()),
+        Algorithm::Md5 => push_hex(&Md5::digest(text), out),
+        Algorithm::Sha1 => push_hex(&Sha1::digest(text), out),
+        Algorithm::Sha256 => push_hex(&Sha256::digest(text), out),
+        Algorithm::Sha512 => push_hex(&Sha512::digest(text), out),
+        Algorithm::Xxh3 => push_hex(&xxhash_rust::xxh3::xxh3_64(text).to_be_bytes(), out),
     }
 }
 
-fn hex<'a, const N: usize>(
-    texts: impl Iterator<Item = Result<&'a [u8], String>>,
-    rows: usize,
-    digest: impl Fn(&[u8]) -> [u8; N],
-) -> Result<(Vec<u8>, usize), String> {
+/// Appends bytes in lower-case hexadecimal.
+pub fn push_hex(digest: &[u8], out: &mut Vec<u8>) {
     const PAIRS: [[u8; 2]; 256] = {
         let mut pairs = [[0; 2]; 256];
         let mut byte = 0;
@@ -87,27 +103,19 @@ fn hex<'a, const N: usize>(
         }
         pairs
     };
-    let mut out = Vec::with_capacity(rows * N * 2);
-    let mut last: Option<&[u8]> = None;
-    for text in texts {
-        let text = text?;
-        // Values of the parent come in runs of the same view.
-        if last.is_some_and(|last| std::ptr::eq(last, text)) {
-            out.extend_from_within(out.len() - 2 * N..);
-            continue;
-        }
-        last = Some(text);
-        let pairs = digest(text).map(|byte| PAIRS[usize::from(byte)]);
-        out.extend_from_slice(pairs.as_flattened());
-    }
-    Ok((out, 2 * N))
+    out.reserve(2 * digest.len());
+    digest.iter().for_each(|&byte| out.extend_from_slice(&PAIRS[usize::from(byte)]));
 }
 
 /// The 64-bit FNV-1a hash of each view.
 pub fn fnv1a64<P: AsRef<[u8]>>(arena: &Arena<P>, bits: &[i64], lens: &[u32]) -> Result<Vec<i64>, String> {
+    each(arena, bits, lens)?.map(|text| Ok(fnv1a(text?))).collect()
+}
+
+/// The 64-bit FNV-1a hash of a text.
+pub fn fnv1a(text: &[u8]) -> i64 {
     let step = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    let hash = |text: &[u8]| text.iter().fold(0xcbf2_9ce4_8422_2325, step) as i64;
-    each(arena, bits, lens)?.map(|text| Ok(hash(text?))).collect()
+    text.iter().fold(0xcbf2_9ce4_8422_2325, step) as i64
 }
 
 /// Whether each view is ASCII.
@@ -123,7 +131,7 @@ pub fn is_utf8<P: AsRef<[u8]>>(arena: &Arena<P>, bits: &[i64], lens: &[u32]) -> 
 /// A regular expression with Go's meaning; texts must be UTF-8.
 #[derive(Debug, Clone)]
 pub struct Pattern {
-    regex: Regex,
+    regex: regex::Regex,
 }
 
 /// What a replacement made: the rows that changed with the ends of their new strings in `bytes`, and the rows declined.
@@ -150,13 +158,60 @@ impl Pattern {
     /// # Errors
     /// It is none, or one that this engine might understand otherwise than Go.
     pub fn new(text: &str) -> Result<Pattern, String> {
-        let regex = Regex::new(&pattern::translate(text)?).map_err(|error| format!("not translated: {error}"))?;
+        let regex =
+            regex::Regex::new(&pattern::translate(text)?).map_err(|error| format!("not translated: {error}"))?;
         Ok(Pattern { regex })
     }
 
     /// Number of groups, the whole match counted.
     pub fn groups(&self) -> usize {
         self.regex.captures_len()
+    }
+
+    /// Room for the groups of a match.
+    pub fn places(&self) -> CaptureLocations {
+        self.regex.capture_locations()
+    }
+
+    /// Whether the expression matches anywhere in a text; None if the text is not UTF-8.
+    #[inline]
+    pub fn search(&self, text: &[u8]) -> Option<bool> {
+        Some(self.regex.is_match(std::str::from_utf8(text).ok()?))
+    }
+
+    /// Finds the first match and its groups; whether there is one, None if the text is not UTF-8.
+    #[inline]
+    pub fn capture(&self, text: &[u8], places: &mut CaptureLocations) -> Option<bool> {
+        Some(self.regex.captures_read(places, std::str::from_utf8(text).ok()?).is_some())
+    }
+
+    /// Appends a text with all matches replaced, or nothing where that leaves it as it is.
+    #[inline]
+    pub fn replace(
+        &self,
+        bytes: &[u8],
+        template: &[Piece],
+        places: &mut CaptureLocations,
+        out: &mut Vec<u8>,
+    ) -> Replacement {
+        let start = out.len();
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            return Replacement::Declined;
+        };
+        let literal = template.iter().all(|piece| matches!(piece, Piece::Literal(_)));
+        let outcome = if literal {
+            self.replace_literally(text, template, out)
+        } else {
+            self.replace_groups(text, template, places, out)
+        };
+        if outcome == Replacement::Made && out[start..] != *bytes {
+            return Replacement::Made;
+        }
+        out.truncate(start);
+        if outcome == Replacement::Made {
+            return Replacement::None;
+        }
+        outcome
     }
 
     /// Whether the expression matches anywhere in each view, and the rows that are not UTF-8.
@@ -169,13 +224,10 @@ impl Pattern {
         let mut declined = Vec::new();
         let mut matched = Vec::with_capacity(bits.len());
         for (row, text) in each(arena, bits, lens)?.enumerate() {
-            matched.push(match std::str::from_utf8(text?) {
-                Ok(text) => self.regex.is_match(text),
-                Err(_) => {
-                    declined.push(row as u32);
-                    false
-                }
-            });
+            matched.push(self.search(text?).unwrap_or_else(|| {
+                declined.push(row as u32);
+                false
+            }));
         }
         Ok((matched, declined))
     }
@@ -188,46 +240,30 @@ impl Pattern {
         lens: &[u32],
         template: &[Piece],
     ) -> Result<Replaced, String> {
-        let literal = template.iter().all(|piece| matches!(piece, Piece::Literal(_)));
         let mut replaced = Replaced::default();
-        let mut places = self.regex.capture_locations();
+        let mut places = self.places();
         for (row, text) in each(arena, bits, lens)?.enumerate() {
-            let bytes = text?;
-            let Ok(text) = std::str::from_utf8(bytes) else {
-                replaced.declined.push(row as u32);
-                continue;
-            };
-            let out = &mut replaced.bytes;
-            let start = out.len();
-            let outcome = if literal {
-                self.replace_literally(text, template, out)
-            } else {
-                self.replace_groups(text, template, &mut places, out)
-            };
-            match outcome {
-                Outcome::Replaced if out[start..] != *bytes => {
+            match self.replace(text?, template, &mut places, &mut replaced.bytes) {
+                Replacement::Made => {
                     replaced.rows.push(row as u32);
-                    replaced.ends.push(out.len());
+                    replaced.ends.push(replaced.bytes.len());
                 }
-                Outcome::TooLong => {
-                    out.truncate(start);
-                    replaced.declined.push(row as u32);
-                }
-                _ => out.truncate(start),
+                Replacement::None => {}
+                Replacement::Declined => replaced.declined.push(row as u32),
             }
         }
         Ok(replaced)
     }
 
     /// Appends the text with its matches replaced, or nothing where there is no match.
-    fn replace_literally(&self, text: &str, template: &[Piece], out: &mut Vec<u8>) -> Outcome {
+    fn replace_literally(&self, text: &str, template: &[Piece], out: &mut Vec<u8>) -> Replacement {
         let start = out.len();
         let mut last = None;
         for found in self.regex.find_iter(text) {
             out.extend_from_slice(&text.as_bytes()[last.unwrap_or(0)..found.start()]);
             expand(template, text, None, out);
             if out.len() - start > MAX_RESULT {
-                return Outcome::TooLong;
+                return Replacement::Declined;
             }
             last = Some(found.end());
         }
@@ -240,7 +276,7 @@ impl Pattern {
         template: &[Piece],
         places: &mut CaptureLocations,
         out: &mut Vec<u8>,
-    ) -> Outcome {
+    ) -> Replacement {
         let start = out.len();
         let mut at = 0;
         let mut last = None;
@@ -256,7 +292,7 @@ impl Pattern {
             out.extend_from_slice(&text.as_bytes()[last.unwrap_or(0)..found.start()]);
             expand(template, text, Some(places), out);
             if out.len() - start > MAX_RESULT {
-                return Outcome::TooLong;
+                return Replacement::Declined;
             }
             last = Some(found.end());
             at = if found.is_empty() { next_char(text, found.end()) } else { found.end() };
@@ -276,13 +312,10 @@ impl Pattern {
         captured.groups.resize_with(wanted.len(), Default::default);
         let mut places = self.regex.capture_locations();
         for (row, text) in each(arena, bits, lens)?.enumerate() {
-            let found = match std::str::from_utf8(text?) {
-                Ok(text) => self.regex.captures_read(&mut places, text).is_some(),
-                Err(_) => {
-                    captured.declined.push(row as u32);
-                    false
-                }
-            };
+            let found = self.capture(text?, &mut places).unwrap_or_else(|| {
+                captured.declined.push(row as u32);
+                false
+            });
             captured.matched.push(found);
             for (&group, (views, present)) in wanted.iter().zip(&mut captured.groups) {
                 let place = if found { places.get(group) } else { None };
@@ -297,23 +330,25 @@ impl Pattern {
 }
 
 /// What became of one text.
-enum Outcome {
-    NoMatch,
-    Replaced,
-    TooLong,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replacement {
+    Made,
+    None,
+    /// It is not UTF-8, or what it becomes is too long.
+    Declined,
 }
 
 /// Appends the rest of a text behind its last match.
-fn finish(text: &str, last: Option<usize>, start: usize, out: &mut Vec<u8>) -> Outcome {
+fn finish(text: &str, last: Option<usize>, start: usize, out: &mut Vec<u8>) -> Replacement {
     let Some(last) = last else {
-        return Outcome::NoMatch;
+        return Replacement::None;
     };
     let rest = &text.as_bytes()[last..];
     if out.len() - start + rest.len() > MAX_RESULT {
-        return Outcome::TooLong;
+        return Replacement::Declined;
     }
     out.extend_from_slice(rest);
-    Outcome::Replaced
+    Replacement::Made
 }
 
 fn expand(template: &[Piece], text: &str, places: Option<&CaptureLocations>, out: &mut Vec<u8>) {

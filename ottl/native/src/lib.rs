@@ -5,12 +5,14 @@
 
 pub mod arena;
 pub mod batch;
+pub mod exec;
 pub mod json;
 pub mod kernels;
 pub mod maps;
 pub mod patch;
 pub mod scan;
 pub mod schema;
+pub mod spare;
 pub mod values;
 pub mod wire;
 
@@ -27,5 +29,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     py::register(module)?;
     json::register(module)?;
     kernels::register(module)?;
+    exec::register(module)?;
     Ok(())
 }

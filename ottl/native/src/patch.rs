@@ -38,6 +38,18 @@ impl Rope {
         self.len
     }
 
+    /// Empties it; it keeps its memory.
+    pub fn clear(&mut self) {
+        self.segments.clear();
+        self.scratch.clear();
+        self.len = 0;
+    }
+
+    /// Bytes of memory that it holds on to.
+    pub fn capacity(&self) -> usize {
+        self.segments.capacity() * size_of::<Segment>() + self.scratch.capacity()
+    }
+
     /// True for no bytes.
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -133,8 +145,17 @@ struct Patcher<'a, P> {
     rope: Rope,
 }
 
-/// The patched payload as a rope; `None` if nothing changed.
-pub fn patch<P: AsRef<[u8]>>(batch: &Batch<P>) -> Result<Option<Rope>, String> {
+/// The patched payload in the batch's rope; false, and no rope, if nothing changed.
+pub fn patch<P: AsRef<[u8]>>(batch: &mut Batch<P>) -> Result<bool, String> {
+    let mut rope = std::mem::take(&mut batch.rope);
+    rope.clear();
+    let found = patched(batch, rope)?;
+    let changed = found.is_some();
+    batch.rope = found.unwrap_or_default();
+    Ok(changed)
+}
+
+fn patched<P: AsRef<[u8]>>(batch: &Batch<P>, rope: Rope) -> Result<Option<Rope>, String> {
     let needed = needed_rows(batch);
     if !needed.first().and_then(|root| root.first()).copied().unwrap_or(false) {
         return Ok(None);
@@ -142,7 +163,7 @@ pub fn patch<P: AsRef<[u8]>>(batch: &Batch<P>) -> Result<Option<Rope>, String> {
     let active = active_slots(batch, &needed);
     let cursors = vec![0; batch.tables.len()];
     let values = batch.schema.values;
-    let mut patcher = Patcher { batch, values, needed, active: &active, cursors, rope: Rope::default() };
+    let mut patcher = Patcher { batch, values, needed, active: &active, cursors, rope };
     patcher.message(0, 0, 0, batch.arena.payload.as_ref().len())?;
     if patcher.rope.len > wire::MAX_PAYLOAD as u64 {
         return Err("the result is larger than 2 GiB".into());

@@ -589,12 +589,12 @@ impl Batch {
         Ok(frozen(py, counts.map_err(bad)?))
     }
 
-    fn patch<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let core = &self.core;
-        match py.detach(|| patch::patch(core)).map_err(bad)? {
-            None => Ok((&core.arena.payload).into_pyobject(py)?.cast_into()?),
-            Some(rope) => joined(py, rope.len() as usize, rope.pieces(&core.arena)),
+    fn patch<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let core = &mut self.core;
+        if !py.detach(|| patch::patch(core)).map_err(bad)? {
+            return Ok((&core.arena.payload).into_pyobject(py)?.cast_into()?);
         }
+        joined(py, core.rope.len() as usize, core.rope.pieces(&core.arena))
     }
 }
 

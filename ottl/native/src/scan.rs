@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::arena::Arena;
 use crate::batch::{Batch, Column, Table};
-use crate::maps::{flags, Entry, Map};
+use crate::maps::{flags, Entry};
 use crate::schema::{tags, types, Action, Look, Plan, Schema, Slot, Values};
+use crate::spare::Spare;
 use crate::values::{any_value, key_value, plain_pair, Cell};
 use crate::wire::{self, fault, Fault, Stop};
 
@@ -447,20 +448,14 @@ pub fn scan<P: AsRef<[u8]>>(
     if data.len() > wire::MAX_PAYLOAD {
         return Err(fault(Fault::TooLarge, 0));
     }
-    let empty = |count: u32| (0..count).map(|_| Column::default()).collect();
-    let maps = |count: u32| (0..count).map(|_| Map::default()).collect();
-    let tables = plan.tables.iter().map(|shape| Table {
-        columns: empty(shape.columns),
-        maps: maps(shape.maps),
-        ..Table::default()
-    });
+    let Spare { tables, extra, rope } = plan.spares.take(&plan.tables);
     let walk = Walk { schema, values: schema.values.as_ref(), data, left: limits.messages };
-    let mut scanner = Scanner { walk, plan, tables: tables.collect() };
+    let mut scanner = Scanner { walk, plan, tables };
     if let Some(root) = scanner.tables.first_mut() {
         root.scanned(0, 0, 0, 0, data.len());
     }
     scanner.visit(Place { node: 0, row: 0, depth: limits.depth.min(MAX_DEPTH) }, 0, data.len())?;
     let mut tables = scanner.tables;
     tables.iter_mut().for_each(Table::finish);
-    Ok(Batch { schema: schema.clone(), plan: plan.clone(), arena: Arena::new(payload), tables })
+    Ok(Batch { schema: schema.clone(), plan: plan.clone(), arena: Arena { payload, extra }, tables, rope })
 }

@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::spare::Pool;
 use crate::wire;
 
 /// `google.protobuf.FieldDescriptorProto.Type`.
@@ -353,12 +354,14 @@ pub struct TableShape {
 }
 
 /// What a scan extracts.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Plan {
     pub nodes: Vec<Node>,
     pub tables: Vec<TableShape>,
     /// Tables in an order in which parents come before children.
     pub order: Vec<u32>,
+    /// Buffers of earlier batches.
+    pub spares: Pool,
 }
 
 /// One action as Python gives it: field number, kind, a, b.
@@ -404,7 +407,7 @@ impl Plan {
         }
         collect_below(&mut built)?;
         let order = table_order(&shapes)?;
-        Ok(Plan { nodes: built, tables: shapes, order })
+        Ok(Plan { nodes: built, tables: shapes, order, spares: Pool::default() })
     }
 }
 

@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use super::parse::DEEPEST;
 use super::MAX_RESULT;
 use crate::arena::Arena;
-use crate::maps::{damaged, decode_map, flags, Entry, Map, Rows};
+use crate::maps::{damaged, decode_map, flags, Entry, Map, Rows, START};
 use crate::schema::{tags, Values};
 use crate::values::{any_value, Cell, CellVec, Cells, Items};
 
@@ -15,6 +15,21 @@ pub enum Strategy {
     Insert,
     Update,
     Upsert,
+}
+
+impl Strategy {
+    /// The strategy of a name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn named(name: &str) -> Result<Strategy, String> {
+        match name {
+            "insert" => Ok(Strategy::Insert),
+            "update" => Ok(Strategy::Update),
+            "upsert" => Ok(Strategy::Upsert),
+            _ => Err(format!("there is no strategy {name}")),
+        }
+    }
 }
 
 /// Writes the entries of encoded maps, one a row or one for all, into the maps of rows; in how many rows it wrote any.
@@ -38,22 +53,32 @@ pub fn merge<P: AsRef<[u8]>>(
             pairs.clear();
             decode_map(arena, values, sources.0[at], sources.1[at], |key, cell| pairs.push((key, cell)))?;
         }
-        let one = [row as i32];
-        let mut wrote = false;
-        for &(key, cell) in &pairs {
-            if strategy != Strategy::Upsert {
-                let known = map.keys.find(key).is_some_and(|code| map.row(row).0.contains(&code));
-                if known != (strategy == Strategy::Update) {
-                    continue;
-                }
-            }
-            let cell = if cell.tag == tags::STRING_INDEX { Cell::EMPTY } else { cell };
-            map.set(key, Rows::Some(&one), Cells::new(&[cell.tag], &[cell.bits], &[cell.len], 1)?, touched)?;
-            wrote = true;
-        }
-        written += usize::from(wrote);
+        written += usize::from(merge_row(map, row, &pairs, strategy, touched)?);
     }
     Ok(written)
+}
+
+/// Writes entries into the map of a row; whether it wrote any.
+pub fn merge_row(
+    map: &mut Map,
+    row: usize,
+    pairs: &[(&[u8], Cell)],
+    strategy: Strategy,
+    touched: &mut [bool],
+) -> Result<bool, String> {
+    let mut wrote = false;
+    let mut before = START;
+    for &(key, cell) in pairs {
+        let code = map.keys.code_after(before, key);
+        before = code;
+        if strategy != Strategy::Upsert && map.entry(row, code).is_some() != (strategy == Strategy::Update) {
+            continue;
+        }
+        let cell = if cell.tag == tags::STRING_INDEX { Cell::EMPTY } else { cell };
+        map.put(row, code, cell, touched)?;
+        wrote = true;
+    }
+    Ok(wrote)
 }
 
 /// Whether a list or map nests so deep that a rule which stores it again may be refused.
@@ -104,17 +129,10 @@ pub fn flatten<P: AsRef<[u8]>>(
     let mut cells = CellVec::default();
     let mut one = Flattened::default();
     for row in rows.iter() {
-        let (codes, entries) = map.row(row);
-        // A rewritten entry has a value and no unknown fields.
-        let plain = |entry: &Entry| {
-            matches!(entry.tag, tags::STRING | tags::BOOL | tags::INT | tags::DOUBLE | tags::BYTES)
-                && entry.flags & flags::ODD == 0
-        };
-        let nested = !entries.iter().all(plain);
-        let repeated = || codes.iter().enumerate().any(|(at, code)| codes[..at].contains(code));
-        if !nested && flatten.prefix.is_empty() && !repeated() {
+        if is_flat(map, row) && flatten.prefix.is_empty() {
             continue;
         }
+        let (codes, entries) = map.row(row);
         one.clear();
         for (&code, entry) in codes.iter().zip(entries) {
             one.key.clear();
@@ -143,6 +161,17 @@ pub fn flatten<P: AsRef<[u8]>>(
     let cells = Cells::new(&cells.tags, &cells.bits, &cells.lens, cells.tags.len())?;
     map.replace(arena, Rows::Some(&changed), &counts, (&begins, &sizes), cells, touched)?;
     Ok(true)
+}
+
+/// Whether flattening a row without a prefix leaves it as it is.
+pub fn is_flat(map: &Map, row: usize) -> bool {
+    let (codes, entries) = map.row(row);
+    // A rewritten entry has a value and no unknown fields.
+    let plain = |entry: &Entry| {
+        matches!(entry.tag, tags::STRING | tags::BOOL | tags::INT | tags::DOUBLE | tags::BYTES)
+            && entry.flags & flags::ODD == 0
+    };
+    entries.iter().all(plain) && !codes.iter().enumerate().any(|(at, code)| codes[..at].contains(code))
 }
 
 fn push_prefix(key: &mut Vec<u8>, prefix: &[u8]) {

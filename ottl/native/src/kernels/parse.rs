@@ -5,6 +5,7 @@
 
 use std::hash::Hasher;
 
+use memchr::memmem::Finder;
 use rustc_hash::FxHasher;
 
 use super::{each, Views};
@@ -53,13 +54,16 @@ fn parse_each<P: AsRef<[u8]>>(
 
 /// JSON objects and arrays as map and list cells; all numbers are floats.
 pub fn json<P: AsRef<[u8]>>(arena: &mut Arena<P>, values: &Values, texts: (&[i64], &[u32])) -> Result<Parsed, String> {
-    parse_each(arena, texts, |text, out| {
-        std::str::from_utf8(text).ok()?;
-        let mut json = Json { text, at: 0, values, out };
-        let tag = json.document()?;
-        json.blanks();
-        (json.at == text.len()).then_some(tag)
-    })
+    parse_each(arena, texts, |text, out| json_text(values, text, out))
+}
+
+/// Appends the body of the map or list that a text says, and gives its tag; None, with anything appended, for a text declined.
+pub fn json_text(values: &Values, text: &[u8], out: &mut Vec<u8>) -> Option<u8> {
+    std::str::from_utf8(text).ok()?;
+    let mut json = Json { text, at: 0, values, out };
+    let tag = json.document()?;
+    json.blanks();
+    (json.at == text.len()).then_some(tag)
 }
 
 struct Json<'a> {
@@ -314,21 +318,43 @@ pub fn pairs<P: AsRef<[u8]>>(
     delimiter: &[u8],
     pair_delimiter: &[u8],
 ) -> Result<Parsed, String> {
-    if delimiter.is_empty() || pair_delimiter.is_empty() {
-        return Err("a delimiter is empty".into());
+    let mut pairs = Pairs::new(delimiter, pair_delimiter)?;
+    parse_each(arena, texts, |text, out| pairs.parse(values, text, out))
+}
+
+/// A parser of pairs, with its buffers.
+#[derive(Debug)]
+pub struct Pairs {
+    between: Finder<'static>,
+    after: Finder<'static>,
+    unquoted: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Pairs {
+    /// A parser for these delimiters.
+    ///
+    /// # Errors
+    /// One of them is empty.
+    pub fn new(delimiter: &[u8], pair_delimiter: &[u8]) -> Result<Pairs, String> {
+        if delimiter.is_empty() || pair_delimiter.is_empty() {
+            return Err("a delimiter is empty".into());
+        }
+        let finder = |delimiter| Finder::new(delimiter).into_owned();
+        let (between, after) = (finder(delimiter), finder(pair_delimiter));
+        Ok(Pairs { between, after, unquoted: Vec::new(), ends: Vec::new() })
     }
-    let between = memchr::memmem::Finder::new(delimiter);
-    let after = memchr::memmem::Finder::new(pair_delimiter);
-    let mut unquoted: Vec<u8> = Vec::new();
-    let mut ends: Vec<usize> = Vec::new();
-    parse_each(arena, texts, |text, out| {
+
+    /// Appends the body of the map that a text says, and gives its tag; None for a text declined.
+    pub fn parse(&mut self, values: &Values, text: &[u8], out: &mut Vec<u8>) -> Option<u8> {
         if text.is_empty() || !text.is_ascii() {
             return None;
         }
+        let Pairs { between, after, unquoted, ends } = self;
         unquoted.clear();
         ends.clear();
         if text.iter().any(|byte| matches!(byte, b'"' | b'\'' | b'\\' | 0)) {
-            unquote(text, pair_delimiter, &mut unquoted, &mut ends)?;
+            unquote(text, after.needle(), unquoted, ends)?;
         } else {
             let mut rest = text;
             while !rest.is_empty() {
@@ -337,7 +363,7 @@ pub fn pairs<P: AsRef<[u8]>>(
                 if end > 0 {
                     ends.push(unquoted.len());
                 }
-                rest = rest.get(end + pair_delimiter.len()..).unwrap_or_default();
+                rest = rest.get(end + after.needle().len()..).unwrap_or_default();
             }
         }
         if ends.len() > MOST_PAIRS {
@@ -345,11 +371,11 @@ pub fn pairs<P: AsRef<[u8]>>(
         }
         let mut begin = 0;
         let mut found: Vec<(&[u8], &[u8])> = Vec::with_capacity(ends.len());
-        for &end in &ends {
+        for &end in &*ends {
             let pair = &unquoted[begin..end];
             begin = end;
             let middle = between.find(pair)?;
-            let (key, value) = (stripped(&pair[..middle]), stripped(&pair[middle + delimiter.len()..]));
+            let (key, value) = (stripped(&pair[..middle]), stripped(&pair[middle + between.needle().len()..]));
             match found.iter_mut().find(|(known, _)| *known == key) {
                 Some(known) => known.1 = value,
                 None => found.push((key, value)),
@@ -360,7 +386,7 @@ pub fn pairs<P: AsRef<[u8]>>(
             values::put_pair(out, values, u32::from(values.map_values), key, cell, value, None);
         }
         Some(tags::MAP)
-    })
+    }
 }
 
 /// The pairs of a text without the quotes that protect delimiters, one after the other; None for a quote without end.

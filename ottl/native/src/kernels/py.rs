@@ -221,12 +221,7 @@ fn map_merge<'py>(
     lens: Input<'py, u32>,
     strategy: &str,
 ) -> PyResult<usize> {
-    let strategy = match strategy {
-        "insert" => Strategy::Insert,
-        "update" => Strategy::Update,
-        "upsert" => Strategy::Upsert,
-        _ => return Err(bad(format!("there is no strategy {strategy}"))),
-    };
+    let strategy = Strategy::named(strategy).map_err(bad)?;
     let py = batch.py();
     let mut batch = batch.try_borrow_mut()?;
     let values = batch.core.values().map_err(bad)?;
@@ -303,13 +298,25 @@ fn map_changed<'py>(
 /// A regular expression with Go's meaning.
 #[pyclass(frozen, module = "ottl._native")]
 pub struct Regex {
-    core: Pattern,
+    pub core: Pattern,
 }
 
+/// A piece of a template as Python gives it.
 #[derive(FromPyObject)]
-enum PyPiece {
+pub enum PyPiece {
     Group(usize),
     Literal(Vec<u8>),
+}
+
+/// A template as Python gives it.
+pub fn template_of(pieces: Vec<PyPiece>) -> Vec<Piece> {
+    pieces
+        .into_iter()
+        .map(|piece| match piece {
+            PyPiece::Group(group) => Piece::Group(group),
+            PyPiece::Literal(bytes) => Piece::Literal(bytes),
+        })
+        .collect()
 }
 
 #[pymethods]
@@ -346,13 +353,7 @@ impl Regex {
         template: Vec<PyPiece>,
     ) -> PyResult<(Array<'py, i64>, Array<'py, u32>, Bools<'py>, Option<Bools<'py>>)> {
         let py = batch.py();
-        let template: Vec<Piece> = template
-            .into_iter()
-            .map(|piece| match piece {
-                PyPiece::Group(group) => Piece::Group(group),
-                PyPiece::Literal(bytes) => Piece::Literal(bytes),
-            })
-            .collect();
+        let template = template_of(template);
         let mut batch = batch.try_borrow_mut()?;
         let arena = &mut batch.core.arena;
         let (bits, lens) = (bits.get(), lens.get());

@@ -1,0 +1,390 @@
+//! Converters on cells. Each gives what its scalar kernel gives, or declines.
+
+use regex::CaptureLocations;
+
+use super::{boolean, kinds, Declined, Done, Run, Slot};
+use crate::arena::Arena;
+use crate::kernels::parse::{self, Pairs};
+use crate::kernels::{self, Algorithm, Pattern, Piece, Replacement, MAX_RESULT};
+use crate::maps;
+use crate::schema::tags;
+use crate::values::{self, Cell};
+
+/// A group of an expression as an entry of a map: number, key, and how its text is read.
+pub type Group = (usize, Vec<u8>, Reading);
+
+/// How a captured text becomes a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    Text,
+    Int,
+    Double,
+}
+
+/// What a call computes.
+#[derive(Debug)]
+pub enum Function {
+    /// Whether an expression matches anywhere; nil matches nothing.
+    Matches(Pattern),
+    Digest(Algorithm),
+    Fnv,
+    /// All arguments but the first, joined by it.
+    Joined,
+    StartsWith,
+    EndsWith,
+    WithoutPrefix,
+    WithoutSuffix,
+    /// A text without some ASCII characters at its ends.
+    Trimmed(Vec<u8>),
+    Lower,
+    Upper,
+    /// Whether the value is of a kind.
+    IsKind(u8),
+    Length,
+    ParseJson,
+    ParsePairs(Vec<u8>, Vec<u8>),
+    /// The groups of the first match as a map; with `all`, also those that are empty or took no part.
+    Captures {
+        pattern: Pattern,
+        groups: Vec<Group>,
+        all: bool,
+    },
+    /// A duration, or a time since the Unix epoch, in whole units of so many nanoseconds.
+    Units {
+        kind: u8,
+        nanos: i64,
+    },
+    Integer,
+    Float,
+    Text,
+    IsEmpty,
+    /// Whether an id is all zeros.
+    IsZero,
+    /// An id in lower-case hexadecimal.
+    IdText,
+}
+
+/// Buffers that calls share.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// Room for the groups of expressions, by the address of each.
+    places: Vec<(usize, CaptureLocations)>,
+    pairs: Vec<(usize, Pairs)>,
+    pub out: Vec<u8>,
+}
+
+impl Scratch {
+    /// Room for the groups of an expression, and the buffer.
+    pub fn places(&mut self, pattern: &Pattern) -> (&mut CaptureLocations, &mut Vec<u8>) {
+        let id = std::ptr::from_ref(pattern) as usize;
+        let at = self.places.iter().position(|(known, _)| *known == id).unwrap_or_else(|| {
+            self.places.push((id, pattern.places()));
+            self.places.len() - 1
+        });
+        (&mut self.places[at].1, &mut self.out)
+    }
+
+    fn pairs(&mut self, delimiter: &Vec<u8>, between: &[u8]) -> Done<(&mut Pairs, &mut Vec<u8>)> {
+        let id = std::ptr::from_ref(delimiter) as usize;
+        let at = match self.pairs.iter().position(|(known, _)| *known == id) {
+            Some(at) => at,
+            None => {
+                self.pairs.push((id, Pairs::new(delimiter, between)?));
+                self.pairs.len() - 1
+            }
+        };
+        Ok((&mut self.pairs[at].1, &mut self.out))
+    }
+}
+
+/// What `write` makes of a string, as a cell at the end of the arena; it gives the tag, or None for a string declined.
+#[inline]
+fn written<P: AsRef<[u8]>>(
+    arena: &mut Arena<P>,
+    out: &mut Vec<u8>,
+    cell: Cell,
+    write: impl FnOnce(&[u8], &mut Vec<u8>) -> Option<u8>,
+) -> Done<Cell> {
+    if cell.tag != tags::STRING {
+        return Err(Declined);
+    }
+    out.clear();
+    let tag = write(arena.get(cell.bits, cell.len).ok_or(Declined)?, out).ok_or(Declined)?;
+    Ok(Cell::view(tag, arena.add(out), out.len()))
+}
+
+/// A string with all matches replaced; None where it stays as it is.
+pub fn replaced<P: AsRef<[u8]>>(
+    arena: &mut Arena<P>,
+    (places, out): (&mut CaptureLocations, &mut Vec<u8>),
+    pattern: &Pattern,
+    template: &[Piece],
+    cell: Cell,
+) -> Done<Option<Cell>> {
+    out.clear();
+    match pattern.replace(arena.get(cell.bits, cell.len).ok_or(Declined)?, template, places, out) {
+        Replacement::Made => Ok(Some(Cell::view(tags::STRING, arena.add(out), out.len()))),
+        Replacement::None => Ok(None),
+        Replacement::Declined => Err(Declined),
+    }
+}
+
+impl<P: AsRef<[u8]>> Run<'_, '_, P> {
+    /// The result of a call.
+    #[inline]
+    pub(super) fn call(&mut self, function: &Function, arguments: &[Slot]) -> Done<Cell> {
+        let argument = |number: usize| arguments.get(number).map_or(Cell::EMPTY, |&slot| self.get(slot));
+        let first = argument(0);
+        match function {
+            Function::Matches(pattern) => {
+                if first.tag == tags::EMPTY {
+                    return Ok(boolean(false));
+                }
+                pattern.search(self.text(first)?).map(boolean).ok_or(Declined)
+            }
+            Function::Digest(algorithm) => written(self.arena, &mut self.scratch.out, first, |text, out| {
+                kernels::push_digest(*algorithm, text, out);
+                Some(tags::STRING)
+            }),
+            Function::Fnv => Ok(Cell::scalar(tags::INT, kernels::fnv1a(self.text(first)?))),
+            Function::Joined => self.joined(arguments),
+            Function::StartsWith => Ok(boolean(self.text(first)?.starts_with(self.text(argument(1))?))),
+            Function::EndsWith => Ok(boolean(self.text(first)?.ends_with(self.text(argument(1))?))),
+            Function::WithoutPrefix => {
+                let part = self.text(argument(1))?;
+                if !self.text(first)?.starts_with(part) {
+                    return Ok(first);
+                }
+                Ok(Cell::view(tags::STRING, first.bits + part.len() as i64, first.len as usize - part.len()))
+            }
+            Function::WithoutSuffix => {
+                let part = self.text(argument(1))?;
+                let cut = if self.text(first)?.ends_with(part) { part.len() } else { 0 };
+                Ok(Cell::view(tags::STRING, first.bits, first.len as usize - cut))
+            }
+            Function::Trimmed(characters) => {
+                let text = self.text(first)?;
+                let stays = |byte: &u8| !characters.contains(byte);
+                let begin = text.iter().position(stays).unwrap_or(text.len());
+                let end = text.iter().rposition(stays).map_or(begin, |last| last + 1);
+                Ok(Cell::view(tags::STRING, first.bits + begin as i64, end - begin))
+            }
+            Function::Lower => self.cased(first, u8::is_ascii_uppercase, |text| text.make_ascii_lowercase()),
+            Function::Upper => self.cased(first, u8::is_ascii_lowercase, |text| text.make_ascii_uppercase()),
+            Function::IsKind(tag) => Ok(boolean(first.tag == *tag)),
+            Function::Length => match first.tag {
+                tags::STRING | tags::BYTES => Ok(Cell::scalar(tags::INT, i64::from(first.len))),
+                tags::LIST | tags::MAP => {
+                    Ok(Cell::scalar(tags::INT, maps::child_count(self.arena, &self.values, first)?))
+                }
+                _ => Err(Declined),
+            },
+            Function::ParseJson => {
+                let values = &self.values;
+                written(self.arena, &mut self.scratch.out, first, |text, out| parse::json_text(values, text, out))
+            }
+            Function::ParsePairs(delimiter, between) => {
+                let (pairs, out) = self.scratch.pairs(delimiter, between)?;
+                let values = &self.values;
+                written(self.arena, out, first, |text, out| pairs.parse(values, text, out))
+            }
+            Function::Captures { pattern, groups, all } => self.captures(first, pattern, groups, *all),
+            Function::Units { kind, nanos } => {
+                if first.tag != *kind {
+                    return Err(Declined);
+                }
+                Ok(Cell::scalar(tags::INT, first.bits / nanos))
+            }
+            Function::Integer => self.integer(first),
+            Function::Float => self.float(first),
+            Function::Text => self.shown(first),
+            Function::IsEmpty => self.is_empty(first).map(boolean),
+            Function::IsZero => self.is_zero(first).map(boolean),
+            Function::IdText => self.id_text(first),
+        }
+    }
+
+    fn joined(&mut self, arguments: &[Slot]) -> Done<Cell> {
+        let (&between, parts) = arguments.split_first().ok_or(Declined)?;
+        let between = self.get(between);
+        let mut out = std::mem::take(&mut self.scratch.out);
+        out.clear();
+        let joined = self.join(between, parts, &mut out);
+        let cell = joined.map(|()| Cell::view(tags::STRING, self.arena.add(&out), out.len()));
+        self.scratch.out = out;
+        cell
+    }
+
+    fn join(&self, between: Cell, parts: &[Slot], out: &mut Vec<u8>) -> Done<()> {
+        let between = self.text(between)?;
+        for (number, &part) in parts.iter().enumerate() {
+            if number > 0 {
+                out.extend_from_slice(between);
+            }
+            let cell = self.get(part);
+            match cell.tag {
+                tags::STRING => out.extend_from_slice(self.text(cell)?),
+                tags::EMPTY => out.extend_from_slice(b"<nil>"),
+                tags::BOOL => out.extend_from_slice(if cell.bits != 0 { b"true" } else { b"false" }),
+                tags::INT => push_int(out, cell.bits),
+                _ => return Err(Declined),
+            }
+        }
+        if out.len() > MAX_RESULT {
+            return Err(Declined);
+        }
+        Ok(())
+    }
+
+    fn integer(&self, cell: Cell) -> Done<Cell> {
+        let number = match cell.tag {
+            tags::INT | tags::EMPTY => return Ok(cell),
+            tags::BOOL => cell.bits,
+            tags::DOUBLE => {
+                let number = f64::from_bits(cell.bits as u64);
+                // What does not fit becomes the least integer, as on the reference's machines.
+                if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&number) {
+                    number as i64
+                } else {
+                    i64::MIN
+                }
+            }
+            _ => plain_int(self.text(cell)?).ok_or(Declined)?,
+        };
+        Ok(Cell::scalar(tags::INT, number))
+    }
+
+    fn float(&self, cell: Cell) -> Done<Cell> {
+        let number = match cell.tag {
+            tags::DOUBLE | tags::EMPTY => return Ok(cell),
+            tags::BOOL | tags::INT => cell.bits as f64,
+            _ => plain_double(self.text(cell)?).ok_or(Declined)?,
+        };
+        Ok(Cell::scalar(tags::DOUBLE, number.to_bits() as i64))
+    }
+
+    fn shown(&mut self, cell: Cell) -> Done<Cell> {
+        let out = &mut self.scratch.out;
+        out.clear();
+        match cell.tag {
+            tags::STRING | tags::EMPTY => return Ok(cell),
+            tags::BOOL => out.extend_from_slice(if cell.bits != 0 { b"true" } else { b"false" }),
+            tags::INT => push_int(out, cell.bits),
+            _ => return Err(Declined),
+        }
+        Ok(Cell::view(tags::STRING, self.arena.add(out), out.len()))
+    }
+
+    fn is_empty(&self, cell: Cell) -> Done<bool> {
+        match cell.tag {
+            tags::EMPTY => Ok(true),
+            tags::STRING | tags::BYTES => Ok(cell.len == 0),
+            tags::BOOL | tags::INT | kinds::DURATION => Ok(cell.bits == 0),
+            tags::DOUBLE => Ok(f64::from_bits(cell.bits as u64) == 0.0),
+            tags::LIST | tags::MAP => Ok(maps::child_count(self.arena, &self.values, cell)? == 0),
+            _ => self.is_zero(cell),
+        }
+    }
+
+    fn is_zero(&self, cell: Cell) -> Done<bool> {
+        if !matches!(cell.tag, kinds::TRACE_ID | kinds::SPAN_ID) {
+            return Err(Declined);
+        }
+        Ok(self.arena.get(cell.bits, cell.len).ok_or(Declined)?.iter().all(|&byte| byte == 0))
+    }
+
+    fn id_text(&mut self, cell: Cell) -> Done<Cell> {
+        let size = match cell.tag {
+            kinds::TRACE_ID => 16,
+            kinds::SPAN_ID => 8,
+            _ => return Err(Declined),
+        };
+        let out = &mut self.scratch.out;
+        out.clear();
+        if cell.len == 0 {
+            out.resize(2 * size, b'0');
+        } else {
+            kernels::push_hex(self.arena.get(cell.bits, cell.len).ok_or(Declined)?, out);
+        }
+        Ok(Cell::view(tags::STRING, self.arena.add(out), out.len()))
+    }
+
+    fn cased(&mut self, cell: Cell, other: fn(&u8) -> bool, change: fn(&mut [u8])) -> Done<Cell> {
+        let text = self.text(cell)?;
+        if !text.is_ascii() {
+            return Err(Declined);
+        }
+        if !text.iter().any(other) {
+            return Ok(cell);
+        }
+        let begin = self.arena.copy(cell.bits, cell.len).ok_or(Declined)?;
+        let from = self.arena.extra.len() - cell.len as usize;
+        change(self.arena.extra.get_mut(from..).ok_or(Declined)?);
+        Ok(Cell::view(tags::STRING, begin, cell.len as usize))
+    }
+
+    fn captures(&mut self, cell: Cell, pattern: &Pattern, groups: &[Group], all: bool) -> Done<Cell> {
+        let (places, out) = self.scratch.places(pattern);
+        let values = &self.values;
+        written(self.arena, out, cell, |text, out| {
+            if !pattern.capture(text, places)? {
+                return Some(tags::MAP);
+            }
+            for (group, key, reading) in groups {
+                let found = places.get(*group).and_then(|(from, to)| text.get(from..to)).unwrap_or_default();
+                if !all && found.is_empty() {
+                    continue;
+                }
+                let (value, bytes) = match reading {
+                    Reading::Text => (Cell::view(tags::STRING, 0, found.len()), found),
+                    Reading::Int => (Cell::scalar(tags::INT, plain_int(found)?), &[][..]),
+                    Reading::Double => (Cell::scalar(tags::DOUBLE, plain_double(found)?.to_bits() as i64), &[][..]),
+                };
+                values::put_pair(out, values, u32::from(values.map_values), key, value, bytes, None);
+            }
+            Some(tags::MAP)
+        })
+    }
+}
+
+/// Digits, few enough to fit, with or without a minus.
+fn plain_int(text: &[u8]) -> Option<i64> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    if digits.is_empty() || digits.len() > 18 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let number = digits.iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0'));
+    Some(if digits.len() < text.len() { -number } else { number })
+}
+
+/// A decimal number without an exponent.
+fn plain_double(text: &[u8]) -> Option<f64> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let (whole, part) = match digits.iter().position(|&byte| byte == b'.') {
+        Some(at) => (&digits[..at], &digits[at + 1..]),
+        None => (digits, &b"0"[..]),
+    };
+    let plain = |digits: &[u8]| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    if !plain(whole) || !plain(part) || text.len() > 300 {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+fn push_int(out: &mut Vec<u8>, number: i64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = number.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[at..]);
+}

@@ -1,0 +1,144 @@
+//! Comparison and arithmetic of cells, as the tables of the reference say.
+
+use std::cmp::Ordering;
+
+use super::{boolean, kinds, Declined, Done, Run};
+use crate::arena::same;
+use crate::schema::tags;
+use crate::values::Cell;
+
+/// Comparisons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operator {
+    Equal,
+    NotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+}
+
+impl Operator {
+    #[inline(always)]
+    fn holds<T: PartialOrd>(self, left: T, right: T) -> bool {
+        match self {
+            Operator::Equal => left == right,
+            Operator::NotEqual => left != right,
+            Operator::Less => left < right,
+            Operator::LessEqual => left <= right,
+            Operator::Greater => left > right,
+            Operator::GreaterEqual => left >= right,
+        }
+    }
+}
+
+/// Arithmetic of two numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+}
+
+/// Times and durations up to here add up within 64 bits.
+const FAR: i64 = 1 << 62;
+
+#[inline(always)]
+fn is_number(tag: u8) -> bool {
+    matches!(tag, tags::INT | tags::DOUBLE)
+}
+
+/// A number as a float.
+#[inline(always)]
+fn float(cell: Cell) -> f64 {
+    if cell.tag == tags::DOUBLE {
+        return f64::from_bits(cell.bits as u64);
+    }
+    cell.bits as f64
+}
+
+#[inline(always)]
+fn double(value: f64) -> Cell {
+    Cell::scalar(tags::DOUBLE, value.to_bits() as i64)
+}
+
+/// The sum, difference, product or quotient of two cells.
+#[inline]
+pub fn arithmetic(operation: Operation, left: Cell, right: Cell) -> Done<Cell> {
+    if left.tag == tags::INT && right.tag == tags::INT {
+        let (a, b) = (left.bits, right.bits);
+        let bits = match operation {
+            Operation::Add => a.wrapping_add(b),
+            Operation::Subtract => a.wrapping_sub(b),
+            Operation::Multiply => a.wrapping_mul(b),
+            Operation::Divide if b == 0 => return Err(Declined),
+            Operation::Divide => a.wrapping_div(b),
+        };
+        return Ok(Cell::scalar(tags::INT, bits));
+    }
+    if is_number(left.tag) && is_number(right.tag) {
+        let (a, b) = (float(left), float(right));
+        return match operation {
+            Operation::Add => Ok(double(a + b)),
+            Operation::Subtract => Ok(double(a - b)),
+            Operation::Multiply => Ok(double(a * b)),
+            Operation::Divide if b == 0.0 => Err(Declined),
+            Operation::Divide => Ok(double(a / b)),
+        };
+    }
+    let kind = match (operation, left.tag, right.tag) {
+        (Operation::Add, kinds::DURATION, kinds::DURATION) => kinds::DURATION,
+        (Operation::Add, kinds::TIME, kinds::DURATION) | (Operation::Add, kinds::DURATION, kinds::TIME) => kinds::TIME,
+        (Operation::Subtract, kinds::TIME, kinds::DURATION) => kinds::TIME,
+        (Operation::Subtract, kinds::TIME, kinds::TIME) => kinds::DURATION,
+        (Operation::Subtract, kinds::DURATION, kinds::DURATION) => kinds::DURATION,
+        _ => return Err(Declined),
+    };
+    let far = |bits: i64| bits >= FAR || bits <= -FAR;
+    if far(left.bits) || far(right.bits) {
+        return Err(Declined);
+    }
+    let bits = if operation == Operation::Add { left.bits + right.bits } else { left.bits - right.bits };
+    Ok(Cell::scalar(kind, bits))
+}
+
+/// The negative of a number.
+pub fn negate(cell: Cell) -> Done<Cell> {
+    match cell.tag {
+        tags::INT => Ok(Cell::scalar(tags::INT, cell.bits.wrapping_neg())),
+        tags::DOUBLE => Ok(double(-float(cell))),
+        _ => Err(Declined),
+    }
+}
+
+impl<P: AsRef<[u8]>> Run<'_, '_, P> {
+    /// Whether a comparison holds; values of different kinds are only unequal.
+    #[inline(always)]
+    pub(super) fn compare(&self, operator: Operator, left: Cell, right: Cell) -> Done<Cell> {
+        let holds = match (left.tag, right.tag) {
+            (tags::INT, tags::INT) => operator.holds(left.bits, right.bits),
+            (tags::STRING, tags::STRING) => {
+                let (left, right) = (self.text(left)?, self.text(right)?);
+                match operator {
+                    Operator::Equal => same(left, right),
+                    Operator::NotEqual => !same(left, right),
+                    _ => operator.holds(left.cmp(right), Ordering::Equal),
+                }
+            }
+            (a, b) if is_number(a) && is_number(b) => operator.holds(float(left), float(right)),
+            (tags::BOOL, tags::BOOL) | (kinds::TIME, kinds::TIME) | (kinds::DURATION, kinds::DURATION) => {
+                operator.holds(left.bits, right.bits)
+            }
+            (tags::EMPTY, tags::EMPTY) => operator.holds(0, 0),
+            (a, b) if is_plain(a) && is_plain(b) => operator == Operator::NotEqual,
+            _ => return Err(Declined),
+        };
+        Ok(boolean(holds))
+    }
+}
+
+/// Values that compare by their kinds alone with those of another kind.
+fn is_plain(tag: u8) -> bool {
+    matches!(tag, tags::EMPTY | tags::STRING | tags::BOOL | tags::INT | tags::DOUBLE | kinds::TIME | kinds::DURATION)
+}

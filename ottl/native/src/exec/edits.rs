@@ -1,0 +1,214 @@
+//! Editors of maps, on the map of one row.
+
+use super::calls::replaced;
+use super::{Declined, Done, Run, Slot};
+use crate::kernels::nested::{self, Flatten, Strategy};
+use crate::kernels::parse::DEEPEST;
+use crate::kernels::{Pattern, Piece};
+use crate::maps::{decode_map, Keys, Rows};
+use crate::schema::tags;
+use crate::values::Cell;
+
+/// Where an editor of a value writes.
+#[derive(Debug)]
+pub enum Place {
+    Entry { map: u32, key: u32 },
+    Column { column: u32 },
+}
+
+/// What is done with the map of a row.
+#[derive(Debug)]
+pub enum Editor {
+    Delete {
+        key: u32,
+    },
+    /// Removes the entries whose keys are not in a set.
+    Keep {
+        set: u32,
+    },
+    Truncate {
+        limit: usize,
+        whole_characters: bool,
+        marker: Vec<u8>,
+    },
+    Merge {
+        source: Slot,
+        strategy: Strategy,
+    },
+    Flatten {
+        prefix: Vec<u8>,
+        depth: usize,
+        resolve: bool,
+    },
+    /// Replaces the matches of an expression in all strings.
+    ReplaceAll {
+        pattern: Pattern,
+        template: Vec<Piece>,
+    },
+}
+
+/// A set of keys of a map, by name or by expression.
+#[derive(Debug)]
+pub struct KeySet {
+    pub names: Vec<Vec<u8>>,
+    pub pattern: Option<Pattern>,
+    /// Whether it is the others that are meant.
+    pub complement: bool,
+}
+
+/// What is known so far of the keys of a map: whether each is in the set; 2 for a key that only the caller can tell.
+#[derive(Debug, Default)]
+pub struct Known {
+    marks: Vec<u8>,
+    unknown: bool,
+}
+
+impl Known {
+    /// Looks at the keys that have come since.
+    #[inline(always)]
+    fn learn(&mut self, set: &KeySet, keys: &Keys) {
+        while self.marks.len() < keys.len() {
+            let key = keys.get(self.marks.len() as u32);
+            let mark = match &set.pattern {
+                None => u8::from(set.names.iter().any(|name| name == key) != set.complement),
+                Some(pattern) => match pattern.search(key) {
+                    Some(found) => u8::from(found != set.complement),
+                    None => 2,
+                },
+            };
+            self.unknown |= mark == 2;
+            self.marks.push(mark);
+        }
+    }
+}
+
+impl<P: AsRef<[u8]>> Run<'_, '_, P> {
+    /// Runs an editor on a row's map; whether it changed anything.
+    #[inline(always)]
+    pub(super) fn edit(&mut self, row: usize, map: u32, editor: &Editor) -> Done<bool> {
+        match editor {
+            Editor::Delete { key } => {
+                let code = self.codes.get(*key as usize).copied().ok_or(Declined)?;
+                let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
+                let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
+                Ok(map.remove(row, code, &mut table.dirty))
+            }
+            Editor::Keep { set } => self.keep(row, map, *set),
+            Editor::Truncate { limit, whole_characters, marker } => {
+                self.truncate(row, map, *limit, *whole_characters, marker)
+            }
+            Editor::Merge { source, strategy } => self.merge(row, map, *source, *strategy),
+            Editor::Flatten { prefix, depth, resolve } => {
+                self.flatten(row, map, Flatten { prefix, depth: *depth, resolve: *resolve })
+            }
+            Editor::ReplaceAll { pattern, template } => self.replace_all(row, map, pattern, template),
+        }
+    }
+
+    fn keep(&mut self, row: usize, map: u32, set: u32) -> Done<bool> {
+        let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
+        let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
+        let known = self.sets.get_mut(set as usize).ok_or(Declined)?;
+        let keys = self.program.key_sets.get(set as usize).ok_or(Declined)?;
+        known.learn(keys, &map.keys);
+        let mark = |code: u32| known.marks.get(code as usize).copied().unwrap_or(0);
+        if known.unknown && map.row(row).0.iter().any(|&code| mark(code) == 2) {
+            return Err(Declined);
+        }
+        Ok(map.keep(row, |code| mark(code) == 1, &mut table.dirty))
+    }
+
+    fn truncate(&mut self, row: usize, map: u32, limit: usize, whole: bool, marker: &[u8]) -> Done<bool> {
+        let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
+        let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
+        let arena = &mut *self.arena;
+        let cut = limit - marker.len();
+        let change = |cell: Cell| {
+            if cell.tag != tags::STRING || cell.len as usize <= limit {
+                return None;
+            }
+            let mut end = cut;
+            if whole {
+                let text = arena.get(cell.bits, cell.len)?;
+                while end > 0 && text.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
+                    end -= 1;
+                }
+            }
+            if marker.is_empty() {
+                return Some(Cell { len: end as u32, ..cell });
+            }
+            let begin = arena.copy(cell.bits, end as u32)?;
+            arena.add(marker);
+            Some(Cell::view(tags::STRING, begin, end + marker.len()))
+        };
+        Ok(map.update(row, change, &mut table.dirty))
+    }
+
+    fn merge(&mut self, row: usize, map: u32, source: Slot, strategy: Strategy) -> Done<bool> {
+        let source = self.get(source);
+        if source.tag != tags::MAP || nested::deep(self.arena, &self.values, source, DEEPEST)? {
+            return Err(Declined);
+        }
+        let mut pairs: Vec<(&[u8], Cell)> = Vec::with_capacity(16);
+        decode_map(self.arena, &self.values, source.bits, source.len, |key, cell| pairs.push((key, cell)))?;
+        let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
+        let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
+        Ok(nested::merge_row(map, row, &pairs, strategy, &mut table.dirty)?)
+    }
+
+    fn flatten(&mut self, row: usize, map: u32, how: Flatten) -> Done<bool> {
+        let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
+        let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
+        if !(nested::is_flat(map, row) && how.prefix.is_empty()) {
+            let one = [i32::try_from(row).map_err(|_| Declined)?];
+            let rows = Rows::Some(&one);
+            if !nested::flatten(self.arena, &self.values, map, rows, how, &mut table.dirty)? {
+                return Err(Declined);
+            }
+        }
+        Ok(true)
+    }
+
+    fn replace_all(&mut self, row: usize, map: u32, pattern: &Pattern, template: &[Piece]) -> Done<bool> {
+        let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
+        let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
+        let (places, out) = self.scratch.places(pattern);
+        let mut found: Vec<(usize, Cell)> = Vec::new();
+        for (at, entry) in map.row(row).1.iter().enumerate().filter(|(_, entry)| entry.tag == tags::STRING) {
+            if let Some(cell) = replaced(self.arena, (places, out), pattern, template, entry.cell())? {
+                found.push((at, cell));
+            }
+        }
+        let (mut at, mut next) = (0, found.iter().peekable());
+        let change = |_| {
+            let here = at;
+            at += 1;
+            next.next_if(|(place, _)| *place == here).map(|&(_, cell)| cell)
+        };
+        Ok(map.update(row, change, &mut table.dirty))
+    }
+
+    /// A string of the row with all matches replaced: a field, or an entry of a map; whether there was one.
+    pub(super) fn replace(
+        &mut self,
+        row: usize,
+        place: &Place,
+        value: Slot,
+        pattern: &Pattern,
+        template: &[Piece],
+    ) -> Done<bool> {
+        let cell = self.get(value);
+        if cell.tag != tags::STRING {
+            return Ok(false);
+        }
+        let room = self.scratch.places(pattern);
+        let Some(cell) = replaced(self.arena, room, pattern, template, cell)? else {
+            return Ok(false);
+        };
+        match place {
+            Place::Entry { map, key } => self.store_entry(row, *map, *key, cell)?,
+            Place::Column { column } => self.store_cell(row, *column, cell)?,
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,330 @@
+//! Programs as Python builds and runs them; `ottl/vm/native.py` is the other side.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+
+use super::calls::{Group, Reading};
+use super::{
+    Action, Block, Constant, Editor, Function, Key, KeySet, Operation, Operator, Place, Program as Core, Slot, Source,
+    Statement, Step, Width,
+};
+use crate::kernels::nested::Strategy;
+use crate::kernels::{template_of, Algorithm, Piece, PyPiece, Regex};
+use crate::py::{frozen, Array, Batch, Input};
+use crate::values::Cell;
+
+fn bad(message: String) -> PyErr {
+    PyValueError::new_err(message)
+}
+
+type Steps<'py> = Vec<(String, Slot, i64, Vec<Slot>, Bound<'py, PyTuple>)>;
+type KeySets<'py> = Vec<(Vec<Vec<u8>>, Option<Bound<'py, Regex>>, bool)>;
+
+/// Statements for the native executor.
+#[pyclass(frozen, module = "ottl._native")]
+pub struct Program {
+    core: Core,
+}
+
+#[derive(FromPyObject)]
+enum PyConstant {
+    Scalar(u8, i64),
+    Text(Vec<u8>),
+}
+
+#[derive(FromPyObject)]
+enum PyKey {
+    Index(i64),
+    Name(Vec<u8>),
+}
+
+#[pymethods]
+impl Program {
+    /// What `ottl.vm.native` has lowered: see `Action` for the steps.
+    #[new]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        context: usize,
+        registers: usize,
+        constants: Vec<(Slot, PyConstant)>,
+        keys: Vec<(u32, u32, Vec<u8>)>,
+        key_sets: KeySets<'_>,
+        steps: Steps<'_>,
+        statements: Vec<(usize, usize, i64)>,
+    ) -> PyResult<Program> {
+        let constants = constants.into_iter().map(|(slot, constant)| match constant {
+            PyConstant::Scalar(tag, bits) => (slot, Constant::Cell(Cell::scalar(tag, bits))),
+            PyConstant::Text(text) => (slot, Constant::Text(text)),
+        });
+        let key_sets = key_sets.into_iter().map(|(names, pattern, complement)| KeySet {
+            names,
+            pattern: pattern.map(|pattern| pattern.get().core.clone()),
+            complement,
+        });
+        let statements = statements.into_iter().map(|(begin, end, result)| Statement {
+            begin,
+            end,
+            result: Slot::try_from(result).ok(),
+        });
+        let steps: PyResult<Vec<Step>> = steps.into_iter().map(step).collect();
+        Ok(Program {
+            core: Core {
+                context,
+                registers,
+                constants: constants.collect(),
+                keys,
+                key_sets: key_sets.collect(),
+                steps: steps?,
+                statements: statements.collect(),
+            },
+        })
+    }
+
+    /// Runs the statements from number `first` on, over all rows or some.
+    #[pyo3(signature = (batch, rows, first))]
+    #[allow(clippy::type_complexity)]
+    fn run<'py>(
+        &self,
+        batch: &Bound<'py, Batch>,
+        rows: Option<Input<'py, i32>>,
+        first: usize,
+    ) -> PyResult<(Vec<i64>, Vec<i64>, Vec<i64>, Vec<(usize, Array<'py, i32>)>)> {
+        let py = batch.py();
+        let mut batch = batch.try_borrow_mut()?;
+        let core = &mut batch.core;
+        let rows = rows.as_ref().map(Input::get);
+        let outcome = py.detach(|| self.core.run(core, rows, first)).map_err(bad)?;
+        let declined = outcome.declined.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty());
+        let declined = declined.map(|(number, rows)| (number, frozen(py, rows))).collect();
+        Ok((outcome.matched, outcome.changed, outcome.ns, declined))
+    }
+
+    /// Where a condition holds: 1, or 0; 2 where it declined.
+    #[pyo3(signature = (batch, rows, number))]
+    fn select<'py>(
+        &self,
+        batch: &Bound<'py, Batch>,
+        rows: Option<Input<'py, i32>>,
+        number: usize,
+    ) -> PyResult<Array<'py, u8>> {
+        let py = batch.py();
+        let mut batch = batch.try_borrow_mut()?;
+        let core = &mut batch.core;
+        let rows = rows.as_ref().map(Input::get);
+        Ok(frozen(py, py.detach(|| self.core.select(core, rows, number)).map_err(bad)?))
+    }
+}
+
+fn step((name, result, outer, slots, data): (String, Slot, i64, Vec<Slot>, Bound<'_, PyTuple>)) -> PyResult<Step> {
+    let slot = |number: usize| slots.get(number).copied().ok_or_else(|| bad(format!("{name}: too few registers")));
+    let action = match name.as_str() {
+        "load_entry" => {
+            let (table, map, key, below): (u32, u32, u32, Vec<PyKey>) = data.extract()?;
+            Action::Load { table, source: Source::Entry { map, key, below: below.into_iter().map(key_of).collect() } }
+        }
+        "load_field" => {
+            let (table, column, tag, variants) = data.extract()?;
+            Action::Load { table, source: Source::Field { column, tag, variants } }
+        }
+        "load_id" => {
+            let (table, column, tag, size) = data.extract()?;
+            Action::Load { table, source: Source::Id { column, tag, size } }
+        }
+        "load_member" => {
+            let (table, column, tag, variants) = data.extract()?;
+            Action::Load { table, source: Source::Member { column, tag, variants } }
+        }
+        "load_number" => {
+            let (table, double, int) = data.extract()?;
+            Action::Load { table, source: Source::Number { double, int } }
+        }
+        "load_value" => {
+            let (table, column, below): (u32, u32, Vec<PyKey>) = data.extract()?;
+            Action::Load { table, source: Source::Value { column, below: below.into_iter().map(key_of).collect() } }
+        }
+        "load_marked" => {
+            let (table, columns) = data.extract()?;
+            Action::Load { table, source: Source::Marked { columns } }
+        }
+        "compare" => {
+            let (symbol,): (String,) = data.extract()?;
+            Action::Compare { operator: operator(&symbol)?, left: slot(0)?, right: slot(1)? }
+        }
+        "add" | "subtract" | "multiply" | "divide" => {
+            let operation = match name.as_str() {
+                "add" => Operation::Add,
+                "subtract" => Operation::Subtract,
+                "multiply" => Operation::Multiply,
+                _ => Operation::Divide,
+            };
+            Action::Arithmetic { operation, left: slot(0)?, right: slot(1)? }
+        }
+        "negate" => Action::Negate { value: slot(0)? },
+        "truth" => Action::Truth { value: slot(0)? },
+        "not" => Action::Not { value: slot(0)? },
+        "and" | "or" | "unless_nil" => {
+            let (end,): (usize,) = data.extract()?;
+            let block = match name.as_str() {
+                "and" => Block::And,
+                "or" => Block::Or,
+                _ => Block::UnlessNil,
+            };
+            Action::Open { block, value: slot(0)?, end }
+        }
+        "end" => Action::Close { value: slot(0)? },
+        "where" => Action::Where { value: slot(0)? },
+        "store_entry" => {
+            let (map, key) = data.extract()?;
+            Action::StoreEntry { map, key, value: slot(0)? }
+        }
+        "store_field" => {
+            let (column, from, tag, width): (u32, u8, u8, String) = data.extract()?;
+            let width = match width.as_str() {
+                "signed32" => Width::Signed32,
+                "unsigned32" => Width::Unsigned32,
+                _ => Width::Whole,
+            };
+            Action::StoreField { column, from, tag, width, value: slot(0)? }
+        }
+        "store_value" => {
+            let (column,) = data.extract()?;
+            Action::StoreValue { column, value: slot(0)? }
+        }
+        "replace_entry" => {
+            let (map, key, pattern, template): (u32, u32, Bound<'_, Regex>, Vec<PyPiece>) = data.extract()?;
+            let place = Place::Entry { map, key };
+            replace(place, slot(0)?, &pattern, template)
+        }
+        "replace_column" => {
+            let (column, pattern, template): (u32, Bound<'_, Regex>, Vec<PyPiece>) = data.extract()?;
+            replace(Place::Column { column }, slot(0)?, &pattern, template)
+        }
+        "call" => Action::Call { function: function(&data)?, arguments: slots.clone() },
+        _ => edit(&name, &data, slots.first().copied())?,
+    };
+    Ok(Step { action, result, outer: u32::try_from(outer).ok() })
+}
+
+fn key_of(key: PyKey) -> Key {
+    match key {
+        PyKey::Index(index) => Key::Index(index),
+        PyKey::Name(name) => Key::Name(name),
+    }
+}
+
+fn operator(symbol: &str) -> PyResult<Operator> {
+    Ok(match symbol {
+        "==" => Operator::Equal,
+        "!=" => Operator::NotEqual,
+        "<" => Operator::Less,
+        "<=" => Operator::LessEqual,
+        ">" => Operator::Greater,
+        ">=" => Operator::GreaterEqual,
+        _ => return Err(bad(format!("there is no operator {symbol}"))),
+    })
+}
+
+fn replace(place: Place, value: Slot, pattern: &Bound<'_, Regex>, template: Vec<PyPiece>) -> Action {
+    Action::Replace { place, value, pattern: pattern.get().core.clone(), template: template_of(template) }
+}
+
+fn edit(name: &str, data: &Bound<'_, PyTuple>, source: Option<Slot>) -> PyResult<Action> {
+    let map: u32 = data.get_item(0)?.extract()?;
+    let editor = match name {
+        "delete" => {
+            let (_, key): (u32, u32) = data.extract()?;
+            Editor::Delete { key }
+        }
+        "keep" => {
+            let (_, set): (u32, u32) = data.extract()?;
+            Editor::Keep { set }
+        }
+        "truncate" => {
+            let (_, limit, whole_characters, marker): (u32, usize, bool, Vec<u8>) = data.extract()?;
+            if marker.len() > limit {
+                return Err(bad("the marker is longer than the limit".into()));
+            }
+            Editor::Truncate { limit, whole_characters, marker }
+        }
+        "merge" => {
+            let (_, strategy): (u32, String) = data.extract()?;
+            let source = source.ok_or_else(|| bad("merge: too few registers".into()))?;
+            let strategy = Strategy::named(&strategy).map_err(bad)?;
+            Editor::Merge { source, strategy }
+        }
+        "flatten" => {
+            let (_, prefix, depth, resolve): (u32, Vec<u8>, Option<usize>, bool) = data.extract()?;
+            Editor::Flatten { prefix, depth: depth.unwrap_or(usize::MAX), resolve }
+        }
+        "replace_all" => {
+            let (_, pattern, template): (u32, Bound<'_, Regex>, Vec<PyPiece>) = data.extract()?;
+            let template: Vec<Piece> = template_of(template);
+            Editor::ReplaceAll { pattern: pattern.get().core.clone(), template }
+        }
+        _ => return Err(bad(format!("there is no step {name}"))),
+    };
+    Ok(Action::Edit { map, editor })
+}
+
+fn function(data: &Bound<'_, PyTuple>) -> PyResult<Function> {
+    let name: String = data.get_item(0)?.extract()?;
+    let bytes = |at: usize| -> PyResult<Vec<u8>> { Ok(data.get_item(at)?.cast::<PyBytes>()?.as_bytes().to_vec()) };
+    let pattern = || -> PyResult<_> { Ok(data.get_item(1)?.cast::<Regex>()?.get().core.clone()) };
+    Ok(match name.as_str() {
+        "matches" => Function::Matches(pattern()?),
+        "md5" => Function::Digest(Algorithm::Md5),
+        "sha1" => Function::Digest(Algorithm::Sha1),
+        "sha256" => Function::Digest(Algorithm::Sha256),
+        "sha512" => Function::Digest(Algorithm::Sha512),
+        "xxh3" => Function::Digest(Algorithm::Xxh3),
+        "fnv" => Function::Fnv,
+        "joined" => Function::Joined,
+        "starts_with" => Function::StartsWith,
+        "ends_with" => Function::EndsWith,
+        "without_prefix" => Function::WithoutPrefix,
+        "without_suffix" => Function::WithoutSuffix,
+        "trimmed" => Function::Trimmed(bytes(1)?),
+        "lower" => Function::Lower,
+        "upper" => Function::Upper,
+        "is_kind" => Function::IsKind(data.get_item(1)?.extract()?),
+        "length" => Function::Length,
+        "integer" => Function::Integer,
+        "float" => Function::Float,
+        "text" => Function::Text,
+        "is_empty" => Function::IsEmpty,
+        "is_zero" => Function::IsZero,
+        "id_text" => Function::IdText,
+        "parse_json" => Function::ParseJson,
+        "parse_pairs" => Function::ParsePairs(bytes(1)?, bytes(2)?),
+        "captures" => {
+            let groups: Vec<(usize, Vec<u8>, String)> = data.get_item(2)?.extract()?;
+            let groups: PyResult<Vec<Group>> = groups
+                .into_iter()
+                .map(|(group, key, reading)| {
+                    let reading = match reading.as_str() {
+                        "text" => Reading::Text,
+                        "int" => Reading::Int,
+                        "double" => Reading::Double,
+                        _ => return Err(bad(format!("captures cannot be read as {reading}"))),
+                    };
+                    Ok((group, key, reading))
+                })
+                .collect();
+            Function::Captures { pattern: pattern()?, groups: groups?, all: data.get_item(3)?.extract()? }
+        }
+        "units" => {
+            let nanos: i64 = data.get_item(2)?.extract()?;
+            if nanos < 1 {
+                return Err(bad(format!("a unit of {nanos} nanoseconds")));
+            }
+            Function::Units { kind: data.get_item(1)?.extract()?, nanos }
+        }
+        _ => return Err(bad(format!("there is no function {name}"))),
+    })
+}
+
+/// Adds this file's class to the module.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Program>()
+}

@@ -1,0 +1,423 @@
+"""Statements for the native executor: what of a group's bytecode it can run, in the form it takes.
+
+A statement is lowered whole or not at all. Neighbouring ones that are lowered make a `Segment`, which runs all of them
+on one row before it looks at the next. What the native executor cannot do exactly as the scalar kernels would, it
+declines row by row, before anything is written; `vm.columns` then runs the statement on those rows in its own way. So
+all that is asked of a lowering is that a row which is not declined comes out right.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ottl.bytecode import Elements, GroupCode, Instruction, Literal, Op, Place, StatementCode
+from ottl.codec import native
+from ottl.contexts.paths import Access, PathSpec, View
+from ottl.functions import MISSING, Form, Function, MapKey, MapKeys, NativeCall, Register
+from ottl.tables.vectors import (
+    BOOL,
+    BYTES,
+    DOUBLE,
+    DURATION,
+    EMPTY,
+    INT,
+    SPAN_ID,
+    STRING,
+    TIME,
+    TRACE_ID,
+)
+from ottl.types import Duration, Kind, Time
+from ottl.vm import fields
+from ottl.vm.frame import level_of
+from ottl.vm.lift import constant_operand
+from ottl.vm.rows import argument_converter, element_converter
+
+_FIELDS = {
+    View.STRING: STRING,
+    View.TRACE_STATE: STRING,
+    View.BYTES: BYTES,
+    View.BOOL: BOOL,
+    View.DOUBLE: DOUBLE,
+    View.TIME: TIME,
+    View.INT: INT,
+    View.FLAGS32: INT,
+    View.NON_NEGATIVE: INT,
+}
+"""The tags of fields as rules read them."""
+
+_STORED = {View.STRING: STRING, View.BOOL: BOOL, View.INT: INT, View.DOUBLE: DOUBLE, View.TIME: TIME}
+"""The tags that fields take as they are."""
+
+_IDS = {Kind.TRACE_ID: TRACE_ID, Kind.SPAN_ID: SPAN_ID}
+_OPERATIONS = {Op.ADD: "add", Op.SUBTRACT: "subtract", Op.MULTIPLY: "multiply", Op.DIVIDE: "divide"}
+_BLOCKS = {Op.AND: "and", Op.OR: "or", Op.UNLESS_NIL: "unless_nil"}
+_SIMPLE = {Op.NEGATE: "negate", Op.TRUTH: "truth", Op.NOT: "not"}
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Neighbouring statements that run natively.
+
+    Args:
+        start: number of the first.
+        end: number behind the last.
+        program: runs them.
+    """
+
+    start: int
+    end: int
+    program: native.Program
+
+
+@dataclass(frozen=True, slots=True)
+class NativeGroup:
+    """What of a group runs natively.
+
+    Args:
+        segments: by the number of the first statement.
+        conditions: by the identity of its code, the number of a condition in `selector`.
+        selector: evaluates conditions; None without any.
+    """
+
+    segments: dict[int, Segment]
+    conditions: dict[int, int]
+    selector: native.Program | None
+
+
+NOTHING = NativeGroup({}, {}, None)
+"""Nothing runs natively."""
+
+
+def lower(group: GroupCode, layout: native.Layout) -> NativeGroup:
+    """What of a group runs natively over tables of a layout."""
+    segments: dict[int, Segment] = {}
+    lowering = _Lowering(layout, group.context)
+    start = 0
+    for number, code in enumerate((*group.statements, None)):
+        if code is not None and lowering.add(code):
+            continue
+        if lowering.statements:
+            segments[start] = Segment(start, number, lowering.program())
+            lowering = _Lowering(layout, group.context)
+        start = number + 1
+    selecting = _Lowering(layout, group.context)
+    conditions: dict[int, int] = {}
+    for code in group.conditions:
+        if selecting.add(code):
+            conditions[id(code)] = len(conditions)
+    return NativeGroup(segments, conditions, selecting.program() if conditions else None)
+
+
+class _Declined(Exception):  # noqa: N818 - nothing is wrong
+    """A statement that the native executor does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """What is known of a bytecode register: its native one, the level at which it is computed, a constant's value."""
+
+    slot: int
+    level: str
+    constant: Any = MISSING
+
+
+_Step = tuple[str, int, int, list[int], tuple[Any, ...]]
+
+
+class _Lowering:
+    """Builds one native program.
+
+    Args:
+        layout: the tables.
+        context: the level whose rows the statements run on.
+    """
+
+    def __init__(self, layout: native.Layout, context: str) -> None:
+        self.layout = layout
+        self.context = context
+        self.steps: list[_Step] = []
+        self.statements: list[tuple[int, int, int]] = []
+        self.constants: list[tuple[int, Any]] = []
+        self.keys: dict[tuple[int, int, bytes], int] = {}
+        self.key_sets: list[tuple[list[bytes], Any, bool]] = []
+        self.slots = 0
+        self.known: dict[int, _Value] = {}
+
+    def add(self, code: StatementCode) -> bool:
+        """Takes a statement or condition over; false, with nothing done, if it is not known here."""
+        begin = len(self.steps)
+        before = len(self.constants), dict(self.keys), len(self.key_sets), self.slots
+        self.known = {}
+        try:
+            self._statement(code)
+            result = self._register(code.result).slot if code.result >= 0 else -1
+        except _Declined:
+            del self.steps[begin:]
+            del self.constants[before[0] :]
+            self.keys = before[1]
+            del self.key_sets[before[2] :]
+            self.slots = before[3]
+            return False
+        self.statements.append((begin, len(self.steps), result))
+        return True
+
+    def program(self) -> native.Program:
+        """The program."""
+        return native.program(
+            self.layout.tables[self.context],
+            self.slots,
+            self.constants,
+            [*self.keys],
+            self.key_sets,
+            self.steps,
+            self.statements,
+        )
+
+    # -- registers ----------------------------------------------------------------------------------------------------
+
+    def _fresh(self) -> int:
+        self.slots += 1
+        return self.slots - 1
+
+    def _register(self, number: int) -> _Value:
+        """A register that holds a value."""
+        found = self.known[number]
+        if found.slot < 0:
+            found = replace(found, slot=self._constant(found.constant))
+            self.known[number] = found
+        return found
+
+    def _constant(self, value: Any) -> int:
+        """A register of its own for a constant."""
+        kind = type(value)
+        if kind is bytes:
+            held: Any = value
+        elif kind in (bool, int):
+            held = (BOOL if kind is bool else INT, int(value))
+        elif kind is float:
+            held = (DOUBLE, struct.unpack("<q", struct.pack("<d", value))[0])
+        elif value is None:
+            held = (EMPTY, 0)
+        elif kind is Duration:
+            held = (DURATION, int(value))
+        elif kind is Time and not value.zone and -(1 << 63) <= value.ns < 1 << 63:
+            held = (TIME, value.ns)
+        else:
+            raise _Declined
+        slot = self._fresh()
+        self.constants.append((slot, held))
+        return slot
+
+    def _meet(self, values: Sequence[_Value]) -> str:
+        """The level at which values meet: an outer one if all lie there, else the context."""
+        levels = {v.level for v in values} - {""}
+        return levels.pop() if len(levels) == 1 else self.context
+
+    def _emit(
+        self, name: str, values: Sequence[_Value], data: tuple[Any, ...] = (), level: str | None = None
+    ) -> _Value:
+        """A step that computes a value."""
+        where = self._meet(values) if level is None else level
+        result = _Value(self._fresh(), where)
+        outer = -1 if where == self.context else self.layout.tables[where]
+        self.steps.append((name, result.slot, outer, [v.slot for v in values], data))
+        return result
+
+    def _act(self, name: str, values: Sequence[_Value], data: tuple[Any, ...] = ()) -> None:
+        """A step without a result."""
+        self.steps.append((name, 0, -1, [v.slot for v in values], data))
+
+    def _key(self, level: str, number: int, name: bytes) -> int:
+        return self.keys.setdefault((self.layout.tables[level], number, name), len(self.keys))
+
+    # -- instructions -------------------------------------------------------------------------------------------------
+
+    def _statement(self, code: StatementCode) -> None:
+        opened: list[int] = []
+        for i in code.instructions:
+            match i.op:
+                case Op.CONSTANT:
+                    self.known[i.result] = _Value(-1, "", i.data)
+                case Op.LOAD:
+                    self.known[i.result] = self._load(i.data, i.constant_keys)
+                case Op.CALL:
+                    self.known[i.result] = self._call(i)
+                case Op.COMPARE:
+                    self.known[i.result] = self._emit("compare", self._all(i), (i.data,))
+                case Op.ADD | Op.SUBTRACT | Op.MULTIPLY | Op.DIVIDE:
+                    self.known[i.result] = self._emit(_OPERATIONS[i.op], self._all(i))
+                case Op.NEGATE | Op.TRUTH | Op.NOT:
+                    self.known[i.result] = self._emit(_SIMPLE[i.op], self._all(i))
+                case Op.AND | Op.OR | Op.UNLESS_NIL:
+                    self.known[i.result] = self._emit(_BLOCKS[i.op], self._all(i), level=self.context)
+                    opened.append(len(self.steps) - 1)
+                case Op.END:
+                    (value,) = self._all(i)
+                    self.steps.append(("end", self.known[i.result].slot, -1, [value.slot], ()))
+                    at = opened.pop()
+                    name, result, outer, slots, _ = self.steps[at]
+                    self.steps[at] = (name, result, outer, slots, (len(self.steps),))
+                case Op.WHERE:
+                    self._act("where", self._all(i))
+                case Op.STORE:
+                    self._store(i)
+                case Op.EDIT:
+                    self._edit(i)
+                case _:
+                    raise _Declined
+
+    def _all(self, i: Instruction) -> list[_Value]:
+        return [self._register(number) for number in i.registers]
+
+    def _load(self, spec: PathSpec, keys: tuple[Any, ...] | None) -> _Value:
+        level = level_of(spec)
+        table = self.layout.tables.get(level)
+        if table is None or keys is None or any(type(key) is not bytes and type(key) is not int for key in keys):
+            raise _Declined
+        columns = self.layout.columns
+        match spec.view:
+            case View.MAP if keys and type(keys[0]) is bytes:
+                number = self.layout.maps[level, spec.field]
+                data: tuple[Any, ...] = (number, self._key(level, number, keys[0]), list(keys[1:]))
+                return self._emit("load_entry", (), (table, *data), level)
+            case View.VALUE:
+                return self._emit("load_value", (), (table, columns[level, spec.field], list(keys)), level)
+        if keys:
+            raise _Declined
+        if spec.view is View.METRIC_TYPE:
+            return self._emit("load_marked", (), (table, list(self.layout.presence)), level)
+        if spec.view is View.POINT_VALUE:
+            both = columns[level, ("as_double",)], columns[level, ("as_int",)]
+            return self._emit("load_number", (), (table, *both), level)
+        if spec.view in (View.ID, View.ID_HEX):
+            kind = fields.id_kind(spec)
+            if kind not in _IDS:
+                raise _Declined
+            data = (table, columns[level, spec.field], _IDS[kind], fields.IDS[kind][1])
+            found = self._emit("load_id", (), data, level)
+            return found if spec.view is View.ID else self._emit("call", (found,), ("id_text",))
+        if spec.view is View.NUMBER:
+            tag = DOUBLE if spec.kind is Kind.DOUBLE else INT
+            return self._emit("load_member", (), (table, columns[level, spec.field], tag, self._having(spec)), level)
+        if spec.view not in _FIELDS:
+            raise _Declined
+        if (level, spec.field) not in columns:
+            return _Value(-1, "", None)
+        data = (table, columns[level, spec.field], _FIELDS[spec.view], self._having(spec))
+        return self._emit("load_field", (), data, level)
+
+    def _having(self, spec: PathSpec) -> list[int] | None:
+        """The variants of data points that have a field; None for all."""
+        if level_of(spec) != "datapoint" or not spec.nullable:
+            return None
+        return [v for v, name in self.layout.points.items() if fields.resolve(name, spec.field) is not None]
+
+    def _call(self, i: Instruction) -> _Value:
+        function: Function = i.data
+        if not function.pure or function.over is not None:
+            raise _Declined
+        call = self._native(function, i)
+        values = [self._argument(register) for register in call.registers]
+        return self._emit("call", values, (call.name, *call.data))
+
+    def _argument(self, register: Register) -> _Value:
+        return self._register(register.number)
+
+    def _native(self, function: Function, i: Instruction) -> NativeCall:
+        """The call that a function's declaration makes of its arguments."""
+        if function.native_call is None:
+            raise _Declined
+        arguments: list[Any] = []
+        for p, operand in zip(function.parameters, i.operands, strict=True):
+            match operand:
+                case Literal(value=value):
+                    arguments.append(constant_operand(p, value))
+                case Elements(registers=registers) if p.form is Form.LIST:
+                    convert = element_converter(p)
+                    arguments.append([self._given(number, convert) for number in registers])
+                case int():
+                    given = self._given(operand, argument_converter(p))
+                    compiled = p.compile is not None and given.value is not MISSING
+                    arguments.append(given.value if compiled else given)
+                case Place():
+                    pass
+                case _:
+                    raise _Declined
+        found = function.native_call(*arguments)
+        if found is None:
+            raise _Declined
+        return found
+
+    def _given(self, number: int, convert: Any) -> Register:
+        """An argument; of a constant, what the scalar kernel gets."""
+        constant = self.known[number].constant
+        if constant is MISSING:
+            return Register(number)
+        try:
+            return Register(number, convert(constant))
+        except ValueError:
+            raise _Declined from None
+
+    # -- edits --------------------------------------------------------------------------------------------------------
+
+    def _own(self, spec: PathSpec) -> None:
+        """Declines what is not written in the row itself."""
+        if level_of(spec) != self.context or spec.access is not Access.READ_WRITE:
+            raise _Declined
+
+    def _store(self, i: Instruction) -> None:
+        spec: PathSpec = i.data
+        self._own(spec)
+        keys = i.constant_keys
+        value = self._register(i.registers[0])
+        if keys is None:
+            raise _Declined
+        level = self.context
+        if spec.view is View.MAP and len(keys) == 1 and type(keys[0]) is bytes:
+            number = self.layout.maps[level, spec.field]
+            self._act("store_entry", (value,), (number, self._key(level, number, keys[0])))
+        elif spec.view is View.VALUE and not keys:
+            self._act("store_value", (value,), (self.layout.columns[level, spec.field],))
+        elif spec.view in _STORED and not keys and level != "datapoint":
+            tag = _STORED[spec.view]
+            held = INT if tag == TIME else tag
+            width = fields.width_of(spec) if spec.view is View.INT else "whole"
+            self._act("store_field", (value,), (self.layout.columns[level, spec.field], tag, held, width))
+        else:
+            raise _Declined
+
+    def _edit(self, i: Instruction) -> None:
+        function: Function = i.data
+        place = next(o for o in i.operands if isinstance(o, Place))
+        form = next(p.form for p, o in zip(function.parameters, i.operands, strict=True) if o is place)
+        spec, keys = place.spec, place.constant_keys
+        self._own(spec)
+        if keys is None:
+            raise _Declined
+        call = self._native(function, i)
+        values = [self._argument(register) for register in call.registers]
+        level = self.context
+        if form is Form.MAP_TARGET and spec.view is View.MAP and not keys:
+            number = self.layout.maps[level, spec.field]
+            self._act(call.name, values, (number, *(self._editors(level, number, part) for part in call.data)))
+        elif form is Form.TARGET and spec.view is View.MAP and len(keys) == 1 and type(keys[0]) is bytes:
+            number = self.layout.maps[level, spec.field]
+            current = self._load(spec, keys)
+            self._act(f"{call.name}_entry", (current,), (number, self._key(level, number, keys[0]), *call.data))
+        elif form is Form.TARGET and spec.view in (View.VALUE, View.STRING) and not keys:
+            current = self._load(spec, keys)
+            self._act(f"{call.name}_column", (current,), (self.layout.columns[level, spec.field], *call.data))
+        else:
+            raise _Declined
+
+    def _editors(self, level: str, number: int, part: Any) -> Any:
+        """A constant of an editor, with keys as numbers."""
+        if isinstance(part, MapKey):
+            return self._key(level, number, part.name)
+        if isinstance(part, MapKeys):
+            self.key_sets.append((list(part.names), part.pattern, part.complement))
+            return len(self.key_sets) - 1
+        return part
