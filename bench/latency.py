@@ -1,4 +1,4 @@
-"""Latency of small payloads: `python bench/latency.py [--quick] [--payloads 1,4,16,64]`.
+"""Latency of small payloads: `python bench/latency.py [--quick] [--payloads 1,4,16,64] [--markdown]`.
 
 One payload of spans after another passes through `Transform.process` with the three policy scripts, in one process,
 with the garbage collector on as in any program. Shown are microseconds a payload: the median and the 99th and 99.9th
@@ -67,14 +67,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few runs: for a look, not for a record")
     parser.add_argument("--payloads", default=",".join(map(str, SIZES)), help="spans a payload, with commas between")
+    parser.add_argument("--markdown", action="store_true", help="write the table into docs/performance.md too")
     arguments = parser.parse_args()
     harness.require_native()
-    print(harness.machine_lines(harness.describe()))
+    facts = harness.describe()
     harness.pin()
     sizes = [int(n) for n in arguments.payloads.split(",")]
     header = ["spans, stack", "bytes", "median", "p99", "p99.9", "p99 work", "payloads"]
-    print(f"\nmicroseconds a payload; `auto` takes rows below {SMALL_PAYLOAD:,} bytes\n")
-    print(harness.table(header, rows(sizes, QUICK_RUNS if arguments.quick else RUNS)))
+    told = f"Microseconds a payload; `auto` takes rows below {SMALL_PAYLOAD:,} bytes:"
+    table = harness.table(header, rows(sizes, QUICK_RUNS if arguments.quick else RUNS))
+    shown = f"{harness.machine_lines(facts)}\n\n{told}\n\n{table}"
+    print(shown)
+    if arguments.markdown:
+        harness.write_section("bench/latency.py", shown)
 
 
 if __name__ == "__main__":
