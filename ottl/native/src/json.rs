@@ -169,8 +169,8 @@ struct Field {
     lead: [u8; LEAD],
     begun: Vec<u8>,
     enum_values: Vec<(Vec<u8>, i64)>,
-    /// Of a repeated field of pairs, where its elements' beginnings are remembered (see `pairs`).
-    pairs: Option<usize>,
+    /// Of a repeated field of pairs: how its elements are remembered.
+    pairs: Option<pairs::Pairs>,
 }
 
 impl Field {

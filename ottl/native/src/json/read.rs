@@ -3,7 +3,7 @@
 //! Positions are arguments and results rather than a field of the parser, so that they stay in registers.
 
 use super::binary::{base64_decode, hex_decode};
-use super::pairs::{self, Beginnings};
+use super::pairs::{self, Beginnings, Hash};
 use super::text::{append, append_block, run};
 use super::{fail, stop, Descriptor, Field, JsonSchema, Kind, Result, Step, MAX_LEVELS, MAX_RECURSION};
 use crate::wire::{self, put_varint};
@@ -35,7 +35,7 @@ pub fn to_protobuf(
         max_depth: max_depth.min(MAX_RECURSION),
         widths: vec![1; schema.messages.len()],
         next: schema.messages.iter().flat_map(|m| 0..=m.fields.len() as u16).collect(),
-        beginnings: Beginnings::new(),
+        beginnings: Beginnings::new(payload.len()),
     };
     match parser.root(root) {
         Ok(()) => Ok(parser.out),
@@ -304,21 +304,9 @@ impl<'a> Parser<'a> {
             self.put_tag(field);
             start = self.open(1);
         }
-        let mut place = field.pairs;
         loop {
             at = match field.kind {
-                Kind::Message if place.is_some() => {
-                    let here = place.unwrap_or_default();
-                    place = Some(here + 1);
-                    match self.pair(field, at, here, depth + 1, level + 2) {
-                        Some(next) => next,
-                        None => {
-                            let next = self.element(field, at, depth, level)?;
-                            self.remember(field, at, here);
-                            next
-                        }
-                    }
-                }
+                Kind::Message if field.pairs.is_some() => self.pair(field, at, depth, level)?,
                 Kind::Message => self.element(field, at, depth, level)?,
                 Kind::String if self.peek(at) == b'n' => {
                     self.put_tag(field);
@@ -356,11 +344,28 @@ impl<'a> Parser<'a> {
         Ok(next)
     }
 
-    /// The end of a pair that begins like the one before it in this place and holds one scalar; nothing is done for another.
+    /// An element that is a pair, with its tag.
     #[inline]
-    fn pair(&mut self, field: &Field, at: usize, place: usize, depth: usize, level: usize) -> Option<usize> {
+    fn pair(&mut self, field: &Field, at: usize, depth: usize, level: usize) -> Step<usize> {
+        let rest = self.bytes.get(at..).unwrap_or_default();
+        let Some(hash) = field.pairs.and_then(|pairs| pairs.of_text(rest)) else {
+            return self.element(field, at, depth, level);
+        };
+        if let Some(next) = self.known_pair(field, hash, at, depth + 1, level + 2) {
+            return Ok(next);
+        }
+        let next = self.element(field, at, depth, level)?;
+        if let Some(place) = self.beginnings.vacancy(hash) {
+            self.remember(field, at, place, hash);
+        }
+        Ok(next)
+    }
+
+    /// The end of a pair that begins as one before it did and holds one scalar; nothing is done for another.
+    #[inline]
+    fn known_pair(&mut self, field: &Field, hash: Hash, at: usize, depth: usize, level: usize) -> Option<usize> {
         let schema: &'a JsonSchema = self.schema;
-        let known = self.beginnings.recall(place, self.bytes.get(at..)?)?;
+        let known = self.beginnings.recall(hash, self.bytes.get(at..)?)?;
         if self.messages < 2 || depth >= self.max_depth || level >= MAX_LEVELS {
             return None;
         }
@@ -390,7 +395,7 @@ impl<'a> Parser<'a> {
 
     /// Remembers how the pair begins that was read at `at`, if it is spelled the way writers spell it.
     #[inline(never)]
-    fn remember(&mut self, field: &Field, at: usize, place: usize) -> Option<()> {
+    fn remember(&mut self, field: &Field, at: usize, place: usize, hash: Hash) -> Option<()> {
         let bytes = self.bytes;
         let (key, choice) = pairs::fields(&self.schema.messages[field.message])?;
         let follows = |at: usize, text: &[u8]| bytes.get(at..).is_some_and(|rest| rest.starts_with(text));
@@ -402,12 +407,10 @@ impl<'a> Parser<'a> {
         let members = &self.schema.messages[choice.message].fields;
         let rank = members.iter().position(|member| follows(brace, b"{") && follows(brace + 1, &member.quoted))?;
         let member = members.get(rank).filter(|member| member.kind != Kind::Message)?;
-        let mut result = field.tag[..usize::from(field.tag_len)].to_vec();
-        result.push(0);
-        wire::put_bytes(&mut result, key.number, text);
-        wire::put_tag(&mut result, choice.number, wire::LEN);
-        result.push(0);
-        self.beginnings.remember(place, bytes.get(at..brace + 1 + member.quoted.len())?, &result, rank);
+        let source = bytes.get(at..brace + 1 + member.quoted.len())?;
+        let tag = field.tag.get(..usize::from(field.tag_len))?;
+        let result = [tag, &[0, key.tag[0], text.len() as u8], text, &[choice.tag[0], 0]];
+        self.beginnings.remember(place, hash, source, &result, rank);
         Some(())
     }
 

@@ -51,6 +51,7 @@ fn schema() -> JsonSchema {
         field(40, types::SFIXED32, "far", "far"),
         list(of(0, field(41, types::MESSAGE, "children", "children"))),
         list(of(3, field(42, types::MESSAGE, "pairs", "pairs"))),
+        list(of(3, field(43, types::MESSAGE, "others", "others"))),
     ];
     let value = vec![
         member(field(1, types::STRING, "string_value", "stringValue")),
@@ -259,6 +260,13 @@ fn pairs_that_begin_like_those_before_are_read_and_written_as_alone() {
         let all = [first, other, other, first, other].map(one).join(",");
         assert_eq!(write(&bytes), Ok(format!(r#"{{"children":[{all}]}}"#)), "{other}");
     }
+    // The same pairs in two fields: a tag of each, one text.
+    let both = format!(r#"{{"pairs":[{first},{first}],"others":[{first},{first}]}}"#);
+    let mut wanted = alone(first).repeat(2);
+    let other = read(&format!(r#"{{"others":[{first}]}}"#)).expect("a valid text");
+    wanted.extend(other.repeat(2));
+    assert_eq!(read(&both), Ok(wanted.clone()));
+    assert_eq!(write(&wanted), Ok(both));
     let refused = |pair: &str| offset(format!(r#"{{"pairs":[{first}],"children":[{{"pairs":[{pair}]}}]}}"#));
     let before = format!(r#"{{"pairs":[{first}],"children":[{{"pairs":["#).len();
     assert_eq!(refused(r#"{"key":"a","value":{"stringValue":1}}"#), before + 34);

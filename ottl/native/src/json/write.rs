@@ -2,7 +2,7 @@
 
 use super::binary::{hex_pair, write_base64, write_hex};
 use super::numbers::{write_double, write_integer, write_signed};
-use super::pairs::{self, Beginnings};
+use super::pairs::{self, Beginnings, Hash};
 use super::text::{append, append_block, is_plain, run};
 use super::{fail, stop, Descriptor, Field, JsonSchema, Kind, Result, Step, LEAD, MAX_RECURSION};
 use crate::wire::{self, Stop};
@@ -77,7 +77,7 @@ pub fn to_json(schema: &JsonSchema, root: usize, payload: &[u8], max_depth: usiz
         fields: Vec::new(),
         max_depth: max_depth.min(MAX_RECURSION),
         disordered: vec![false; schema.messages.len()],
-        beginnings: Beginnings::new(),
+        beginnings: Beginnings::new(payload.len()),
     };
     if writer.message(root, payload, 0, payload.len(), 0).is_ok() {
         return Ok(writer.out);
@@ -195,16 +195,10 @@ impl<'a> Writer<'a> {
         depth: usize,
     ) -> Step<usize> {
         let mark = self.out.len();
-        let mut place = field.pairs;
         loop {
-            if let Some(here) = place {
+            if field.pairs.is_some() {
                 let (from, to) = length(bytes, pos, end)?;
-                if !self.pair(field, bytes, (from, to), here, depth + 1) {
-                    self.message(field.message, bytes, from, to, depth + 1)?;
-                    self.remember(field, &bytes[from..to], here);
-                    self.out.push(b',');
-                }
-                place = Some(here + 1);
+                self.pair(field, bytes, (from, to), depth + 1)?;
                 pos = to;
             } else if field.kind == Kind::Message {
                 let (from, to) = length(bytes, pos, end)?;
@@ -232,12 +226,35 @@ impl<'a> Writer<'a> {
         Ok(pos)
     }
 
-    /// Writes a pair that begins like the one before it in this place and holds one scalar, and a comma; nothing is done, and
-    /// false returned, for another.
+    /// Writes a pair and a comma.
     #[inline(always)]
-    fn pair(&mut self, field: &Field, bytes: &[u8], (from, to): (usize, usize), place: usize, depth: usize) -> bool {
+    fn pair(&mut self, field: &Field, bytes: &[u8], (from, to): (usize, usize), depth: usize) -> Step<()> {
+        let hash = field.pairs.and_then(|pairs| pairs.of_wire(bytes.get(from..)?));
+        if hash.is_some_and(|hash| self.known_pair(field, hash, bytes, (from, to), depth)) {
+            return Ok(());
+        }
+        self.message(field.message, bytes, from, to, depth)?;
+        self.out.push(b',');
+        if let Some((hash, place)) = hash.and_then(|hash| Some((hash, self.beginnings.vacancy(hash)?))) {
+            self.remember(field, &bytes[from..to], place, hash);
+        }
+        Ok(())
+    }
+
+    /// Writes a pair that begins as one before it did and holds one scalar, and a comma; nothing is done, and false returned,
+    /// for another.
+    #[inline(always)]
+    fn known_pair(
+        &mut self,
+        field: &Field,
+        hash: Hash,
+        bytes: &[u8],
+        (from, to): (usize, usize),
+        depth: usize,
+    ) -> bool {
         let schema: &'a JsonSchema = self.schema;
-        let Some(known) = self.beginnings.recall(place, &bytes[from..to]).filter(|_| depth < self.max_depth) else {
+        let known = self.beginnings.recall(hash, &bytes[from..to]);
+        let Some(known) = known.filter(|_| depth < self.max_depth) else {
             return false;
         };
         let Ok((value, end)) = wire::length(bytes, from + known.source_len, to) else {
@@ -272,7 +289,7 @@ impl<'a> Writer<'a> {
 
     /// Remembers how the pair that was written begins, if it has its two fields in order.
     #[inline(never)]
-    fn remember(&mut self, field: &Field, bytes: &[u8], place: usize) -> Option<()> {
+    fn remember(&mut self, field: &Field, bytes: &[u8], place: usize, hash: Hash) -> Option<()> {
         let (key, choice) = pairs::fields(&self.schema.messages[field.message])?;
         let (tag, next) = wire::tag(bytes, 0, bytes.len()).ok().filter(|_| bytes.len() < 0x4000)?;
         let (from, to) = (tag >> 3 == key.number && key.takes((tag & 7) as u8))
@@ -282,8 +299,8 @@ impl<'a> Writer<'a> {
         if tag >> 3 != choice.number || !choice.takes((tag & 7) as u8) {
             return None;
         }
-        let text = [b"{", key.begun.get(1..)?, &bytes[from..to], b"\"", &choice.begun].concat();
-        self.beginnings.remember(place, &bytes[..next], &text, 0);
+        let text = [b"{", key.begun.get(1..)?, &bytes[from..to], b"\"", &choice.begun];
+        self.beginnings.remember(place, hash, &bytes[..next], &text, 0);
         Some(())
     }
 
