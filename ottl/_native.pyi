@@ -285,6 +285,13 @@ def protobuf_to_json(schema: Schema, root: int, payload: Buffer, max_depth: int 
         ScanError: malformed, or messages nested deeper than `max_depth` below the root.
     """
 
+def fits_message(schema: Schema, root: int, payload: Buffer, unknown_allowed: bool) -> bool:
+    """Whether bytes can be an OTLP message (of index `root` in the schema) with at least one span, metric or record.
+
+    Field numbers, wire types, lengths of ids, texts and nested messages are looked at, of the first six elements only;
+    see `ottl.signals`, which does the same.
+    """
+
 def md5_hex(batch: Batch, bits: Int64s, lens: UInt32s) -> tuple[Int64s, UInt32s]:
     """The MD5 digests of strings in lower-case hexadecimal, as views."""
 

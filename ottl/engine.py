@@ -19,7 +19,7 @@ import time
 import uuid as uuid_module
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -40,6 +40,7 @@ from ottl.vm import messages as message_rows
 from ottl.vm.extract import alone
 from ottl.vm.leaving import Marks, RateLimiter
 from ottl.vm.memories import Memories, Site
+from ottl.vm.profile import Profile
 
 Stack = Literal["auto", "fast", "plain"]
 Encoding = Literal["protobuf", "json"]
@@ -47,7 +48,8 @@ SIGNALS = ("traces", "metrics", "logs", "profiles")
 ERROR_MODES = ("ignore", "silent", "propagate")
 
 SMALL_PAYLOAD = 4096
-"""Bytes below which messages and rows are faster than tables and columns (measured, see docs/performance.md)."""
+"""Bytes below which messages and rows are faster than tables and columns, unless all statements run natively (measured,
+see docs/performance.md)."""
 
 SAMPLED_ROWS = 64
 """One row in so many has its statements timed one by one in the rows executor."""
@@ -346,6 +348,10 @@ def environment(options: Options, codes: Iterable[bytecode.StatementCode] = ()) 
     return RuleEnvironment(options, Memories(codes))
 
 
+Counts: TypeAlias = tuple[int, int, int, int, "str | None"]
+"""Rows matched, changed and failed, nanoseconds, and the message of the first failure."""
+
+
 @dataclass(slots=True)
 class _Counter:
     """Statistics of one statement, under the processor's lock."""
@@ -359,6 +365,22 @@ class _Counter:
     errors: int = 0
     ns: int = 0
     first_error: str | None = None
+
+    def add(self, matched: int, changed: int, errors: int, ns: int, first_error: str | None) -> None:
+        """Counts of another one, of later rows."""
+        self.matched += matched
+        self.changed += changed
+        self.errors += errors
+        self.ns += ns
+        if self.first_error is None:
+            self.first_error = first_error
+
+    def take(self) -> Counts | None:
+        """The counts, which begin anew."""
+        found = (self.matched, self.changed, self.errors, self.ns, self.first_error)
+        self.matched = self.changed = self.errors = self.ns = 0
+        self.first_error = None
+        return found if any(found) else None
 
     def snapshot(self) -> StatementStats:
         return StatementStats(
@@ -385,6 +407,7 @@ class Report:
         "faults",
         "first",
         "gone",
+        "instructions",
         "kept",
         "limiters",
         "marks",
@@ -393,6 +416,7 @@ class Report:
         "ns",
         "routed",
         "row",
+        "sampled",
         "signal",
         "texts",
     )
@@ -416,6 +440,8 @@ class Report:
         self.first: dict[int, str] = {}
         self.row = 0
         self.faults: list[_Fault] | None = None
+        self.instructions: Profile | None = None
+        self.sampled = SAMPLED_ROWS
         self.signal = ""
         self.context = ""
 
@@ -573,6 +599,10 @@ class Pass(Protocol):
         """Whether it looks at whole traces."""
 
     @property
+    def counts_rows(self) -> bool:
+        """Whether a rate limit counts rows from payload to payload."""
+
+    @property
     def routes(self) -> Sequence[str]:
         """The outputs that it sends rows to."""
 
@@ -589,6 +619,9 @@ class Pass(Protocol):
 
     def table_code(self) -> Any:
         """Its bytecode, for the columns executor's projection."""
+
+    def codes(self) -> Sequence[bytecode.StatementCode]:
+        """The bytecode of its statements or conditions, in the order of the texts."""
 
     def report(self) -> Report:
         """A new sink for one payload."""
@@ -618,6 +651,7 @@ class GroupPass:
         self.drops = any(i.op in (Op.DROP, Op.RATE) for _, i in operations)
         self.routes = tuple(dict.fromkeys(i.data for _, i in operations if i.op is Op.ROUTE))
         self._limiters = {n: RateLimiter(*i.data) for n, i in operations if i.op is Op.RATE}
+        self.counts_rows = bool(self._limiters)
         self._restructures = any(
             i.op in (Op.STORE, Op.TOUCH) and i.data.view in (View.OPAQUE, View.METRIC_POINTS) for _, i in operations
         )
@@ -629,6 +663,7 @@ class GroupPass:
         self.whole = any(map(bytecode.over_traces, (*code.conditions, *code.statements)))
         self._built: tuple[rows.RowFunction, rows.RowFunction] | None = None
         self._apart: tuple[list[rows.ValueFunction], list[rows.RowFunction]] | None = None
+        self._profiled: tuple[Profile, rows.RowFunction] | None = None
         self._tick = 0
 
     def functions(self) -> tuple[rows.RowFunction, rows.RowFunction]:
@@ -639,6 +674,16 @@ class GroupPass:
                 rows.build_group(self.code, self.around, timed=True),
             )
         return self._built
+
+    def _with_laps(self, profile: Profile) -> rows.RowFunction:
+        """The group for the rows executor, with each instruction timed."""
+        if self._profiled is None or self._profiled[0] is not profile:
+            self._profiled = profile, rows.build_group(self.code, self.around, profile=profile)
+        return self._profiled[1]
+
+    def codes(self) -> Sequence[bytecode.StatementCode]:
+        """The bytecode of its statements."""
+        return self.code.statements
 
     def report(self) -> Report:
         """A new sink for one payload."""
@@ -702,6 +747,9 @@ class GroupPass:
     def _run_each(self, payload: Payload, report: Report, session: Session) -> None:
         """The statements on one row, then on the next."""
         plain, timed = self.functions()
+        if report.instructions is not None:
+            plain = timed = self._with_laps(report.instructions)
+        sampled = report.sampled
         message = payload.message()
         cache = None
         if self.code.shared_cache:
@@ -715,14 +763,14 @@ class GroupPass:
             ):
                 report.row += 1
                 tick += 1
-                if tick % SAMPLED_ROWS:
+                if tick % sampled:
                     plain(row, report)
                 else:
                     timed(row, report)
                 touched = touched or row.changed
         finally:
             self._tick = tick % SAMPLED_ROWS
-            report.ns = [ns * SAMPLED_ROWS for ns in report.ns]
+            report.ns = [ns * sampled for ns in report.ns]
             if touched:
                 payload.touch()
 
@@ -891,6 +939,7 @@ class Processor:
         self._tables: dict[tuple[str, int], Any] = {}
         self.recipe: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] = (type(self), (), {})
         self.on_error: Callable[[RowError], None] | None = None
+        self.profile: Profile | None = None
         self._counters = {
             (signal, number): [
                 _Counter(text, source, signal, context)
@@ -931,6 +980,17 @@ class Processor:
     def stateful(self) -> bool:
         """Whether functions remember something from payload to payload."""
         return any(len(p.around.memories) for passes in self._passes.values() for p in passes)
+
+    @property
+    def sequential(self) -> str | None:
+        """Why payloads must go through this one processor in their order; None where each stands for itself."""
+        passes = [p for passes_of in self._passes.values() for p in passes_of]
+        if any(p.whole for p in passes):
+            return "functions look at whole traces"
+        if self.stateful:
+            names = dict.fromkeys(site.function.name for p in passes for site in p.around.memories)
+            return f"{', '.join(names)} {'remembers' if len(names) == 1 else 'remember'} from message to message"
+        return "a limit counts rows from message to message" if any(p.counts_rows for p in passes) else None
 
     def _sites(self) -> dict[str, Site]:
         """The calls with memory by name: signal, which of the statements with its text, which call in it."""
@@ -986,10 +1046,27 @@ class Processor:
                 restored += 1
         return restored
 
+    def codes(self) -> list[bytecode.StatementCode]:
+        """The bytecode of every statement, in the order of `stats`."""
+        return [code for passes in self._passes.values() for one in passes for code in one.codes()]
+
     def stats(self) -> list[StatementStats]:
         """What every statement has done since the processor was made."""
         with self._lock:
             return [counter.snapshot() for counters in self._counters.values() for counter in counters]
+
+    def take_counts(self) -> list[Counts | None]:
+        """What every statement has done since the last call, in the order of `stats`; None where that is nothing."""
+        with self._lock:
+            return [counter.take() for counters in self._counters.values() for counter in counters]
+
+    def add_counts(self, counts: Sequence[Counts | None]) -> None:
+        """Adds what another processor made from the same rules has done (its `take_counts`) to the statistics."""
+        with self._lock:
+            counters = (counter for counters in self._counters.values() for counter in counters)
+            for counter, found in zip(counters, counts, strict=True):
+                if found is not None:
+                    counter.add(*found)
 
     def explain(self) -> str:
         """Context, stack and instructions of every pass, as text."""
@@ -1129,6 +1206,8 @@ class Processor:
     ) -> tuple[Payload, Session]:
         """The payload after all passes."""
         options = self._options
+        if self.profile is not None:
+            self.profile.begin()
         payload = Payload(data, signal, options.limits)
         if encoding == "json":
             if native:
@@ -1136,6 +1215,8 @@ class Processor:
             else:
                 payload.set_message(messages.decode(data, signal, "json", options.limits))
         session = Session(metadata)
+        if self.profile is not None:
+            self.profile.lap("decode" if encoding == "json" else "scan")
         if self.on_error is not None:
             session.base = payload.snapshot()
         if native:
@@ -1154,13 +1235,24 @@ class Processor:
 
     def _encoded(self, payload: Payload, encoding: Encoding, native: bool) -> bytes:
         """The payload in an encoding."""
+        profile = self.profile
         if encoding == "protobuf":
             if not native:
                 payload.message()  # refuses what is malformed, even where no row reads it
-            return payload.encoded()
+            data = payload.encoded()
+            if profile is not None:
+                profile.lap("patch")
+            return data
         if native:
-            return native_codec.to_json(payload.encoded(), payload.signal, self._options.limits)
-        return messages.encode(payload.message(), payload.signal, "json")
+            data = payload.encoded()
+            if profile is not None:
+                profile.lap("patch")
+            data = native_codec.to_json(data, payload.signal, self._options.limits)
+        else:
+            data = messages.encode(payload.message(), payload.signal, "json")
+        if profile is not None:
+            profile.lap("encode")
+        return data
 
     def _split(
         self, data: bytes, signal: str, encoding: Encoding, metadata: Mapping[str, Any] | None
@@ -1220,9 +1312,16 @@ class Processor:
         if session.base is not None:
             # Groups that columns may run neither add nor remove rows, so numbers hold.
             report.listen(signal, "" if one.in_columns else one.contexts[0])
+        if self.profile is not None:
+            payload.message()
+            self.profile.lap("scan")
+            report.instructions = self.profile if self.profile.instructions else None
+            report.sampled = 1
         try:
             one.run_rows(payload, report, session)
         finally:
+            if self.profile is not None:
+                self.profile.lap("statements")
             self._count(signal, number, report)
             self._tell(signal, one, report, session)
         if session.base is not None and (one.drops or not one.in_columns):
@@ -1267,30 +1366,41 @@ class Processor:
         self, payload: Payload, signal: str, start: int, end: int, passes: tuple[Pass, ...], session: Session
     ) -> bool:
         """Passes over tables; False, with nothing done, for a payload that goes in rows instead."""
-        data = payload.encoded()
-        if self._options.stack == "auto" and len(data) < SMALL_PAYLOAD:
-            return False
-        from ottl.vm.tables import Program as TableProgram
-
         program = self._tables.get((signal, start))
         if program is None:
+            from ottl.vm.tables import Program as TableProgram
+
             codes = [p.table_code() for p in passes[start:end]]
             around = [p.around for p in passes[start:end]]
             program = TableProgram(signal, codes, around, self._routed_levels(passes))
             program = self._tables.setdefault((signal, start), program)
+        data = payload.encoded()
+        if self._options.stack == "auto" and len(data) < SMALL_PAYLOAD and not program.native:
+            return False
+        profile = self.profile
+        if profile is not None:
+            profile.lap("patch")
         batch = program.scan(data, self._options.limits)
+        if profile is not None:
+            profile.lap("scan")
         if batch is None:
             return False
         for index in range(start, end):
             report = passes[index].report()
             if session.base is not None:
                 report.listen(signal, "")
+            if profile is not None and profile.instructions:
+                report.instructions = profile
             try:
                 passes[index].run_columns(program, index - start, batch, report, session)
             finally:
                 self._count(signal, index, report)
                 self._tell(signal, passes[index], report, session)
+        if profile is not None:
+            profile.lap("statements")
         payload.set_bytes(batch.patch())
+        if profile is not None:
+            profile.lap("patch")
         if session.base is not None and any(one.drops for one in passes[start:end]):
             session.base = payload.snapshot()
         return True

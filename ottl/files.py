@@ -314,7 +314,14 @@ class Input:
             return signal_of_json(payload)
         if not payload or self._signal is not None:
             return self._signal
-        signal = signal_of_protobuf(payload)
+        from ottl.engine import native_enabled
+
+        if native_enabled():
+            from ottl.codec import native
+
+            signal = signal_of_protobuf(payload, native.fits_signal)
+        else:
+            signal = signal_of_protobuf(payload)
         if signal is None:
             message = "malformed, or of a signal that the bytes do not tell (--signal names it)"
             raise PayloadError(f"a protobuf message that is {message}", 0)

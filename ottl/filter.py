@@ -83,6 +83,7 @@ class FilterPass:
     """One item of a filter: one walk that drops the elements for which a condition of their level holds."""
 
     drops = True
+    counts_rows = False
     routes: tuple[str, ...] = ()
 
     def __init__(self, item: FilterItem, options: Options) -> None:
@@ -111,6 +112,10 @@ class FilterPass:
         for level, code, _ in self.item.conditions:
             yield f"drop {level} when {code.text}"
             yield from bytecode.disassemble(code)
+
+    def codes(self) -> Sequence[bytecode.StatementCode]:
+        """The bytecode of its conditions."""
+        return [code for _, code, _ in self.item.conditions]
 
     def report(self) -> Report:
         """A new sink for one payload."""

@@ -45,6 +45,7 @@ from ottl.tables.vectors import (
 from ottl.types import Kind, Map, Slice, Value
 from ottl.vm import entries, metadata
 from ottl.vm.fields import IDS, data_fields, id_kind, resolve
+from ottl.vm.profile import Profile
 
 if TYPE_CHECKING:
     from ottl.vm.native import NativeGroup
@@ -154,6 +155,7 @@ class Frame:
         self.context = context
         self.request = request
         self.preparations = preparations
+        self.profile: Profile | None = None
         self.count: int = batch.rows(layout.tables[context])
         self.all = Selection(None, self.count)
         self.cache: dict[bytes, Vector] = {}

@@ -52,6 +52,9 @@ _STORED = {View.STRING: STRING, View.BOOL: BOOL, View.INT: INT, View.DOUBLE: DOU
 """The tags that fields take as they are."""
 
 _IDS = {Kind.TRACE_ID: TRACE_ID, Kind.SPAN_ID: SPAN_ID}
+_PARSERS = frozenset({"parse_json", "parse_pairs", "captures"})
+"""Functions whose result need not be written down as a map to be merged into another."""
+
 _OPERATIONS = {Op.ADD: "add", Op.SUBTRACT: "subtract", Op.MULTIPLY: "multiply", Op.DIVIDE: "divide"}
 _BLOCKS = {Op.AND: "and", Op.OR: "or", Op.UNLESS_NIL: "unless_nil"}
 _SIMPLE = {Op.NEGATE: "negate", Op.TRUTH: "truth", Op.NOT: "not"}
@@ -85,6 +88,11 @@ class NativeGroup:
     segments: dict[int, Segment]
     conditions: dict[int, int]
     selector: native.Program | None
+
+    def covers(self, group: GroupCode) -> bool:
+        """Whether all of a group runs natively."""
+        statements = sum(segment.end - segment.start for segment in self.segments.values())
+        return statements == len(group.statements) > 0 and len(self.conditions) == len(group.conditions)
 
 
 NOTHING = NativeGroup({}, {}, None)
@@ -402,6 +410,10 @@ class _Lowering:
         level = self.context
         if form is Form.MAP_TARGET and spec.view is View.MAP and not keys:
             number = self.layout.maps[level, spec.field]
+            if call.name == "merge" and self._parsed(values[0]):
+                _, _, _, read, parser = self.steps.pop()
+                self.steps.append(("merge_call", 0, -1, read, (number, *call.data, parser)))
+                return
             self._act(call.name, values, (number, *(self._editors(level, number, part) for part in call.data)))
         elif form is Form.TARGET and spec.view is View.MAP and len(keys) == 1 and type(keys[0]) is bytes:
             number = self.layout.maps[level, spec.field]
@@ -412,6 +424,12 @@ class _Lowering:
             self._act(f"{call.name}_column", (current,), (self.layout.columns[level, spec.field], *call.data))
         else:
             raise _Declined
+
+    def _parsed(self, value: _Value) -> bool:
+        """Whether a map is what the last step has parsed, and nothing else reads it."""
+        name, result, outer, _, data = self.steps[-1]
+        last = name == "call" and result == value.slot and outer < 0 and data[0] in _PARSERS
+        return last and not any(value.slot in read for _, _, _, read, _ in self.steps[:-1])
 
     def _editors(self, level: str, number: int, part: Any) -> Any:
         """A constant of an editor, with keys as numbers."""

@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use crate::arena::Arena;
 use crate::batch::{Batch, Column, Table};
+use crate::kernels::nested::Flattened;
 use crate::kernels::{Pattern, Piece};
 use crate::maps::{self, Step as Into};
 use crate::schema::{tags, Values};
@@ -230,6 +231,26 @@ enum Effect {
     Changed,
 }
 
+/// A cell in two words, as registers hold it: written and read back whole, where fields of their own size would be written one by
+/// one and read back together, which the processor has to wait for.
+#[derive(Debug, Clone, Copy)]
+struct Packed {
+    bits: i64,
+    rest: u64,
+}
+
+impl Packed {
+    #[inline(always)]
+    fn new(cell: Cell) -> Packed {
+        Packed { bits: cell.bits, rest: u64::from(cell.len) | u64::from(cell.tag) << 32 }
+    }
+
+    #[inline(always)]
+    fn cell(self) -> Cell {
+        Cell { bits: self.bits, len: self.rest as u32, tag: (self.rest >> 32) as u8 }
+    }
+}
+
 /// A program on its way over a batch.
 struct Run<'p, 'b, P> {
     program: &'p Program,
@@ -238,7 +259,7 @@ struct Run<'p, 'b, P> {
     values: Values,
     /// By column of the context's table, the tags that it may hold.
     accepts: &'b [u16],
-    registers: Vec<Cell>,
+    registers: Vec<Packed>,
     /// By step, the outer row for which its register holds.
     stamps: Vec<usize>,
     /// By table, the row around the current one.
@@ -249,6 +270,7 @@ struct Run<'p, 'b, P> {
     codes: Vec<u32>,
     scratch: calls::Scratch,
     sets: Vec<edits::Known>,
+    flattened: Flattened,
 }
 
 impl Program {
@@ -327,14 +349,14 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             let (_, map, _) = batch.edit(*table as usize, *map as usize)?;
             codes.push(map.keys.code(name));
         }
-        let mut registers = vec![Cell::EMPTY; program.registers];
+        let mut registers = vec![Packed::new(Cell::EMPTY); program.registers];
         for (slot, constant) in &program.constants {
             let cell = match constant {
                 Constant::Cell(cell) => *cell,
                 Constant::Text(text) => Cell::view(tags::STRING, batch.arena.add(text), text.len()),
             };
             if let Some(register) = registers.get_mut(*slot as usize) {
-                *register = cell;
+                *register = Packed::new(cell);
             }
         }
         Ok(Run {
@@ -346,6 +368,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             around,
             codes,
             scratch: calls::Scratch::default(),
+            flattened: Flattened::default(),
             sets: program.key_sets.iter().map(|_| edits::Known::default()).collect(),
             accepts: batch.plan.tables.get(program.context).map_or(&[], |shape| shape.accepts.as_slice()),
             arena: &mut batch.arena,
@@ -355,7 +378,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
 
     #[inline(always)]
     fn get(&self, slot: Slot) -> Cell {
-        self.registers.get(slot as usize).copied().unwrap_or_default()
+        self.registers.get(slot as usize).map_or(Cell::EMPTY, |register| register.cell())
     }
 
     #[inline(always)]
@@ -425,8 +448,8 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                     at += 1;
                     continue;
                 }
-                let cell = self.value(step)?;
-                self.set(step.result, cell);
+                let value = self.value(step)?;
+                self.set(step.result, value);
                 if let Some(stamp) = self.stamps.get_mut(at) {
                     *stamp = place;
                 }
@@ -441,7 +464,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                         Block::And => truth(value)?,
                         Block::Or => !truth(value)?,
                     };
-                    self.set(step.result, value);
+                    self.set(step.result, Packed::new(value));
                     if !enter {
                         at = *end;
                         continue;
@@ -449,7 +472,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                 }
                 Action::Close { value } => {
                     let value = self.get(*value);
-                    self.set(step.result, value);
+                    self.set(step.result, Packed::new(value));
                 }
                 Action::Where { value } => {
                     if !truth(self.get(*value))? {
@@ -492,8 +515,8 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                     }
                 }
                 _ => {
-                    let cell = self.value(step)?;
-                    self.set(step.result, cell);
+                    let value = self.value(step)?;
+                    self.set(step.result, value);
                 }
             }
             at += 1;
@@ -502,25 +525,28 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     }
 
     #[inline(always)]
-    fn set(&mut self, slot: Slot, cell: Cell) {
+    fn set(&mut self, slot: Slot, value: Packed) {
         if let Some(register) = self.registers.get_mut(slot as usize) {
-            *register = cell;
+            *register = value;
         }
     }
 
     /// The value that a step computes.
     #[inline(always)]
-    fn value(&mut self, step: &Step) -> Done<Cell> {
+    fn value(&mut self, step: &Step) -> Done<Packed> {
         match &step.action {
-            Action::Load { table, source } => self.load(*table as usize, source),
-            Action::Compare { operator, left, right } => self.compare(*operator, self.get(*left), self.get(*right)),
-            Action::Arithmetic { operation, left, right } => {
-                compute::arithmetic(*operation, self.get(*left), self.get(*right))
+            Action::Load { table, source } => self.load(*table as usize, source).map(Packed::new),
+            Action::Compare { operator, left, right } => {
+                let holds = self.compare(*operator, self.get(*left), self.get(*right))?;
+                Ok(Packed::new(boolean(holds)))
             }
-            Action::Negate { value } => compute::negate(self.get(*value)),
-            Action::Truth { value } => Ok(boolean(truth(self.get(*value))?)),
-            Action::Not { value } => Ok(boolean(!truth(self.get(*value))?)),
-            Action::Call { function, arguments } => self.call(function, arguments),
+            Action::Arithmetic { operation, left, right } => {
+                compute::arithmetic(*operation, self.get(*left), self.get(*right)).map(Packed::new)
+            }
+            Action::Negate { value } => compute::negate(self.get(*value)).map(Packed::new),
+            Action::Truth { value } => Ok(Packed::new(boolean(truth(self.get(*value))?))),
+            Action::Not { value } => Ok(Packed::new(boolean(!truth(self.get(*value))?))),
+            Action::Call { function, arguments } => self.call(function, arguments).map(Packed::new),
             _ => Err(Declined),
         }
     }

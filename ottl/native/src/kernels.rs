@@ -103,8 +103,11 @@ pub fn push_hex(digest: &[u8], out: &mut Vec<u8>) {
         }
         pairs
     };
-    out.reserve(2 * digest.len());
-    digest.iter().for_each(|&byte| out.extend_from_slice(&PAIRS[usize::from(byte)]));
+    for bytes in digest.chunks(32) {
+        let mut pairs = [[0; 2]; 32];
+        pairs.iter_mut().zip(bytes).for_each(|(pair, &byte)| *pair = PAIRS[usize::from(byte)]);
+        out.extend_from_slice(pairs.as_flattened().get(..2 * bytes.len()).unwrap_or_default());
+    }
 }
 
 /// The 64-bit FNV-1a hash of each view.

@@ -49,6 +49,13 @@ fn ends(key: &[u8]) -> (u64, u64) {
     (key.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)), 0)
 }
 
+/// The second word of a string of more than 16 bytes, and the last but one.
+#[inline(always)]
+fn inner(key: &[u8]) -> (u64, u64) {
+    let word = |at: usize| key.get(at..at + 8).and_then(|word| word.try_into().ok()).map_or(0, u64::from_le_bytes);
+    (word(8), word(key.len() - 16))
+}
+
 /// Stands for "no key before this one".
 pub const START: u32 = u32::MAX;
 
@@ -92,8 +99,9 @@ impl Keys {
         if let Some(known) = self.keys.get(guess as usize) {
             let (head, tail) = ends(key);
             if known.len as usize == key.len() && (known.head == head) & (known.tail == tail) {
-                let middle = known.begin + 8..(known.begin + key.len()).saturating_sub(8);
-                if key.len() <= 16 || key.get(8..key.len() - 8) == self.bytes.get(middle) {
+                // The words behind the first and before the last reach to the middle of up to 32 bytes.
+                let own = self.bytes.get(known.begin..known.begin + key.len()).unwrap_or_default();
+                if key.len() <= 16 || (inner(key) == inner(own) && (key.len() <= 32 || key == own)) {
                     return guess;
                 }
             }
@@ -149,7 +157,8 @@ impl Entry {
 
     const NONE: Entry = Entry { bits: 0, len: 0, raw: 0, raw_len: 0, tag: tags::EMPTY, flags: 0 };
 
-    fn made(cell: Cell) -> Entry {
+    /// An entry that is not in the payload.
+    pub fn made(cell: Cell) -> Entry {
         Entry { bits: cell.bits, len: cell.len, raw: 0, raw_len: 0, tag: cell.tag, flags: 0 }
     }
 
@@ -174,7 +183,13 @@ pub struct Run {
     pub begin: u32,
     pub count: u32,
     pub room: u32,
+    /// Where its fields lie in the payload, one behind the other; [`SCATTERED`] where other fields lie between.
+    pub from: u32,
+    pub to: u32,
 }
+
+/// Stands for no place.
+pub const SCATTERED: u32 = u32::MAX;
 
 /// A run of the newest row while the scan adds to it.
 #[derive(Debug, Clone, Copy)]
@@ -276,12 +291,24 @@ impl Map {
         self.entries.push(entry);
     }
 
-    /// Ends the entries of one place.
+    /// Ends the entries of one place, which lies between two positions of the payload.
     #[inline(always)]
-    pub fn close_run(&mut self, open: OpenRun) {
+    pub fn close_run(&mut self, open: OpenRun, from: usize, to: usize) {
         let len = self.codes.len() as u32;
         if let Some(run) = self.runs.last_mut() {
-            *run = Run { begin: len - open.count, count: open.count, room: open.count };
+            let from = if run.count == 0 { from as u32 } else { SCATTERED };
+            *run = Run { begin: len - open.count, count: open.count, room: open.count, from, to: to as u32 };
+        }
+    }
+
+    /// Where the fields of a row lie in the payload; an empty place at `end` where there are none, None where they lie apart.
+    #[inline(always)]
+    pub fn place(&self, row: usize, end: usize) -> Option<(usize, usize)> {
+        let run = self.runs.get(row)?;
+        match (run.from, run.to) {
+            (0, 0) => Some((end, end)),
+            (SCATTERED, _) => None,
+            (from, to) => Some((from as usize, to as usize)),
         }
     }
 
@@ -296,7 +323,7 @@ impl Map {
         if self.runs.capacity() == 0 {
             self.runs.reserve(FIRST / 4);
         }
-        let run = Run { begin: self.codes.len() as u32, count: 0, room: 0 };
+        let run = Run { begin: self.codes.len() as u32, ..Run::default() };
         self.runs.resize(row, run);
         self.runs.push(run);
     }
@@ -511,7 +538,7 @@ impl Map {
         self.entries.extend_from_within(from);
         self.codes.resize(begin + room as usize, 0);
         self.entries.resize(begin + room as usize, Entry::default());
-        let run = Run { begin: begin as u32, count: old.count, room };
+        let run = Run { begin: begin as u32, room, ..old };
         self.runs[row] = run;
         Ok(run)
     }
@@ -604,6 +631,37 @@ impl Map {
             self.runs[row].count = count as u32;
             self.mark(row, touched);
         }
+        Ok(())
+    }
+
+    /// Makes room for so many more entries of a row.
+    #[inline]
+    pub fn reserve(&mut self, row: usize, more: usize) -> Result<(), String> {
+        let run = self.runs.get(row).copied().unwrap_or_default();
+        let wanted = u32::try_from(run.count as usize + more).map_err(|_| FULL)?;
+        if run.room < wanted {
+            self.relocate(row, wanted + SLACK)?;
+        }
+        Ok(())
+    }
+
+    /// Replaces the entries of a row.
+    pub fn rewrite(
+        &mut self,
+        row: usize,
+        codes: &[u32],
+        entries: &[Entry],
+        touched: &mut [bool],
+    ) -> Result<(), String> {
+        let count = u32::try_from(codes.len().min(entries.len())).map_err(|_| FULL)?;
+        let run = self.clear_for(row, count)?;
+        let (begin, end) = (run.begin as usize, (run.begin + count) as usize);
+        if let (Some(to), Some(into)) = (self.codes.get_mut(begin..end), self.entries.get_mut(begin..end)) {
+            to.copy_from_slice(&codes[..count as usize]);
+            into.copy_from_slice(&entries[..count as usize]);
+            self.runs[row].count = count;
+        }
+        self.mark(row, touched);
         Ok(())
     }
 

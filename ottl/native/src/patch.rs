@@ -239,7 +239,14 @@ impl<'a, P: AsRef<[u8]>> Patcher<'a, P> {
         let Some(data) = batch.arena.payload.as_ref().get(..end) else {
             return Ok(());
         };
-        let (end, active) = (data.len(), self.active);
+        let end = data.len();
+        if let Some((slot, map, from, to)) = self.sole_map(node, table, row, pos, end) {
+            self.rope.copy(pos, from);
+            self.entries(slot, map, row)?;
+            self.rope.copy(to, end);
+            return Ok(());
+        }
+        let active = self.active;
         let active = active.get(node_id as usize).map(Vec::as_slice).unwrap_or_default();
         let broken = |_| "the payload changed under the batch".to_owned();
         let mut done = [0u64; 4];
@@ -253,10 +260,18 @@ impl<'a, P: AsRef<[u8]>> Patcher<'a, P> {
                 None if tag >= 128 => node.index_by_number(tag >> 3),
                 found => found,
             };
+            let Some(slot) = index.and_then(|index| node.slots.get(index)) else {
+                continue;
+            };
+            if let Action::Entries { map } = slot.action {
+                let place = table.maps.get(map as usize).and_then(|map| map.place(row, 0));
+                if let Some((_, to)) = place.filter(|&(from, to)| from == at && to > at && to <= end) {
+                    pos = to;
+                }
+            }
             let Some(index) = index.filter(|&index| active.get(index).copied().unwrap_or(false)) else {
                 continue;
             };
-            let slot = &node.slots[index];
             if slot.wire != wire_type || !self.differs(table, slot, row, at) {
                 continue;
             }
@@ -290,6 +305,34 @@ impl<'a, P: AsRef<[u8]>> Patcher<'a, P> {
             }
         }
         Ok(())
+    }
+
+    /// The map of the row that alone of all its fields has changed, and where its entries lie; None where more has, or they lie apart.
+    #[inline]
+    fn sole_map(
+        &self,
+        node: &'a Node,
+        table: &'a Table,
+        row: usize,
+        begin: usize,
+        end: usize,
+    ) -> Option<(&'a Slot, &'a Map, usize, usize)> {
+        let dirty = |&id: &u32| table.columns.get(id as usize).is_some_and(|column| column.is_dirty(row));
+        let changed = |id: u32| table.maps.get(id as usize)?.dirty.get(row).copied();
+        if !node.tables.is_empty() || node.columns.iter().any(dirty) {
+            return None;
+        }
+        let mut sole = None;
+        for &id in &node.maps {
+            if changed(id) == Some(true) && sole.replace(id).is_some() {
+                return None;
+            }
+        }
+        let id = sole?;
+        let slot = node.slots.iter().find(|slot| matches!(slot.action, Action::Entries { map } if map == id))?;
+        let map = table.maps.get(id as usize)?;
+        let (from, to) = map.place(row, end)?;
+        (begin <= from && from <= to && to <= end).then_some((slot, map, from, to))
     }
 
     /// True when the field of this row, met at this position, is not simply copied.

@@ -244,6 +244,7 @@ impl Scanner<'_> {
             return wire::skip(data, wire::LEN, at, next, data.len());
         };
         let mut run = map.open_run(place.row);
+        let first = at;
         loop {
             let (begin, stop) = wire::length(data, next, data.len())?;
             let depth = self.walk.enter(place.depth, at)?;
@@ -258,7 +259,7 @@ impl Scanner<'_> {
             };
             map.scanned(&mut run, key, entry);
             if data.get(stop).is_none_or(|&next| u32::from(next) != tag) {
-                map.close_run(run);
+                map.close_run(run, first, stop);
                 return Ok(stop);
             }
             at = stop;
@@ -356,7 +357,7 @@ impl Scanner<'_> {
                 };
                 let mut run = map.open_run(place.row);
                 map.scanned(&mut run, key, entry);
-                map.close_run(run);
+                map.close_run(run, at, stop);
                 Ok(stop)
             }
             Action::Rows { table: child, node } => {

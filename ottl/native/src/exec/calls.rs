@@ -6,8 +6,8 @@ use super::{boolean, kinds, Declined, Done, Run, Slot};
 use crate::arena::Arena;
 use crate::kernels::parse::{self, Pairs};
 use crate::kernels::{self, Algorithm, Pattern, Piece, Replacement, MAX_RESULT};
-use crate::maps;
-use crate::schema::tags;
+use crate::maps::{self, Keys, START};
+use crate::schema::{tags, Values};
 use crate::values::{self, Cell};
 
 /// A group of an expression as an entry of a map: number, key, and how its text is read.
@@ -71,6 +71,8 @@ pub struct Scratch {
     places: Vec<(usize, CaptureLocations)>,
     pairs: Vec<(usize, Pairs)>,
     pub out: Vec<u8>,
+    /// What a parser has found: codes of keys, and values.
+    pub entries: Vec<(u32, Cell)>,
 }
 
 impl Scratch {
@@ -111,6 +113,76 @@ fn written<P: AsRef<[u8]>>(
     out.clear();
     let tag = write(arena.get(cell.bits, cell.len).ok_or(Declined)?, out).ok_or(Declined)?;
     Ok(Cell::view(tag, arena.add(out), out.len()))
+}
+
+/// Most entries that [`entries`] tells apart one by one.
+const FEW: usize = 64;
+
+/// What a parser finds in a text, in `scratch.entries`, a key once: the last value counts, or for JSON none may come again. False for
+/// a text that has to be written down as a map.
+pub fn entries<P: AsRef<[u8]>>(
+    function: &Function,
+    arena: &mut Arena<P>,
+    values: &Values,
+    scratch: &mut Scratch,
+    cell: Cell,
+    keys: &mut Keys,
+) -> Done<bool> {
+    if cell.tag != tags::STRING {
+        return Err(Declined);
+    }
+    let text = arena.get(cell.bits, cell.len).ok_or(Declined)?;
+    let mut found = std::mem::take(&mut scratch.entries);
+    found.clear();
+    scratch.out.clear();
+    let (mut before, mut again) = (START, false);
+    let mut each = |key: &[u8], cell: Cell| {
+        let code = keys.code_after(before, key);
+        before = code;
+        match found.iter_mut().take(FEW).find(|known| known.0 == code) {
+            Some(known) => (known.1, again) = (cell, true),
+            None => found.push((code, cell)),
+        }
+    };
+    let done = match function {
+        Function::ParseJson => {
+            let end = arena.end();
+            parse::json_entries(values, (text, cell.bits), (&mut scratch.out, end), each).filter(|()| !again)
+        }
+        Function::ParsePairs(delimiter, between) => {
+            let (pairs, _) = scratch.pairs(delimiter, between)?;
+            pairs.entries(text, cell.bits, each)
+        }
+        Function::Captures { pattern, groups, all } => {
+            let (places, _) = scratch.places(pattern);
+            if pattern.capture(text, places).ok_or(Declined)? {
+                for (group, key, reading) in groups {
+                    let (from, to) = places.get(*group).unwrap_or((0, 0));
+                    if *all || from < to {
+                        let text = text.get(from..to).ok_or(Declined)?;
+                        each(key, reading.cell(text, cell.bits + from as i64).ok_or(Declined)?);
+                    }
+                }
+            }
+            Some(())
+        }
+        _ => None,
+    };
+    let done = done.is_some() && found.len() < FEW;
+    scratch.entries = found;
+    arena.add(&scratch.out);
+    Ok(done)
+}
+
+impl Reading {
+    /// A captured text, which lies at a place of the arena, as a value.
+    fn cell(self, text: &[u8], begin: i64) -> Option<Cell> {
+        match self {
+            Reading::Text => Some(Cell::view(tags::STRING, begin, text.len())),
+            Reading::Int => Some(Cell::scalar(tags::INT, plain_int(text)?)),
+            Reading::Double => Some(Cell::scalar(tags::DOUBLE, plain_double(text)?.to_bits() as i64)),
+        }
+    }
 }
 
 /// A string with all matches replaced; None where it stays as it is.
@@ -335,12 +407,8 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
                 if !all && found.is_empty() {
                     continue;
                 }
-                let (value, bytes) = match reading {
-                    Reading::Text => (Cell::view(tags::STRING, 0, found.len()), found),
-                    Reading::Int => (Cell::scalar(tags::INT, plain_int(found)?), &[][..]),
-                    Reading::Double => (Cell::scalar(tags::DOUBLE, plain_double(found)?.to_bits() as i64), &[][..]),
-                };
-                values::put_pair(out, values, u32::from(values.map_values), key, value, bytes, None);
+                let value = reading.cell(found, 0)?;
+                values::put_pair(out, values, u32::from(values.map_values), key, value, found, None);
             }
             Some(tags::MAP)
         })

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{boolean, kinds, Declined, Done, Run};
+use super::{kinds, Declined, Done, Run};
 use crate::arena::same;
 use crate::schema::tags;
 use crate::values::Cell;
@@ -115,7 +115,7 @@ pub fn negate(cell: Cell) -> Done<Cell> {
 impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     /// Whether a comparison holds; values of different kinds are only unequal.
     #[inline(always)]
-    pub(super) fn compare(&self, operator: Operator, left: Cell, right: Cell) -> Done<Cell> {
+    pub(super) fn compare(&self, operator: Operator, left: Cell, right: Cell) -> Done<bool> {
         let holds = match (left.tag, right.tag) {
             (tags::INT, tags::INT) => operator.holds(left.bits, right.bits),
             (tags::STRING, tags::STRING) => {
@@ -134,7 +134,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             (a, b) if is_plain(a) && is_plain(b) => operator == Operator::NotEqual,
             _ => return Err(Declined),
         };
-        Ok(boolean(holds))
+        Ok(holds)
     }
 }
 

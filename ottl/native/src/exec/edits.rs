@@ -1,7 +1,7 @@
 //! Editors of maps, on the map of one row.
 
-use super::calls::replaced;
-use super::{Declined, Done, Run, Slot};
+use super::calls::{entries, replaced};
+use super::{Declined, Done, Function, Run, Slot};
 use crate::kernels::nested::{self, Flatten, Strategy};
 use crate::kernels::parse::DEEPEST;
 use crate::kernels::{Pattern, Piece};
@@ -33,6 +33,12 @@ pub enum Editor {
     },
     Merge {
         source: Slot,
+        strategy: Strategy,
+    },
+    /// Merges what a parser finds in a text, without writing it down as a map.
+    MergeCall {
+        function: Function,
+        text: Slot,
         strategy: Strategy,
     },
     Flatten {
@@ -97,7 +103,8 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             Editor::Truncate { limit, whole_characters, marker } => {
                 self.truncate(row, map, *limit, *whole_characters, marker)
             }
-            Editor::Merge { source, strategy } => self.merge(row, map, *source, *strategy),
+            Editor::Merge { source, strategy } => self.merge(row, map, self.get(*source), *strategy),
+            Editor::MergeCall { function, text, strategy } => self.merge_call(row, map, function, *text, *strategy),
             Editor::Flatten { prefix, depth, resolve } => {
                 self.flatten(row, map, Flatten { prefix, depth: *depth, resolve: *resolve })
             }
@@ -144,8 +151,28 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         Ok(map.update(row, change, &mut table.dirty))
     }
 
-    fn merge(&mut self, row: usize, map: u32, source: Slot, strategy: Strategy) -> Done<bool> {
-        let source = self.get(source);
+    fn merge_call(&mut self, row: usize, map: u32, function: &Function, text: Slot, strategy: Strategy) -> Done<bool> {
+        let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
+        let target = table.maps.get_mut(map as usize).ok_or(Declined)?;
+        let cell = self.registers.get(text as usize).ok_or(Declined)?.cell();
+        let found = entries(function, self.arena, &self.values, &mut self.scratch, cell, &mut target.keys)?;
+        if !found {
+            let source = self.call(function, &[text])?;
+            return self.merge(row, map, source, strategy);
+        }
+        let pairs = &self.scratch.entries;
+        target.reserve(row, pairs.len())?;
+        let mut wrote = false;
+        for &(code, cell) in pairs {
+            if strategy == Strategy::Upsert || target.entry(row, code).is_some() == (strategy == Strategy::Update) {
+                target.put(row, code, cell, &mut table.dirty)?;
+                wrote = true;
+            }
+        }
+        Ok(wrote)
+    }
+
+    fn merge(&mut self, row: usize, map: u32, source: Cell, strategy: Strategy) -> Done<bool> {
         if source.tag != tags::MAP || nested::deep(self.arena, &self.values, source, DEEPEST)? {
             return Err(Declined);
         }
@@ -161,8 +188,8 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
         if !(nested::is_flat(map, row) && how.prefix.is_empty()) {
             let one = [i32::try_from(row).map_err(|_| Declined)?];
-            let rows = Rows::Some(&one);
-            if !nested::flatten(self.arena, &self.values, map, rows, how, &mut table.dirty)? {
+            let (rows, into) = (Rows::Some(&one), &mut self.flattened);
+            if !nested::flatten(self.arena, &self.values, map, rows, how, into, &mut table.dirty)? {
                 return Err(Declined);
             }
         }

@@ -253,6 +253,12 @@ fn edit(name: &str, data: &Bound<'_, PyTuple>, source: Option<Slot>) -> PyResult
             let strategy = Strategy::named(&strategy).map_err(bad)?;
             Editor::Merge { source, strategy }
         }
+        "merge_call" => {
+            let (_, strategy, call): (u32, String, Bound<'_, PyTuple>) = data.extract()?;
+            let text = source.ok_or_else(|| bad("merge: too few registers".into()))?;
+            let strategy = Strategy::named(&strategy).map_err(bad)?;
+            Editor::MergeCall { function: function(&call)?, text, strategy }
+        }
         "flatten" => {
             let (_, prefix, depth, resolve): (u32, Vec<u8>, Option<usize>, bool) = data.extract()?;
             Editor::Flatten { prefix, depth: depth.unwrap_or(usize::MAX), resolve }

@@ -1,13 +1,11 @@
 //! Editors over the maps of many rows: merged with other maps, and flattened.
 
-use rustc_hash::FxHashMap;
-
 use super::parse::DEEPEST;
 use super::MAX_RESULT;
 use crate::arena::Arena;
-use crate::maps::{damaged, decode_map, flags, Entry, Map, Rows, START};
+use crate::maps::{damaged, decode_map, flags, Entry, Keys, Map, Rows, START};
 use crate::schema::{tags, Values};
-use crate::values::{any_value, Cell, CellVec, Cells, Items};
+use crate::values::{any_value, Cell, Items};
 
 /// Which entries `merge` writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,63 +113,43 @@ pub struct Flatten<'a> {
 /// Replaces nested lists and maps of rows by entries with dotted keys; rows that have none stay. False, and nothing is changed,
 /// where a row's keys get too long or a value is too deep.
 pub fn flatten<P: AsRef<[u8]>>(
-    arena: &mut Arena<P>,
+    arena: &Arena<P>,
     values: &Values,
     map: &mut Map,
     rows: Rows,
-    flatten: Flatten,
+    how: Flatten,
+    flattened: &mut Flattened,
     touched: &mut [bool],
 ) -> Result<bool, String> {
-    let base = arena.end();
-    let mut keys = Vec::new();
-    let (mut changed, mut counts) = (Vec::new(), Vec::new());
-    let (mut begins, mut sizes) = (Vec::new(), Vec::new());
-    let mut cells = CellVec::default();
-    let mut one = Flattened::default();
+    flattened.codes.clear();
+    flattened.entries.clear();
+    flattened.rows.clear();
     for row in rows.iter() {
-        if is_flat(map, row) && flatten.prefix.is_empty() {
+        if is_flat(map, row) && how.prefix.is_empty() {
             continue;
         }
-        let (codes, entries) = map.row(row);
-        one.clear();
-        for (&code, entry) in codes.iter().zip(entries) {
-            one.key.clear();
-            push_prefix(&mut one.key, flatten.prefix);
-            one.key.extend_from_slice(map.keys.get(code));
-            one.add(arena, values, flatten, entry.cell(), 0)?;
-        }
-        if one.key_bytes > MAX_RESULT {
+        if !flattened.row(arena, values, map, row, how)? {
             return Ok(false);
         }
-        for &(_, cell) in &one.entries {
-            if deep(arena, values, cell, DEEPEST)? {
-                return Ok(false);
-            }
-        }
-        changed.push(i32::try_from(row).map_err(|_| "too many rows")?);
-        counts.push(one.entries.len() as i32);
-        for (key, cell) in one.entries.drain(..) {
-            begins.push(base + keys.len() as i64);
-            sizes.push(key.len() as u32);
-            keys.extend_from_slice(&key);
-            cells.push(cell);
-        }
     }
-    arena.add(&keys);
-    let cells = Cells::new(&cells.tags, &cells.bits, &cells.lens, cells.tags.len())?;
-    map.replace(arena, Rows::Some(&changed), &counts, (&begins, &sizes), cells, touched)?;
+    let mut begin = 0;
+    for &(row, end) in &flattened.rows {
+        map.rewrite(row, &flattened.codes[begin..end], &flattened.entries[begin..end], touched)?;
+        begin = end;
+    }
     Ok(true)
+}
+
+/// True for an entry that flattening leaves as it is: a rewritten one has a value and no unknown fields.
+fn is_plain(entry: &Entry) -> bool {
+    matches!(entry.tag, tags::STRING | tags::BOOL | tags::INT | tags::DOUBLE | tags::BYTES)
+        && entry.flags & flags::ODD == 0
 }
 
 /// Whether flattening a row without a prefix leaves it as it is.
 pub fn is_flat(map: &Map, row: usize) -> bool {
     let (codes, entries) = map.row(row);
-    // A rewritten entry has a value and no unknown fields.
-    let plain = |entry: &Entry| {
-        matches!(entry.tag, tags::STRING | tags::BOOL | tags::INT | tags::DOUBLE | tags::BYTES)
-            && entry.flags & flags::ODD == 0
-    };
-    entries.iter().all(plain) && !codes.iter().enumerate().any(|(at, code)| codes[..at].contains(code))
+    entries.iter().all(is_plain) && !codes.iter().enumerate().any(|(at, code)| codes[..at].contains(code))
 }
 
 fn push_prefix(key: &mut Vec<u8>, prefix: &[u8]) {
@@ -181,22 +159,55 @@ fn push_prefix(key: &mut Vec<u8>, prefix: &[u8]) {
     }
 }
 
-/// The entries of one row, in order, and the key being built.
-#[derive(Default)]
-struct Flattened {
+/// The new entries of rows, in order, and the key being built.
+#[derive(Debug, Default)]
+pub struct Flattened {
+    codes: Vec<u32>,
+    entries: Vec<Entry>,
+    /// Rows, and where the entries of each end.
+    rows: Vec<(usize, usize)>,
     key: Vec<u8>,
-    entries: Vec<(Vec<u8>, Cell)>,
-    places: FxHashMap<Vec<u8>, usize>,
-    conflicts: FxHashMap<Vec<u8>, u64>,
     key_bytes: usize,
+    /// By code of a key: the last row that has it, as a number from 1, its place there and the keys made from it so far.
+    places: Vec<(usize, usize, u64)>,
+    number: usize,
+    before: u32,
 }
 
 impl Flattened {
-    fn clear(&mut self) {
-        self.entries.clear();
-        self.places.clear();
-        self.conflicts.clear();
+    /// Adds the entries of a row; false where its keys get too long or a value is too deep.
+    fn row<P: AsRef<[u8]>>(
+        &mut self,
+        arena: &Arena<P>,
+        values: &Values,
+        map: &mut Map,
+        row: usize,
+        how: Flatten,
+    ) -> Result<bool, String> {
+        let begin = self.entries.len();
         self.key_bytes = 0;
+        self.number += 1;
+        self.before = START;
+        for at in 0..map.row(row).0.len() {
+            let (codes, entries) = map.row(row);
+            let (code, entry) = (codes[at], entries[at]);
+            if is_plain(&entry) && how.prefix.is_empty() {
+                self.key_bytes += map.keys.get(code).len();
+                self.put_code(&mut map.keys, how, code, entry);
+                continue;
+            }
+            self.key.clear();
+            push_prefix(&mut self.key, how.prefix);
+            self.key.extend_from_slice(map.keys.get(code));
+            self.add(arena, values, &mut map.keys, how, entry.cell(), 0)?;
+        }
+        for entry in &self.entries[begin..] {
+            if deep(arena, values, entry.cell(), DEEPEST)? {
+                return Ok(false);
+            }
+        }
+        self.rows.push((row, self.entries.len()));
+        Ok(self.key_bytes <= MAX_RESULT)
     }
 
     /// A value under the key that stands in `self.key`, which is the same afterwards.
@@ -204,15 +215,16 @@ impl Flattened {
         &mut self,
         arena: &Arena<P>,
         values: &Values,
+        keys: &mut Keys,
         how: Flatten,
         cell: Cell,
         depth: usize,
     ) -> Result<(), String> {
         match cell.tag {
-            tags::MAP if depth < how.depth => self.add_map(arena, values, how, cell, depth + 1),
-            tags::LIST if depth < how.depth => self.add_list(arena, values, how, cell, depth + 1),
+            tags::MAP if depth < how.depth => self.add_map(arena, values, keys, how, cell, depth + 1),
+            tags::LIST if depth < how.depth => self.add_list(arena, values, keys, how, cell, depth + 1),
             _ => {
-                self.put(how, self.key.len(), cell);
+                self.put(keys, how, self.key.len(), cell);
                 Ok(())
             }
         }
@@ -222,28 +234,31 @@ impl Flattened {
         &mut self,
         arena: &Arena<P>,
         values: &Values,
+        keys: &mut Keys,
         how: Flatten,
         cell: Cell,
         depth: usize,
     ) -> Result<(), String> {
-        let mut pairs = Vec::new();
-        decode_map(arena, values, cell.bits, cell.len, |key, cell| pairs.push((key, cell)))?;
         let len = self.key.len();
-        for (key, cell) in pairs {
+        let mut done = Ok(());
+        decode_map(arena, values, cell.bits, cell.len, |key, cell| {
             if len > 0 {
                 self.key.push(b'.');
             }
             self.key.extend_from_slice(key);
-            self.add(arena, values, how, cell, depth)?;
+            if done.is_ok() {
+                done = self.add(arena, values, keys, how, cell, depth);
+            }
             self.key.truncate(len);
-        }
-        Ok(())
+        })?;
+        done
     }
 
     fn add_list<P: AsRef<[u8]>>(
         &mut self,
         arena: &Arena<P>,
         values: &Values,
+        keys: &mut Keys,
         how: Flatten,
         cell: Cell,
         depth: usize,
@@ -252,17 +267,17 @@ impl Flattened {
         for (index, item) in list_items(arena, values, cell)?.into_iter().enumerate() {
             self.key.extend_from_slice(format!(".{index}").as_bytes());
             match item.tag {
-                tags::MAP if depth < how.depth => self.add_map(arena, values, how, item, depth + 1)?,
+                tags::MAP if depth < how.depth => self.add_map(arena, values, keys, how, item, depth + 1)?,
                 tags::LIST if depth < how.depth => {
                     // No dot between a nested list's key and the index of its elements, as in the reference.
                     let inner_len = self.key.len();
                     for (inner, element) in list_items(arena, values, item)?.into_iter().enumerate() {
                         self.key.extend_from_slice(inner.to_string().as_bytes());
-                        self.add(arena, values, how, element, depth + 2)?;
+                        self.add(arena, values, keys, how, element, depth + 2)?;
                         self.key.truncate(inner_len);
                     }
                 }
-                _ => self.put(how, if how.resolve { len } else { self.key.len() }, item),
+                _ => self.put(keys, how, if how.resolve { len } else { self.key.len() }, item),
             }
             self.key.truncate(len);
         }
@@ -270,27 +285,43 @@ impl Flattened {
     }
 
     /// Puts a value under the first `len` bytes of the key.
-    fn put(&mut self, how: Flatten, len: usize, cell: Cell) {
-        let mut key = self.key.get(..len).unwrap_or_default().to_vec();
-        if how.resolve {
-            if self.places.contains_key(&key) {
-                let count = self.conflicts.entry(key.clone()).or_insert(0);
-                let number = *count;
-                *count += 1;
-                key.extend_from_slice(format!(".{number}").as_bytes());
-            } else {
-                self.conflicts.insert(key.clone(), 0);
-            }
-        }
+    fn put(&mut self, keys: &mut Keys, how: Flatten, len: usize, cell: Cell) {
+        let key = self.key.get(..len).unwrap_or_default();
+        let code = keys.code_after(self.before, key);
+        self.before = code;
         self.key_bytes += key.len();
         let cell = if cell.tag == tags::STRING_INDEX { Cell::EMPTY } else { cell };
-        match self.places.get(&key) {
-            Some(&place) => self.entries[place].1 = cell,
-            None => {
-                self.places.insert(key.clone(), self.entries.len());
-                self.entries.push((key, cell));
-            }
+        self.put_code(keys, how, code, Entry::made(cell));
+    }
+
+    /// Puts an entry under a key. One that the row has already gets a number, or the entry takes its place.
+    fn put_code(&mut self, keys: &mut Keys, how: Flatten, mut code: u32, mut entry: Entry) {
+        if self.places.len() <= code as usize {
+            self.places.resize(keys.len(), (0, 0, 0));
         }
+        let number = self.number;
+        if let Some((_, place, made)) = self.places.get_mut(code as usize).filter(|known| known.0 == number) {
+            if !how.resolve {
+                self.entries[*place] = entry;
+                return;
+            }
+            let mut key = keys.get(code).to_vec();
+            key.extend_from_slice(format!(".{made}").as_bytes());
+            *made += 1;
+            self.key_bytes += key.len() - keys.get(code).len();
+            entry = Entry::made(entry.cell()); // the payload has it under its old key
+            code = keys.code(&key);
+            self.places.resize(keys.len().max(self.places.len()), (0, 0, 0));
+            if let Some(&(_, place, _)) = self.places.get(code as usize).filter(|known| known.0 == number) {
+                self.entries[place] = entry;
+                return;
+            }
+            self.places[code as usize] = (number, self.entries.len(), 0);
+        } else if let Some(known) = self.places.get_mut(code as usize) {
+            *known = (number, self.entries.len(), 0);
+        }
+        self.codes.push(code);
+        self.entries.push(entry);
     }
 }
 

@@ -66,6 +66,44 @@ pub fn json_text(values: &Values, text: &[u8], out: &mut Vec<u8>) -> Option<u8> 
     (json.at == text.len()).then_some(tag)
 }
 
+/// Hands out the entries of the JSON object that a text says, without writing it down as a whole: strings are views on the text,
+/// which lies at `base` of the arena, and what has to be written goes to `out`, which will lie at `end`. None for a text that is
+/// unusual in any way; some entries may then have been handed out.
+pub fn json_entries(
+    values: &Values,
+    (text, base): (&[u8], i64),
+    (out, end): (&mut Vec<u8>, i64),
+    mut each: impl FnMut(&[u8], Cell),
+) -> Option<()> {
+    std::str::from_utf8(text).ok()?;
+    let mut json = Json { text, at: 0, values, out };
+    if json.blanks() != b'{' {
+        return None;
+    }
+    json.at += 1;
+    if json.blanks() == b'}' {
+        json.at += 1;
+    } else {
+        loop {
+            if json.blanks() != b'"' {
+                return None;
+            }
+            let (begin, len) = json.plain_string()?;
+            if json.blanks() != b':' {
+                return None;
+            }
+            json.at += 1;
+            let cell = json.cell(base, end)?;
+            each(text.get(begin..begin + len)?, cell);
+            if json.ends(b'}')? {
+                break;
+            }
+        }
+    }
+    json.blanks();
+    (json.at == text.len()).then_some(())
+}
+
 struct Json<'a> {
     text: &'a [u8],
     at: usize,
@@ -177,6 +215,46 @@ impl Json<'_> {
         self.values.members[usize::from(tag)]
     }
 
+    /// A string without escapes: where its characters begin, and how many bytes they have.
+    fn plain_string(&mut self) -> Option<(usize, usize)> {
+        let begin = self.at + 1;
+        let len = self.text.get(begin..)?.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20)?;
+        if self.text[begin + len] != b'"' {
+            return None;
+        }
+        self.at = begin + len + 1;
+        Some((begin, len))
+    }
+
+    /// A value of the outermost object as a cell.
+    fn cell(&mut self, base: i64, end: i64) -> Option<Cell> {
+        let before = self.out.len();
+        let tag = match self.blanks() {
+            b'"' => {
+                if let Some((begin, len)) = self.plain_string() {
+                    return Some(Cell::view(tags::STRING, base + begin as i64, len));
+                }
+                self.string()?;
+                tags::STRING
+            }
+            b'{' => {
+                self.at += 1;
+                self.map(2)?;
+                tags::MAP
+            }
+            b'[' => {
+                self.at += 1;
+                self.list(2)?;
+                tags::LIST
+            }
+            b't' => return self.word(b"true", Cell::scalar(tags::BOOL, 1)),
+            b'f' => return self.word(b"false", Cell::scalar(tags::BOOL, 0)),
+            b'n' => return self.word(b"null", Cell::EMPTY),
+            _ => return Some(Cell::scalar(tags::DOUBLE, self.number()?.to_bits() as i64)),
+        };
+        Some(Cell::view(tag, end + before as i64, self.out.len() - before))
+    }
+
     /// The body of an AnyValue.
     fn value(&mut self, depth: usize) -> Option<()> {
         let first = self.blanks();
@@ -200,9 +278,14 @@ impl Json<'_> {
                 }
                 self.close(body);
             }
-            b't' => self.word(b"true", Cell::scalar(tags::BOOL, 1))?,
-            b'f' => self.word(b"false", Cell::scalar(tags::BOOL, 0))?,
-            b'n' => self.word(b"null", Cell::EMPTY)?,
+            b't' | b'f' | b'n' => {
+                let cell = match first {
+                    b't' => self.word(b"true", Cell::scalar(tags::BOOL, 1))?,
+                    b'f' => self.word(b"false", Cell::scalar(tags::BOOL, 0))?,
+                    _ => self.word(b"null", Cell::EMPTY)?,
+                };
+                values::put_any(self.out, self.values, cell, &[]);
+            }
             _ => {
                 let number = self.number()?;
                 values::put_any(self.out, self.values, Cell::scalar(tags::DOUBLE, number.to_bits() as i64), &[]);
@@ -211,11 +294,10 @@ impl Json<'_> {
         Some(())
     }
 
-    fn word(&mut self, word: &[u8], cell: Cell) -> Option<()> {
+    fn word(&mut self, word: &[u8], cell: Cell) -> Option<Cell> {
         let found = self.text.get(self.at..self.at + word.len())?;
         self.at += word.len();
-        values::put_any(self.out, self.values, cell, &[]);
-        (found == word).then_some(())
+        (found == word).then_some(cell)
     }
 
     fn digits(&mut self) -> usize {
@@ -343,6 +425,31 @@ impl Pairs {
         let finder = |delimiter| Finder::new(delimiter).into_owned();
         let (between, after) = (finder(delimiter), finder(pair_delimiter));
         Ok(Pairs { between, after, unquoted: Vec::new(), ends: Vec::new() })
+    }
+
+    /// Hands out the entries of the map that a text says, which lies at `base` of the arena, as views on it; a key may come again.
+    /// None for a text with quotes, or declined; some entries may then have been handed out.
+    pub fn entries(&self, text: &[u8], base: i64, mut each: impl FnMut(&[u8], Cell)) -> Option<()> {
+        let special = |byte: &u8| matches!(byte, b'"' | b'\'' | b'\\' | 0) || !byte.is_ascii();
+        if text.is_empty() || text.iter().any(special) {
+            return None;
+        }
+        let mut begin = 0;
+        while begin < text.len() {
+            let rest = text.get(begin..)?;
+            let end = self.after.find(rest).unwrap_or(rest.len());
+            if end > 0 {
+                let pair = &rest[..end];
+                let middle = self.between.find(pair)?;
+                let second = middle + self.between.needle().len();
+                let value = stripped(&pair[second..]);
+                let blanks = value.as_ptr() as usize - pair.as_ptr() as usize;
+                let cell = Cell::view(tags::STRING, base + (begin + blanks) as i64, value.len());
+                each(stripped(&pair[..middle]), cell);
+            }
+            begin += end + self.after.needle().len();
+        }
+        Some(())
     }
 
     /// Appends the body of the map that a text says, and gives its tag; None for a text declined.

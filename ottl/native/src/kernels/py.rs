@@ -3,7 +3,7 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::nested::{self, Flatten, Strategy};
+use super::nested::{self, Flatten, Flattened, Strategy};
 use super::parse::{self, Parsed};
 use super::{Algorithm, Pattern, Piece};
 use crate::maps::Map;
@@ -248,7 +248,7 @@ fn map_flatten<'py>(
     let rows = batch.core.rows(table, rows.as_ref().map(Input::get)).map_err(bad)?;
     let (arena, map, touched) = batch.core.edit(table, map).map_err(bad)?;
     let how = Flatten { prefix, depth: depth.unwrap_or(usize::MAX), resolve };
-    py.detach(|| nested::flatten(arena, &values, map, rows, how, touched)).map_err(bad)
+    py.detach(|| nested::flatten(arena, &values, map, rows, how, &mut Flattened::default(), touched)).map_err(bad)
 }
 
 /// The map of a table that no field feeds: made when first asked for, it holds what is edited apart.
