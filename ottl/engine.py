@@ -23,7 +23,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
-from ottl import ast, binder, bytecode, compiler, parser, planner, typed
+from ottl import ast, binder, bounds, bytecode, compiler, parser, planner, typed
 from ottl.analysis import saved
 from ottl.bytecode import Op
 from ottl.codec import Limits, joined, messages
@@ -595,6 +595,10 @@ class Pass(Protocol):
         """Clock, identifiers and memories of its statements."""
 
     @property
+    def limiters(self) -> Mapping[int, RateLimiter]:
+        """The counters of its rate limits, by number of the statement."""
+
+    @property
     def whole(self) -> bool:
         """Whether it looks at whole traces."""
 
@@ -650,8 +654,8 @@ class GroupPass:
         operations = [(n, i) for n, s in enumerate(code.statements) for i in s.instructions]
         self.drops = any(i.op in (Op.DROP, Op.RATE) for _, i in operations)
         self.routes = tuple(dict.fromkeys(i.data for _, i in operations if i.op is Op.ROUTE))
-        self._limiters = {n: RateLimiter(*i.data) for n, i in operations if i.op is Op.RATE}
-        self.counts_rows = bool(self._limiters)
+        self.limiters = {n: RateLimiter(*i.data) for n, i in operations if i.op is Op.RATE}
+        self.counts_rows = bool(self.limiters)
         self._restructures = any(
             i.op in (Op.STORE, Op.TOUCH) and i.data.view in (View.OPAQUE, View.METRIC_POINTS) for _, i in operations
         )
@@ -687,7 +691,7 @@ class GroupPass:
 
     def report(self) -> Report:
         """A new sink for one payload."""
-        return Report(self.texts, len(self.code.conditions), self.code.error_mode, self._limiters)
+        return Report(self.texts, len(self.code.conditions), self.code.error_mode, self.limiters)
 
     def place(self, number: int) -> tuple[str, Source, str]:
         """Text, place and context of a statement, or of a group condition (-1, -2...)."""
@@ -756,6 +760,7 @@ class GroupPass:
             cache = session.caches.setdefault(self.code.context, message_rows.new_cache())
         tick = self._tick
         touched = False
+        limit = bounds.current()
         report.row = -1
         try:
             for row in message_rows.walk(
@@ -763,6 +768,8 @@ class GroupPass:
             ):
                 report.row += 1
                 tick += 1
+                if not tick % bounds.CHECKED_ROWS:
+                    limit.check_time()
                 if tick % sampled:
                     plain(row, report)
                 else:
@@ -812,6 +819,7 @@ class GroupPass:
         )
         computed = traces.Computed(found)
         failures: list[tuple[int, int, str]] = []
+        limit = bounds.current()
         selected = self._select_whole(found, computed, report, failures) if code.conditions else found
         for number, statement in enumerate(code.statements):
             if not selected:
@@ -820,6 +828,8 @@ class GroupPass:
             computed.prepare(statement, around)
             sink = _StatementSink(report, number)
             for row in selected:
+                if not row.number % bounds.CHECKED_ROWS:
+                    limit.check_time()
                 self._apart[1][number](row, sink)
             computed.written(statement)
             report.matched[number] += sink.matched[0]
@@ -848,12 +858,15 @@ class GroupPass:
         assert self._apart is not None
         kept: set[int] = set()
         pending = found
+        limit = bounds.current()
         for number, condition in enumerate(self.code.conditions):
             if not pending:
                 break
             computed.prepare(condition, self.around)
             left = []
             for row in pending:
+                if not row.number % bounds.CHECKED_ROWS:
+                    limit.check_time()
                 try:
                     if self._apart[0][number](row):
                         kept.add(row.number)
@@ -978,8 +991,8 @@ class Processor:
 
     @property
     def stateful(self) -> bool:
-        """Whether functions remember something from payload to payload."""
-        return any(len(p.around.memories) for passes in self._passes.values() for p in passes)
+        """Whether functions or limits remember something from payload to payload."""
+        return any(len(p.around.memories) or p.limiters for passes in self._passes.values() for p in passes)
 
     @property
     def sequential(self) -> str | None:
@@ -987,8 +1000,8 @@ class Processor:
         passes = [p for passes_of in self._passes.values() for p in passes_of]
         if any(p.whole for p in passes):
             return "functions look at whole traces"
-        if self.stateful:
-            names = dict.fromkeys(site.function.name for p in passes for site in p.around.memories)
+        names = dict.fromkeys(site.function.name for p in passes for site in p.around.memories)
+        if names:
             return f"{', '.join(names)} {'remembers' if len(names) == 1 else 'remember'} from message to message"
         return "a limit counts rows from message to message" if any(p.counts_rows for p in passes) else None
 
@@ -1003,8 +1016,19 @@ class Processor:
                 found[f"{signal}, {again}, {site.number}, {site.function.name}: {name[0]}"] = site
         return found
 
+    def _limits(self) -> dict[str, RateLimiter]:
+        """The rate limits by name: signal, which of the statements with its text."""
+        found: dict[str, RateLimiter] = {}
+        for signal, passes in self._passes.items():
+            seen: dict[str, int] = {}
+            for text, limiter in ((p.texts[number], one) for p in passes for number, one in p.limiters.items()):
+                name = " ".join(text.split())
+                again = seen[name] = seen.get(name, -1) + 1
+                found[f"{signal}, {again}, limit: {name}"] = limiter
+        return found
+
     def state(self) -> bytes:
-        """What functions remember, for `load_state`: versioned and checksummed, bounded by the number of keys.
+        """What functions and limits remember, for `load_state`: versioned, checksummed, bounded in keys and periods.
 
         Raises:
             Error: a function of the user's remembers what cannot be saved.
@@ -1017,6 +1041,9 @@ class Processor:
                 except ValueError as error:
                     raise Error(f"{site.function.name}: {error}") from None
                 sections.append(saved.Section({"site": name, "constants": _shown(site.constants)}, keys, arrays))
+            for name, limiter in self._limits().items():
+                about = {"site": name, "constants": _shown({"count": limiter.count, "period": limiter.period})}
+                sections.append(saved.Section(about, [], limiter.save()))
         return saved.pack(sections)
 
     def load_state(self, state: bytes) -> int:
@@ -1031,7 +1058,7 @@ class Processor:
         Raises:
             Error: the state is damaged, or of another version.
         """
-        sections = {section.about["site"]: section for section in saved.unpack(state)}
+        sections = {section.about.get("site"): section for section in saved.unpack(state)}
         restored = 0
         with self._remembering:
             for name, site in self._sites().items():
@@ -1044,6 +1071,14 @@ class Processor:
                 except ValueError:
                     continue
                 restored += 1
+            for name, limiter in self._limits().items():
+                section = sections.get(name)
+                limiter.forget()
+                wanted = _shown({"count": limiter.count, "period": limiter.period})
+                if section is not None and section.about.get("constants") == wanted:
+                    with contextlib.suppress(ValueError):
+                        limiter.restore(section.arrays)
+                        restored += 1
         return restored
 
     def codes(self) -> list[bytecode.StatementCode]:
@@ -1104,7 +1139,7 @@ class Processor:
         data, passes = self._checked(data, signal, encoding)
         if not passes:
             return data
-        with self._turn(signal):
+        with bounds.within(self._options.limits), self._turn(signal):
             return self._run(data, signal, encoding, metadata, passes)
 
     def _turn(self, signal: str) -> contextlib.AbstractContextManager[None]:
@@ -1155,7 +1190,11 @@ class Processor:
         together._options = dataclasses.replace(
             self._options,
             limits=dataclasses.replace(
-                limits, max_message=limits.max_message * count, max_messages=limits.max_messages * count
+                limits,
+                max_message=limits.max_message * count,
+                max_messages=limits.max_messages * count,
+                max_growth=limits.max_growth * count,
+                deadline_s=None if limits.deadline_s is None else limits.deadline_s * count,
             ),
         )
         outputs = together._split(whole, signal, "protobuf", metadata)
@@ -1261,7 +1300,7 @@ class Processor:
         data, passes = self._checked(data, signal, encoding)
         if not passes:
             return {None: data}
-        with self._turn(signal):
+        with bounds.within(self._options.limits), self._turn(signal):
             native = self._native
             payload, session = self._through(data, signal, encoding, metadata, passes, native)
         names = dict.fromkeys(name for p in passes for name in p.routes)

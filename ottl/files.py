@@ -616,7 +616,10 @@ class Output:
             return target.open("wb")
         # Not with `tempfile`, which tells the name when the file is there: an interrupt in between would leave it.
         self._temporary = target.with_name(f".{target.name[:80]}.{os.urandom(6).hex()}.part")
-        raw = self._temporary.open("xb")
+        try:
+            raw = self._temporary.open("xb")
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(target)) from None
         if mode is not None:
             with contextlib.suppress(OSError):
                 self._temporary.chmod(stat.S_IMODE(mode))
@@ -784,6 +787,8 @@ def find_inputs(names: Sequence[str]) -> list[tuple[str, Path]]:
         path = Path(name)
         if name == STANDARD_STREAM:
             found.append((name, Path("stdin")))
+        elif not name:
+            raise FileNotFoundError(2, "an empty name", "''")
         elif path.is_dir():
             found += _in_directory(path)
         elif path.exists() or not glob.has_magic(name):

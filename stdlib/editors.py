@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from ottl.bounds import current
 from ottl.codec import kernels
 from ottl.codec.maps import MapColumn
 from ottl.functions import (
@@ -32,7 +33,6 @@ from ottl.functions import (
 from ottl.patterns import Regex, compile_regex
 from ottl.tables.vectors import MAP, STRING, Bools, Vector, uniform
 from ottl.types import (
-    MAX_STRING_BYTES,
     Bytes,
     Duration,
     Map,
@@ -570,14 +570,16 @@ def _(depth: int | None = None) -> None:
 class _Flattened:
     """The entries that `flatten` collects, in order."""
 
-    __slots__ = ("conflicts", "depth", "entries", "key_bytes", "resolve")
+    __slots__ = ("conflicts", "depth", "entries", "key_bytes", "most", "resolve")
 
     def __init__(self, depth: int | None, resolve: bool) -> None:
         self.depth = depth
         self.resolve = resolve
         self.entries: dict[bytes, Value] = {}
         self.conflicts: dict[bytes, int] = {}
-        self.key_bytes = 0  # bounded, because every level writes its keys again into all keys below it
+        # Bounded, because every level writes its keys again into all keys below it.
+        self.key_bytes = 0
+        self.most = current().max_string
 
     def add_map(self, entries: list[tuple[bytes, Value]], prefix: bytes, depth: int) -> None:
         dotted = prefix + b"." if prefix else b""
@@ -625,8 +627,8 @@ class _Flattened:
 
     def grow(self, key_bytes: int) -> None:
         self.key_bytes += key_bytes
-        if self.key_bytes > MAX_STRING_BYTES:
-            raise ValueError(f"flatten: keys of more than {MAX_STRING_BYTES} bytes in all")
+        if self.key_bytes > self.most:
+            raise ValueError(f"flatten: keys of more than {self.most:,} bytes in all (--max-string, Limits.max_string)")
 
     def _reaches(self, depth: int) -> bool:
         return self.depth is None or depth < self.depth

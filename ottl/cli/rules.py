@@ -17,9 +17,11 @@ import click
 import ottl
 from ottl import files
 from ottl.cli.complete import complete_contexts
+from ottl.cli.modules import functions_option
 from ottl.codec import Limits
 from ottl.config import Config, Processor, load_config
 from ottl.errors import ConfigError, Diagnostic, PayloadError, StatementError
+from ottl.functions import FunctionSet
 from ottl.source import LocatedText, Source
 
 __all__ = [
@@ -113,6 +115,7 @@ class Settings:
         lambdas: the gate of that name.
         experimental: the gate of that name.
         stack: which executor runs.
+        functions: what rules may call; None for the standard library.
     """
 
     statements: tuple[str, ...] = ()
@@ -123,6 +126,7 @@ class Settings:
     lambdas: bool = False
     experimental: bool = False
     stack: str = "auto"
+    functions: FunctionSet | None = None
 
     def keywords(self) -> dict[str, Any]:
         """The keyword options of the library."""
@@ -131,6 +135,7 @@ class Settings:
             "lambdas": self.lambdas,
             "experimental": self.experimental,
             "stack": self.stack,
+            "functions": None if self.strict else self.functions,
         }
 
 
@@ -306,6 +311,7 @@ def rule_options(command: F) -> F:
             "--stack", type=click.Choice(["auto", "fast", "plain"]), default="auto", show_default=True,
             help="The executor: columns on the native codec, or rows over messages.",
         ),
+        functions_option,
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)

@@ -15,8 +15,9 @@ import click
 from ottl import files
 from ottl.cli.complete import complete_files
 from ottl.cli.intake import Broken, Came, Ended, Event, Intake, Opened
+from ottl.cli.limits import limit_options, limits_of
 from ottl.cli.report import ErrorFile, Tally, check_errors_file, report, summary
-from ottl.cli.rules import EMPTIED, Outcome, Rules, Size, Task, load_rules, rule_options, settings_of
+from ottl.cli.rules import EMPTIED, Outcome, Rules, Task, load_rules, rule_options, settings_of
 from ottl.cli.state import restore, save
 from ottl.cli.targets import Target, find_targets
 from ottl.cli.terminal import Progress
@@ -32,7 +33,6 @@ __all__ = ["command"]
 
 OnBadInput = Literal["stop", "skip", "copy"]
 
-_DEFAULTS: Final = Limits()
 _LARGE_BLOCK: Final = 24 << 20
 
 
@@ -305,14 +305,7 @@ def _describe(fault: PayloadError | StatementError | None, message: Message, sou
 )
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Read no more than N messages.")
 @click.option("--dry-run", is_flag=True, help="Write nothing, print the counts.")
-@click.option("--max-message", type=Size(), default=_DEFAULTS.max_message, help="Largest message [default: 64MiB].")
-@click.option(
-    "--max-messages",
-    type=click.IntRange(min=1),
-    default=_DEFAULTS.max_messages,
-    show_default=True,
-    help="Most protobuf messages inside one message.",
-)
+@limit_options
 def command(arguments: tuple[str, ...], **options: Any) -> int:
     """Run RULES over OTLP files.
 
@@ -328,7 +321,7 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
         raise click.UsageError("give RULES or -e")
     path = None if settings.statements else arguments[0]
     names = (arguments if settings.statements else arguments[1:]) or (files.STANDARD_STREAM,)
-    limits = Limits(options["max_message"], options["max_messages"], _DEFAULTS.max_depth)
+    limits = limits_of(options)
     try:
         inputs = files.find_inputs(names)
     except FileNotFoundError as error:

@@ -483,7 +483,8 @@ def evaluate_condition(
     if number is None:
         return _evaluate(frame, code, selection, around)
     assert frame.lowered.selector is not None
-    states = frame.lowered.selector.select(frame.batch, selection.rows, number)
+    states = frame.lowered.selector.select(frame.batch, selection.rows, number, frame.room())
+    frame.check()
     holds: NDArray[np.bool_] = states == 1
     left = np.flatnonzero(states == _DECLINED)
     if not len(left):
@@ -594,7 +595,8 @@ def _run_segment(
     waiting: dict[int, list[NDArray[np.int32]]] = {}
 
     def run(rows: NDArray[np.int32] | None, first: int) -> None:
-        matched, changed, ns, declined = segment.program.run(frame.batch, rows, first)
+        matched, changed, ns, declined = segment.program.run(frame.batch, rows, first, frame.room())
+        frame.check()
         for number in range(first, len(matched)):
             report.matched[segment.start + number] += matched[number]
             report.changed[segment.start + number] += changed[number]
@@ -661,6 +663,7 @@ def _run_statement(
             errors.tell(report, number)
     if run.gone is not None and run.gone.count:
         selection = _without(frame, selection, run.gone)
+    frame.check()
     report.ns[number] += time.perf_counter_ns() - begun
     return selection
 

@@ -285,6 +285,7 @@ def test_options_reach_the_processors() -> None:
         "stack": "plain",
         "lambdas": True,
         "experimental": True,
+        "functions": None,
         "limits": ottl.Limits(1 << 30, 7, 100),
     }
     assert plain_config == {"trace_statements": ["x"]}
@@ -293,6 +294,7 @@ def test_options_reach_the_processors() -> None:
         "stack": "auto",
         "lambdas": False,
         "experimental": False,
+        "functions": None,
         "limits": ottl.Limits(),
     }
 
