@@ -74,7 +74,7 @@ def main() -> None:
     harness.pin()
     sizes = [int(n) for n in arguments.payloads.split(",")]
     header = ["spans, stack", "bytes", "median", "p99", "p99.9", "p99 work", "payloads"]
-    told = f"Microseconds a payload; `auto` takes rows below {SMALL_PAYLOAD:,} bytes:"
+    told = f"Microseconds a payload; `auto` takes rows below {SMALL_PAYLOAD:,} bytes, unless all runs natively:"
     table = harness.table(header, rows(sizes, QUICK_RUNS if arguments.quick else RUNS))
     shown = f"{harness.machine_lines(facts)}\n\n{told}\n\n{table}"
     print(shown)
