@@ -4,8 +4,8 @@
 child of the one before), a *star* (all are children of one), and a *forest* of traces as services make them (some
 dozens of spans, fan-outs, errors, skewed clocks). A statement that stores the result runs over one payload, in a
 process of its own: its seconds of the processor, reading the spans and storing included, and the peak of the process
-while the payload goes from bytes to bytes, above what it held before. *growth* is the time over that of a quarter of the
-spans: 4 is linear.
+while the payload goes from bytes to bytes, above what it held before. *growth* is the time over that of a quarter of
+the spans: 4 is linear.
 
 *Series*: `EWMA`, `StdDev`, `ZScore` and `IsAnomaly` over `--points` values of `--keys` keys, in payloads of 100,000
 points: the algorithm alone, and a statement in OTLP from bytes to bytes, beside one that reads and stores the same
