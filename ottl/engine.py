@@ -1137,7 +1137,7 @@ class Processor:
         data, passes = self._checked(data, signal, encoding)
         if not passes:
             return data
-        with bounds.within(self._options.limits), self._turn(passes):
+        with bounds.Bounds(self._options.limits), self._turn(passes):
             return self._run(data, signal, encoding, metadata, passes)
 
     @contextlib.contextmanager
@@ -1292,7 +1292,7 @@ class Processor:
         data, passes = self._checked(data, signal, encoding)
         if not passes:
             return {None: data}
-        with bounds.within(self._options.limits), self._turn(passes):
+        with bounds.Bounds(self._options.limits), self._turn(passes):
             payload, session = self._through(data, signal, encoding, metadata, passes)
         names = dict.fromkeys(name for p in passes for name in p.routes)
         outputs: dict[str | None, bytes] = dict.fromkeys([None, *names], _EMPTIED[encoding])
