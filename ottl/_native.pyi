@@ -484,10 +484,11 @@ class Program:
         self,
         context: int,
         registers: int,
+        memos: int,
         constants: list[tuple[int, Any]],
         keys: list[tuple[int, int, bytes]],
         key_sets: list[tuple[list[bytes], Regex | None, bool]],
-        steps: list[tuple[str, int, int, list[int], tuple[Any, ...]]],
+        steps: list[tuple[str, int, tuple[int, int] | None, list[int], tuple[Any, ...], list[int]]],
         statements: list[tuple[int, int, int]],
     ) -> None: ...
     def run(

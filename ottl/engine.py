@@ -883,6 +883,7 @@ class GroupPass:
         return [row for row in found if row.number in kept]
 
 
+_NO_TURN: contextlib.nullcontext[None] = contextlib.nullcontext()
 _EMPTIED: Mapping[str, bytes] = {"protobuf": b"", "json": b"{}"}
 
 
@@ -947,6 +948,7 @@ class Processor:
         self.diagnostics = tuple(diagnostics)
         self._lock = threading.Lock()
         self._remembering = threading.Lock()
+        self._remembered = {s: tuple(site for p in ps for site in p.around.memories) for s, ps in self._passes.items()}
         self._tables: dict[tuple[str, int], Any] = {}
         self.recipe: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] = (type(self), (), {})
         self.on_error: Callable[[RowError], None] | None = None
@@ -1137,16 +1139,16 @@ class Processor:
         data, passes = self._checked(data, signal, encoding)
         if not passes:
             return data
-        with bounds.Bounds(self._options.limits), self._turn(passes):
+        with bounds.Bounds(self._options.limits), self._turn(signal):
             return self._run(data, signal, encoding, metadata, passes)
 
-    @contextlib.contextmanager
-    def _turn(self, passes: Sequence[Pass]) -> Iterator[None]:
+    def _turn(self, signal: str) -> contextlib.AbstractContextManager[None]:
         """Payloads take turns where functions remember something from one to the next."""
-        sites = [site for p in passes for site in p.around.memories]
-        if not sites:
-            yield
-            return
+        sites = self._remembered.get(signal)
+        return self._take_turn(sites) if sites else _NO_TURN
+
+    @contextlib.contextmanager
+    def _take_turn(self, sites: Sequence[Site]) -> Iterator[None]:
         with self._remembering:
             now = self._options.clock()
             for site in sites:
@@ -1226,17 +1228,23 @@ class Processor:
     def _run(
         self, data: bytes, signal: str, encoding: Encoding, metadata: Mapping[str, Any] | None, passes: tuple[Pass, ...]
     ) -> bytes:
-        payload, session = self._through(data, signal, encoding, metadata, passes)
+        native = self._native
+        payload, session = self._through(data, signal, encoding, metadata, passes, native)
         if session.emptied:
             return _EMPTIED[encoding]
-        return self._encoded(payload, encoding)
+        return self._encoded(payload, encoding, native)
 
     def _through(
-        self, data: bytes, signal: str, encoding: Encoding, metadata: Mapping[str, Any] | None, passes: tuple[Pass, ...]
+        self,
+        data: bytes,
+        signal: str,
+        encoding: Encoding,
+        metadata: Mapping[str, Any] | None,
+        passes: tuple[Pass, ...],
+        native: bool,
     ) -> tuple[Payload, Session]:
         """The payload after all passes."""
         options = self._options
-        native = self._native
         if self.profile is not None:
             self.profile.begin()
         payload = Payload(data, signal, options.limits)
@@ -1264,17 +1272,17 @@ class Processor:
         """Whether the native codec serves."""
         return self._options.stack != "plain" and native_enabled()
 
-    def _encoded(self, payload: Payload, encoding: Encoding) -> bytes:
+    def _encoded(self, payload: Payload, encoding: Encoding, native: bool) -> bytes:
         """The payload in an encoding."""
         profile = self.profile
         if encoding == "protobuf":
-            if not self._native:
+            if not native:
                 payload.message()  # refuses what is malformed, even where no row reads it
             data = payload.encoded()
             if profile is not None:
                 profile.lap("patch")
             return data
-        if self._native:
+        if native:
             data = payload.encoded()
             if profile is not None:
                 profile.lap("patch")
@@ -1292,18 +1300,19 @@ class Processor:
         data, passes = self._checked(data, signal, encoding)
         if not passes:
             return {None: data}
-        with bounds.Bounds(self._options.limits), self._turn(passes):
-            payload, session = self._through(data, signal, encoding, metadata, passes)
+        with bounds.Bounds(self._options.limits), self._turn(signal):
+            native = self._native
+            payload, session = self._through(data, signal, encoding, metadata, passes, native)
         names = dict.fromkeys(name for p in passes for name in p.routes)
         outputs: dict[str | None, bytes] = dict.fromkeys([None, *names], _EMPTIED[encoding])
         if session.emptied:
             return outputs
         if not session.marks.rows:
-            return {**outputs, None: self._encoded(payload, encoding)}
+            return {**outputs, None: self._encoded(payload, encoding, native)}
         for name in outputs:
             part = self._part(payload, session.marks, name)
             if part is not None:
-                outputs[name] = self._encoded(part, encoding)
+                outputs[name] = self._encoded(part, encoding, native)
         return outputs
 
     def _part(self, payload: Payload, marks: Marks, route: str | None) -> Payload | None:
@@ -1395,11 +1404,11 @@ class Processor:
     def _run_columns(
         self, payload: Payload, signal: str, start: int, end: int, passes: tuple[Pass, ...], session: Session
     ) -> bool:
-        """Passes over tables; False, with nothing done, for a payload that only messages can hold."""
-        from ottl.vm.tables import Program as TableProgram
-
+        """Passes over tables; False, with nothing done, for a payload that goes in rows instead."""
         program = self._tables.get((signal, start))
         if program is None:
+            from ottl.vm.tables import Program as TableProgram
+
             codes = [p.table_code() for p in passes[start:end]]
             around = [p.around for p in passes[start:end]]
             program = TableProgram(signal, codes, around, self._routed_levels(passes))

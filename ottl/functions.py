@@ -149,11 +149,14 @@ class MapTarget(Protocol):
 
     def __len__(self) -> int: ...
 
-    def items(self) -> list[tuple[bytes, Value]]:
-        """A snapshot of all entries, in order, repeated keys included."""
+    def items(self, start: int = 0) -> list[tuple[bytes, Value]]:
+        """A snapshot of all entries, or those from a position on, in order, repeated keys included."""
 
     def keys(self) -> list[bytes]:
         """A snapshot of all keys, in order; cheaper than `items`, which decodes the values."""
+
+    def flat_keys(self) -> list[bytes]:
+        """As `keys`, up to the first entry whose value is a map, a list or Empty."""
 
     def get(self, key: bytes) -> Value | Missing:
         """The value of the first entry with the key."""
@@ -167,11 +170,14 @@ class MapTarget(Protocol):
     def remove(self, key: bytes) -> bool:
         """Removes the first entry with the key; the last entry moves into the hole. False: no such key."""
 
+    def rename(self, keys: list[bytes]) -> None:
+        """Gives the first entries new keys, one each, in order."""
+
     def retain(self, keep: list[bool]) -> None:
         """Keeps the entries whose position is marked, in order."""
 
-    def replace(self, entries: Iterable[tuple[bytes, Value]]) -> None:
-        """Gives the map new contents."""
+    def replace(self, entries: Iterable[tuple[bytes, Value]], start: int = 0) -> None:
+        """Gives the map new contents, all of them or those from a position on."""
 
 
 class ListTarget(Protocol):

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import re2
@@ -178,7 +178,7 @@ class Regex:
                 continue
             if not groups:
                 return [(start, end)]
-            return [match.span(group) for group in range(len(self.group_names))]
+            return list(map(match.span, range(len(self.group_names))))
 
 
 @functools.lru_cache(maxsize=_CACHED_PATTERNS)
@@ -596,13 +596,21 @@ class Grok:
 
     regex: Regex
     hints: Mapping[str, str]
+    _wanted: tuple[tuple[int, str, str | None], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        names = enumerate(self.regex.group_names)
+        wanted = tuple((group, self.name(name), self.hints.get(name)) for group, name in names if name)
+        object.__setattr__(self, "_wanted", wanted)
 
     def captures(self, data: bytes) -> dict[str, tuple[bytes, str | None]]:
         """The named captures of the first match that are not empty: identifier to text and type hint."""
+        captures = self.regex.captures(data) or ()
         found: dict[str, tuple[bytes, str | None]] = {}
-        for name, capture in zip(self.regex.group_names, self.regex.captures(data) or (), strict=False):
-            if name and capture:
-                found[self.name(name)] = capture, self.hints.get(name)
+        for group, name, hint in self._wanted if captures else ():
+            capture = captures[group]
+            if capture:
+                found[name] = capture, hint
         return found
 
     @staticmethod

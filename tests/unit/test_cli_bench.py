@@ -13,7 +13,6 @@ import pytest
 
 from ottl import engine
 from ottl.cli import main, measure
-from ottl.codec import native
 from ottl.vm import tables
 from ottl.vm.native import NOTHING
 
@@ -75,7 +74,7 @@ def test_native_code_and_the_plain_stack_stand_side_by_side(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where there is native code and no stack was asked for; else the one there is."""
-    if native.available():
+    if engine.native_enabled():
         found = measured(capfd, "-e", SET, "in.jsonl")
         assert list(found["stacks"]) == ["native", "plain"]
         native_one, plain_one = (found["stacks"][name]["statements"][0]["matched"] for name in ("native", "plain"))

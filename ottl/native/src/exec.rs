@@ -8,7 +8,8 @@
 //! an unusual type, a text that is not UTF-8) *declines* the row before anything is written; the caller's way then takes the row
 //! over from that statement on. So there are no error messages here, and no step has to know what an unusual value means.
 //!
-//! Steps whose operands all lie at an outer level run once a row of that level: `stamps` tells for which.
+//! What a step computes from an outer level alone is computed once a row of that level, and what one reads of the row itself is kept
+//! until something is written there: `stamps` tells for which row a register holds. Statements that read the same share all that.
 
 use std::time::Instant;
 
@@ -186,8 +187,10 @@ pub enum Action {
 pub struct Step {
     pub action: Action,
     pub result: Slot,
-    /// The table once for whose rows it runs, where that is an outer one.
-    pub outer: Option<u32>,
+    /// For a step that need not run again: the table for whose current row its register holds, and where that is remembered.
+    pub once: Option<(u32, u32)>,
+    /// What no longer holds once it has run.
+    pub kills: Vec<u32>,
 }
 
 /// The steps of one statement, or of one condition, whose register is then `result`.
@@ -211,6 +214,8 @@ pub struct Program {
     /// The table whose rows they run on.
     pub context: usize,
     pub registers: usize,
+    /// How many steps with different results need not run again.
+    pub memos: usize,
     pub constants: Vec<(Slot, Constant)>,
     /// Keys of paths: table, map and name; steps know them by number.
     pub keys: Vec<(u32, u32, Vec<u8>)>,
@@ -272,7 +277,7 @@ struct Run<'p, 'b, P> {
     /// By column of the context's table, the tags that it may hold.
     accepts: &'b [u16],
     registers: Vec<Packed>,
-    /// By step, the outer row for which its register holds.
+    /// By memo, the row for which the register holds.
     stamps: Vec<usize>,
     /// By table, the row around the current one.
     places: Vec<usize>,
@@ -386,7 +391,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             begun: Instant::now(),
             values,
             registers,
-            stamps: vec![usize::MAX; program.steps.len()],
+            stamps: vec![usize::MAX; program.memos],
             places: vec![usize::MAX; batch.tables.len()],
             around,
             codes,
@@ -471,16 +476,14 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             let Some(step) = program.steps.get(at) else {
                 return Err(Declined);
             };
-            if let Some(outer) = step.outer {
-                let place = self.places.get(outer as usize).copied().unwrap_or(0);
-                if self.stamps.get(at) == Some(&place) {
-                    at += 1;
-                    continue;
-                }
-                let value = self.value(step)?;
-                self.set(step.result, value);
-                if let Some(stamp) = self.stamps.get_mut(at) {
-                    *stamp = place;
+            if let Some((table, memo)) = step.once {
+                let place = self.places.get(table as usize).copied().unwrap_or(0);
+                if self.stamps.get(memo as usize) != Some(&place) {
+                    let value = self.value(step)?;
+                    self.set(step.result, value);
+                    if let Some(stamp) = self.stamps.get_mut(memo as usize) {
+                        *stamp = place;
+                    }
                 }
                 at += 1;
                 continue;
@@ -546,6 +549,11 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                 _ => {
                     let value = self.value(step)?;
                     self.set(step.result, value);
+                }
+            }
+            for &memo in &step.kills {
+                if let Some(stamp) = self.stamps.get_mut(memo as usize) {
+                    *stamp = usize::MAX;
                 }
             }
             at += 1;

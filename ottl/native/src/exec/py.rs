@@ -18,7 +18,7 @@ fn bad(message: String) -> PyErr {
     PyValueError::new_err(message)
 }
 
-type Steps<'py> = Vec<(String, Slot, i64, Vec<Slot>, Bound<'py, PyTuple>)>;
+type PyStep<'py> = (String, Slot, Option<(u32, u32)>, Vec<Slot>, Bound<'py, PyTuple>, Vec<u32>);
 type KeySets<'py> = Vec<(Vec<Vec<u8>>, Option<Bound<'py, Regex>>, bool)>;
 
 /// Statements for the native executor.
@@ -57,10 +57,11 @@ impl Program {
     fn new(
         context: usize,
         registers: usize,
+        memos: usize,
         constants: Vec<(Slot, PyConstant)>,
         keys: Vec<(u32, u32, Vec<u8>)>,
         key_sets: KeySets<'_>,
-        steps: Steps<'_>,
+        steps: Vec<PyStep<'_>>,
         statements: Vec<(usize, usize, i64)>,
     ) -> PyResult<Program> {
         let constants = constants.into_iter().map(|(slot, constant)| match constant {
@@ -82,6 +83,7 @@ impl Program {
             core: Core {
                 context,
                 registers,
+                memos,
                 constants: constants.collect(),
                 keys,
                 key_sets: key_sets.collect(),
@@ -128,7 +130,7 @@ impl Program {
     }
 }
 
-fn step((name, result, outer, slots, data): (String, Slot, i64, Vec<Slot>, Bound<'_, PyTuple>)) -> PyResult<Step> {
+fn step((name, result, once, slots, data, kills): PyStep<'_>) -> PyResult<Step> {
     let slot = |number: usize| slots.get(number).copied().ok_or_else(|| bad(format!("{name}: too few registers")));
     let action = match name.as_str() {
         "load_entry" => {
@@ -215,7 +217,7 @@ fn step((name, result, outer, slots, data): (String, Slot, i64, Vec<Slot>, Bound
         "call" => Action::Call { function: function(&data)?, arguments: slots.clone() },
         _ => edit(&name, &data, slots.first().copied())?,
     };
-    Ok(Step { action, result, outer: u32::try_from(outer).ok() })
+    Ok(Step { action, result, once, kills })
 }
 
 fn key_of(key: PyKey) -> Key {
