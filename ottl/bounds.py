@@ -89,11 +89,11 @@ class Bounds:
 
     __slots__ = ("_end", "_token", "left", "limits", "room")
     _token: Token[Bounds]
-    room: int
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.left = limits.max_growth
+        self.room = limits.max_items
         self._end = _NEVER if limits.deadline_s is None else time.monotonic() + limits.deadline_s
 
     def __enter__(self) -> Self:
