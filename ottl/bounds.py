@@ -1,6 +1,6 @@
 """What rules may cost: bounds on texts of rules, on what statements make, and on the time of a batch.
 
-The entry points put the bounds of their `Limits` in place with `loading` and `within`; parser, kernels
+The entry points put the bounds of their `Limits` in place with `loading` and `Bounds`; parser, kernels
 and executors ask `current`. A text, list or map beyond its bound is a `ValueError`, which fails the statement on its
 row; a batch that makes too much in all, or takes too long, is a `PayloadError`. A context variable carries them, so
 that threads and tasks have their own, and kernels need no argument more.
@@ -12,11 +12,11 @@ import dataclasses
 import time
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from ottl.errors import PayloadError
 
-__all__ = ["CHECKED_ROWS", "DEFAULT_LIMITS", "SMALL", "Bounds", "Limits", "current", "loading", "within"]
+__all__ = ["CHECKED_ROWS", "DEFAULT_LIMITS", "SMALL", "Bounds", "Limits", "current", "loading"]
 
 ITEM_BYTES: Final = 32
 """What an element of a list or map counts among the bytes that a batch makes."""
@@ -81,20 +81,37 @@ DEFAULT_LIMITS: Final = Limits()
 
 
 class Bounds:
-    """The limits at work: what is left of them.
+    """The limits at work: what is left of them. As a context manager, it puts them in place for what runs inside.
 
     Args:
         limits: the limits.
     """
 
-    __slots__ = ("_end", "left", "limits", "max_items", "max_string", "room")
+    __slots__ = ("_end", "_token", "left", "limits", "room")
+    _token: Token[Bounds]
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.max_string = limits.max_string
-        self.max_items = self.room = limits.max_items
         self.left = limits.max_growth
+        self.room = limits.max_items
         self._end = _NEVER if limits.deadline_s is None else time.monotonic() + limits.deadline_s
+
+    def __enter__(self) -> Self:
+        self._token = _CURRENT.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _CURRENT.reset(self._token)
+
+    @property
+    def max_string(self) -> int:
+        """Bytes of a text."""
+        return self.limits.max_string
+
+    @property
+    def max_items(self) -> int:
+        """Elements of a list or map."""
+        return self.limits.max_items
 
     def text(self, size: int) -> None:
         """Counts a text that was made, or is about to be; callers may leave out what is no longer than `SMALL`.
@@ -175,29 +192,12 @@ def current() -> Bounds:
     return _CURRENT.get(_BETWEEN)
 
 
-class within:  # noqa: N801 - reads as a function, and is one but for its speed
-    """Puts limits in place for what runs inside a `with`, from now on."""
-
-    __slots__ = ("_bounds", "_token")
-    _token: Token[Bounds]
-
-    def __init__(self, limits: Limits) -> None:
-        self._bounds = Bounds(limits)
-
-    def __enter__(self) -> Bounds:
-        self._token = _CURRENT.set(self._bounds)
-        return self._bounds
-
-    def __exit__(self, *_: object) -> None:
-        _CURRENT.reset(self._token)
-
-
-def loading(limits: Limits) -> within:
+def loading(limits: Limits) -> Bounds:
     """Puts the limits on texts of rules in place while rules are loaded.
 
     What is computed of constants then stays short: the rest waits for its rows, where a failure has a place.
     """
-    return within(
+    return Bounds(
         dataclasses.replace(
             limits,
             max_string=min(limits.max_string, _FOLDED),

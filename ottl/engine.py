@@ -1139,7 +1139,7 @@ class Processor:
         data, passes = self._checked(data, signal, encoding)
         if not passes:
             return data
-        with bounds.within(self._options.limits), self._turn(signal):
+        with bounds.Bounds(self._options.limits), self._turn(signal):
             return self._run(data, signal, encoding, metadata, passes)
 
     def _turn(self, signal: str) -> contextlib.AbstractContextManager[None]:
@@ -1300,7 +1300,7 @@ class Processor:
         data, passes = self._checked(data, signal, encoding)
         if not passes:
             return {None: data}
-        with bounds.within(self._options.limits), self._turn(signal):
+        with bounds.Bounds(self._options.limits), self._turn(signal):
             native = self._native
             payload, session = self._through(data, signal, encoding, metadata, passes, native)
         names = dict.fromkeys(name for p in passes for name in p.routes)

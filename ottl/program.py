@@ -276,7 +276,7 @@ class ConditionProgram(_Evaluator):
             StatementError: it fails on an element; `row` says on which.
         """
         found: list[bool] = []
-        with bounds.within(self._options.limits):
+        with bounds.Bounds(self._options.limits):
             for number, row in self._rows(payload, signal, encoding, metadata):
                 try:
                     found.append(self._function(row))
@@ -301,7 +301,7 @@ class ValueProgram(_Evaluator):
             StatementError: it fails on an element; `row` says on which.
         """
         found: list[Any] = []
-        with bounds.within(self._options.limits):
+        with bounds.Bounds(self._options.limits):
             for number, row in self._rows(payload, signal, encoding, metadata):
                 try:
                     found.append(types.to_python(self._function(row)))

@@ -470,6 +470,7 @@ class EntriesTarget:
         self._moved()
         if start:
             del self._entries[start:]
+            current().value()
             _write_entries(self._entries, replacement.entries, NESTING)
         else:
             replace_entries(self._entries, replacement)

@@ -143,7 +143,7 @@ def test_a_deadline_of_whole_traces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Payloads taken together have the time of all of them."""
     ticks = itertools.count()
     monkeypatch.setattr("ottl.bounds.time.monotonic", lambda: float(next(ticks)))
-    with bounds.within(ottl.Limits(deadline_s=2.0)) as limit:
+    with bounds.Bounds(ottl.Limits(deadline_s=2.0)) as limit:
         limit.check_time()
         limit.check_time()
         with pytest.raises(ottl.PayloadError):
