@@ -1,0 +1,99 @@
+"""How long one payload takes, small ones above all: `python bench/latency.py [--quick]`.
+
+Percentiles over thousands of calls of `Transform.process`, one call at a time as a server makes them, each on a payload
+of the same size but other values, in the stack that `auto` picks and in both when forced.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any, Final
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench import contenders, harness, payloads, rules
+
+SIZES: Final = (1, 4, 16, 64, 512)
+RULE_SETS: Final = ("one", "policy", "mixed")
+STACKS: Final = ("auto", "plain", "fast")
+VARIANTS: Final = 50
+WARM_UP: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Microseconds a payload, one number a round.
+
+    Args:
+        rows: spans of each payload.
+        rule_set: name in `rules.STATEMENTS`.
+        stack: `auto`, `plain` or `fast`.
+        p50: half of the calls took at most so long.
+        p99: 99 of 100.
+    """
+
+    rows: int
+    rule_set: str
+    stack: str
+    p50: list[float]
+    p99: list[float]
+
+
+def call_times(processor: Any, data: Sequence[bytes], calls: int) -> list[float]:
+    """The times of so many calls in microseconds, sorted."""
+    clock = time.perf_counter_ns
+    found = []
+    for one in islice(cycle(data), calls):
+        start = clock()
+        processor.process(one, signal="traces")
+        found.append((clock() - start) / 1e3)
+    return sorted(found)
+
+
+def measure(rows: int, rule_set: str, plan: harness.Plan) -> list[Measurement]:
+    """The stacks by turns."""
+    data = [payloads.traces(rows, seed) for seed in range(VARIANTS)]
+    configuration = rules.configuration("traces", rule_set)
+    processors = {stack: contenders.transform(configuration, stack) for stack in STACKS}
+    calls = {}
+    for stack, one in processors.items():
+        times = call_times(one, data, WARM_UP)
+        calls[stack] = max(200, int(plan.seconds * 1e6 / times[len(times) // 2]))
+    takers = {stack: lambda s=stack: call_times(processors[s], data, calls[s]) for stack in STACKS}
+    return [
+        Measurement(rows, rule_set, stack, [t[len(t) // 2] for t in times], [t[len(t) * 99 // 100] for t in times])
+        for stack, times in harness.rounds(takers, plan.rounds).items()
+    ]
+
+
+def results_table(found: Sequence[Measurement]) -> str:
+    """The measurements in markdown."""
+    header = ["spans, rules"]
+    header += [f"{stack}, {which}" for stack in STACKS for which in ("median", "99 %")]
+    lines: dict[str, list[str]] = {}
+    for m in found:
+        cells = lines.setdefault(f"{m.rows}, {m.rule_set}", [])
+        cells += [harness.number(harness.Spread.of(m.p50).median), str(harness.Spread.of(m.p99))]
+    return harness.table(header, [[name, *cells] for name, cells in lines.items()])
+
+
+def main() -> None:
+    """Measures and prints."""
+    given = harness.arguments(__doc__).parse_args()
+    plan = harness.QUICK if given.quick else harness.FULL
+    facts, _ = harness.begin(peers=False)
+    found = [m for rows in SIZES for rule_set in RULE_SETS for m in measure(rows, rule_set, plan)]
+    text = f"Microseconds a payload:\n\n{results_table(found)}"
+    print(text)
+    harness.save("latency", {"machine": facts, "measurements": found}, given.json)
+    if given.markdown:
+        harness.write_section("bench/latency.py", f"{harness.source_line(facts)}\n\n{text}")
+
+
+if __name__ == "__main__":
+    main()
