@@ -43,8 +43,8 @@ def main() -> None:
     chosen = given.only.split(",") if given.only else list(SCRIPTS)
     if unknown := [name for name in chosen if name not in SCRIPTS]:
         sys.exit(f"no such script: {', '.join(unknown)}; there are {', '.join(SCRIPTS)}")
-    for build in (harness.Server.reference, harness.Server.vrl):
-        server = build()
+    for build in (harness.Reference.start, harness.Vrl.start):
+        server: harness.Server | None = build()
         if server is not None:
             server.stop()
     failed = []

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench import contenders, harness, payloads, rules
 from ottl.codec import native
 
-SIGNALS: Final = ("traces", "logs")
+SIGNALS: Final = ("traces", "logs", "metrics")
 ROWS: Final = 8000
 
 
@@ -28,13 +28,14 @@ class Measurement:
     """Microseconds a row in each round.
 
     Args:
-        signal: `traces` or `logs`.
+        signal: `traces`, `logs` or `metrics`.
         rows: rows of the payload.
         payload_bytes: its size in JSON.
         rule_set: name in `rules.STATEMENTS`.
         ours: JSON in, JSON out.
         theirs: the reference doing the same.
         codec: its unmarshal and marshal alone.
+        directions: ours and theirs, in and out, for the codec alone; else empty.
     """
 
     signal: str
@@ -44,6 +45,7 @@ class Measurement:
     ours: list[float]
     theirs: list[float]
     codec: list[float]
+    directions: dict[str, list[float]]
 
 
 def runner(signal: str, rule_set: str, data: bytes) -> Callable[[], bytes]:
@@ -58,6 +60,16 @@ def runner(signal: str, rule_set: str, data: bytes) -> Callable[[], bytes]:
         return result
 
     return run
+
+
+def _directions(signal: str, data: bytes, seconds: float) -> dict[str, Callable[[], float]]:
+    """Turns of both directions of ours."""
+    limits = contenders.LARGE
+    encoded = native.from_json(data, signal, limits)
+    return {
+        "ours, in": lambda: harness.turn(seconds, lambda: native.from_json(data, signal, limits)),
+        "ours, out": lambda: harness.turn(seconds, lambda: native.to_json(encoded, signal, limits)),
+    }
 
 
 def measure(
@@ -78,9 +90,15 @@ def measure(
         what = f"{signal} in JSON, {rule_set}"
         contenders.same(what, run(), answer.read_bytes(), signal, ordered=ordered, json=True)
         takers["theirs"] = lambda: contenders.server_turn(server, plan.seconds, **request)
+    if rule_set == "none":
+        takers |= _directions(signal, data, plan.seconds / 2)
     found = harness.rounds(takers, plan.rounds)
     theirs = found.get("theirs", [])
     micros = 1e6 / rows
+    directions = {name: [t * micros for t in found[name]] for name in found if ", " in name}
+    for name, part in (("theirs, in", "unmarshal"), ("theirs, out", "marshal")):
+        if directions and theirs:
+            directions[name] = [t[part] * micros for t in theirs]
     return Measurement(
         signal,
         rows,
@@ -89,6 +107,7 @@ def measure(
         [t * micros for t in found["ours"]],
         [t["total"] * micros for t in theirs],
         [(t["unmarshal"] + t["marshal"]) * micros for t in theirs],
+        directions,
     )
 
 
@@ -111,6 +130,21 @@ def results_table(found: Sequence[Measurement]) -> str:
     return harness.table(header, lines)
 
 
+def directions_table(found: Sequence[Measurement]) -> str:
+    """The codec alone, each direction, in markdown."""
+    header = ["codec alone", "ours, in", "ours, out", "reference, in", "reference, out"]
+    lines = []
+    for m in found:
+        if m.directions:
+            spreads = [
+                harness.Spread.of(m.directions.get(f"{who}, {way}", []))
+                for who in ("ours", "theirs")
+                for way in ("in", "out")
+            ]
+            lines.append([m.signal, *map(str, spreads)])
+    return harness.table(header, lines)
+
+
 def main() -> None:
     """Measures and prints."""
     parser = harness.arguments(__doc__)
@@ -126,7 +160,7 @@ def main() -> None:
         ]
     if server is not None:
         server.stop()
-    text = f"Microseconds a row, {given.rows:,} rows:\n\n{results_table(found)}"
+    text = f"Microseconds a row, {given.rows:,} rows:\n\n{results_table(found)}\n\n{directions_table(found)}"
     print(text)
     harness.save("encoding", {"machine": facts, "measurements": found}, given.json)
     if given.markdown:

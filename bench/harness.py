@@ -34,14 +34,14 @@ BUSY_LOAD: Final = 0.5
 PACKAGES: Final = ("numpy", "protobuf", "google-re2", "orjson")
 
 
-def begin(*, peers: bool = True) -> tuple[dict[str, str], Server | None]:
+def begin(*, peers: bool = True) -> tuple[dict[str, str], Reference | None]:
     """Binds to one core and prints the machine: its description, and the reference where it is wanted and there."""
     require_native()
     facts = describe()
     core = pin()
     print(machine_lines(facts))
     print(f"- core: {core}" if core >= 0 else "- core: not bound to one (this system cannot)")
-    reference = Server.reference() if peers else None
+    reference = Reference.start() if peers else None
     if peers and reference is None:
         print("Go is not installed: only ours is measured")
     print(flush=True)
@@ -132,7 +132,7 @@ class Plan:
     seconds: float
 
 
-FULL: Final = Plan(rounds=5, seconds=0.4)
+FULL: Final = Plan(rounds=5, seconds=0.3)
 QUICK: Final = Plan(rounds=3, seconds=0.08)
 
 
@@ -184,8 +184,8 @@ def geometric(columns: Sequence[Sequence[float]]) -> list[float]:
     return [statistics.geometric_mean(values) for values in zip(*columns, strict=True)]
 
 
-def turn(seconds: float, run: Callable[[], object], least: int = 1) -> float:
-    """The seconds that one run takes, in the mean over about so long a time."""
+def time_for(seconds: float, run: Callable[[], object], least: int = 1) -> tuple[int, float]:
+    """Runs again and again for about so long: how often, and the seconds it took in all."""
     count, total = 0, 0.0
     clock = time.perf_counter
     while count < least or total < seconds:
@@ -193,6 +193,12 @@ def turn(seconds: float, run: Callable[[], object], least: int = 1) -> float:
         run()
         total += clock() - start
         count += 1
+    return count, total
+
+
+def turn(seconds: float, run: Callable[[], object]) -> float:
+    """The seconds that one run takes, in the mean over about so long a time."""
+    count, total = time_for(seconds, run)
     return total / count
 
 
@@ -215,26 +221,6 @@ class Server:
         self._name = name
         self._process = subprocess.Popen([binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    @classmethod
-    def reference(cls) -> Server | None:
-        """The collector's processors, `bench/reference`, built when needed; None where there is no Go."""
-        if shutil.which("go") is None:
-            return None
-        binary = ROOT / "build" / "reference"
-        binary.parent.mkdir(exist_ok=True)
-        subprocess.run(["go", "build", "-o", binary, "."], cwd=ROOT / "bench" / "reference", check=True)
-        return cls("the reference", binary)
-
-    @classmethod
-    def vrl(cls) -> Server | None:
-        """Vector's language, `bench/vrl`, built when needed (minutes, the first time); None where there is no Cargo."""
-        if shutil.which("cargo") is None:
-            return None
-        target = ROOT / "build" / "vrl"
-        command = ["cargo", "build", "--quiet", "--release", "--locked", "--target-dir", str(target)]
-        subprocess.run(command, cwd=ROOT / "bench" / "vrl", check=True)
-        return cls("vrl", target / "release" / "vrl-bench")
-
     def ask(self, **request: Any) -> dict[str, Any]:
         """The result of one measurement.
 
@@ -255,6 +241,34 @@ class Server:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
+
+
+class Reference(Server):
+    """The collector's processors, served by the Go program in `bench/reference` (requests and results: there)."""
+
+    @classmethod
+    def start(cls) -> Reference | None:
+        """Builds and starts the server; None where there is no Go to build it with."""
+        if shutil.which("go") is None:
+            return None
+        binary = ROOT / "build" / "reference"
+        binary.parent.mkdir(exist_ok=True)
+        subprocess.run(["go", "build", "-o", binary, "."], cwd=ROOT / "bench" / "reference", check=True)
+        return cls("the reference", binary)
+
+
+class Vrl(Server):
+    """Vector's language, served by the Rust program in `bench/vrl` (requests and results: there)."""
+
+    @classmethod
+    def start(cls) -> Vrl | None:
+        """Builds, which takes minutes the first time, and starts; None where there is no Cargo to build it with."""
+        if shutil.which("cargo") is None:
+            return None
+        target = ROOT / "build" / "vrl"
+        command = ["cargo", "build", "--quiet", "--release", "--locked", "--target-dir", str(target)]
+        subprocess.run(command, cwd=ROOT / "bench" / "vrl", check=True)
+        return cls("vrl", target / "release" / "vrl-bench")
 
 
 # -- showing --------------------------------------------------------------------------------------------------------

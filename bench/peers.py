@@ -4,7 +4,7 @@
 - *reference*: the collector's transform processor with its codec, both encodings too (`bench/reference`);
 - *protobuf in Python*: a loop over protobuf objects, from bytes to bytes (`bench/by_hand.py`);
 - *SDK for Python*: a `SpanProcessor` (`bench/sdk.py`). It gets objects, not bytes: nothing is parsed, and what it sends
-  is encoded by the SDK's exporter. Its first two columns are the processor and the exporter;
+  is encoded by the SDK's exporter;
 - *VRL*: the crate `vrl` 0.38 with the allocator of Vector (`bench/vrl`), from JSON lines to JSON lines, an event a span
   (`bench/events.py`), which carries its resource with it.
 
@@ -250,7 +250,7 @@ def main() -> None:
     given = parser.parse_args()
     plan = harness.QUICK if given.quick else harness.FULL
     facts, reference = harness.begin()
-    peers = Peers(reference, harness.Server.vrl(), _sdk_module())
+    peers = Peers(reference, harness.Vrl.start(), _sdk_module())
     with tempfile.TemporaryDirectory() as name:
         for rule_set in RULE_SETS:
             check(rule_set, peers, Path(name))

@@ -119,7 +119,7 @@ class Processors:
             (signal, rule_set, stack)
             for signal, sets in rules.STATEMENTS.items()
             for rule_set in sets
-            for stack in ("auto", "auto", "fast", "plain")
+            for stack in ("auto", "auto", "auto", "plain", "plain", "fast")
         ]
         self._found: dict[str, list[Any]] = {signal: [] for signal in rules.STATEMENTS}
         for signal, rule_set, stack in self._keys:
