@@ -123,7 +123,7 @@ def _program(rule_set: str) -> str:
 
 
 def _sdk_module() -> Any:
-    if importlib.util.find_spec("opentelemetry.sdk") is None:
+    if not all(importlib.util.find_spec(f"opentelemetry.{name}") for name in ("sdk", "exporter")):
         print("the SDK is not installed: pip install -r bench/requirements.txt")
         return None
     from bench import sdk
