@@ -1,8 +1,8 @@
 """All measurements, one after the other, then the pictures and docs/performance.md: `python bench/all.py [--quick]`.
 
-Builds the programs of the peers first. The whole takes about 20 minutes on an idle machine (and some more the first
-time, for VRL), with `--quick` about five. A script that fails does not stop the others; which did is said at the end,
-and the exit code is 1.
+Builds the programs of the peers first. The whole takes about 25 minutes on an idle machine (and some more the first
+time, for VRL), with `--quick` a third of that. `bench/analysis.py`, whose payloads are huge, is run by itself. A script
+that fails does not stop the others; which did is said at the end, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -18,20 +18,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench import harness
 
-SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
-    "run": (),
-    "encoding": (),
-    "latency": (),
-    "peers": (),
-    "scaling": (),
-    "floors": (),
-    "functions": (),
-    "memory": ("--size", "1G"),
-    "soak": (),
-    "targets": (),
-    "plots": (),
+QUICK: Final = ("--quick",)
+SCRIPTS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "run": ((), QUICK),
+    "encoding": ((), QUICK),
+    "latency": ((), QUICK),
+    "peers": ((), QUICK),
+    "scaling": ((), QUICK),
+    "floors": ((), QUICK),
+    "functions": ((), QUICK),
+    "memory": (("--size", "1G"), QUICK),
+    "cores": (("--rounds", "3"), ("--rounds", "1", "--megabytes", "10", "--seconds", "0.1")),
+    "soak": ((), QUICK),
+    "targets": ((), ()),
+    "plots": ((), ()),
 }
-"""Script to its options besides `--markdown`, in order: the last two read what the others measured."""
+"""Script to its options for a record and for a look; the last two read what the others measured."""
 
 
 def main() -> None:
@@ -50,7 +52,7 @@ def main() -> None:
     failed = []
     for name in chosen:
         command = [sys.executable, str(harness.ROOT / "bench" / f"{name}.py"), "--markdown"]
-        command += ["--quick"] if given.quick else SCRIPTS[name]
+        command += SCRIPTS[name][given.quick]
         print(f"== {name}", flush=True)
         start = time.perf_counter()
         if subprocess.run(command, cwd=harness.ROOT, check=False).returncode:

@@ -128,6 +128,9 @@ class Batch:
             mask: bool (n,); adds to the rows dropped before.
         """
 
+    def size(self) -> int:
+        """Bytes of the arena: the payload, and all that was added to it."""
+
     def put(self, values: list[bytes]) -> tuple[Int64s, UInt32s]:
         """Views on byte strings added to the arena."""
 
@@ -285,6 +288,13 @@ def protobuf_to_json(schema: Schema, root: int, payload: Buffer, max_depth: int 
         ScanError: malformed, or messages nested deeper than `max_depth` below the root.
     """
 
+def fits_message(schema: Schema, root: int, payload: Buffer, unknown_allowed: bool) -> bool:
+    """Whether bytes can be an OTLP message (of index `root` in the schema) with at least one span, metric or record.
+
+    Field numbers, wire types, lengths of ids, texts and nested messages are looked at, of the first six elements only;
+    see `ottl.signals`, which does the same.
+    """
+
 def md5_hex(batch: Batch, bits: Int64s, lens: UInt32s) -> tuple[Int64s, UInt32s]:
     """The MD5 digests of strings in lower-case hexadecimal, as views."""
 
@@ -321,8 +331,15 @@ def objects(batch: Batch, tags: UInt8s, bits: Int64s, lens: UInt32s, classes: Cl
         ValueError: a list or map is odd (two values in one place) or nests deeper than 60.
     """
 
-def cells(batch: Batch, values: list[object], classes: Classes) -> tuple[Cells, list[int]]:
-    """Python values as cells, and the positions of values of other types, too large or nested deep; those are empty."""
+def cells(batch: Batch, values: list[object], classes: Classes, most: int) -> tuple[Cells, list[int]]:
+    """Python values as cells, and the positions of values of other types, too large or nested deep; those are empty.
+
+    Args:
+        batch: owner of the cells.
+        values: the values.
+        classes: of values that have no type of Python's own.
+        most: elements and entries of one value, those of nested ones included.
+    """
 
 def parse_json(batch: Batch, bits: Int64s, lens: UInt32s) -> tuple[Cells, Bools | None]:
     """JSON objects and arrays as map and list cells.
@@ -358,6 +375,15 @@ def concat(
 ) -> tuple[Int64s, UInt32s]:
     """Strings joined row by row; a column is (count,) or (1,)."""
 
+def window_steps(
+    slots: Int64s,
+    values: NDArray[np.float64],
+    windows: tuple[NDArray[np.generic], ...],
+    score: bool,
+    alarm: tuple[int, float, Int64s] | None,
+) -> tuple[NDArray[np.float64], Bools]:
+    """The statistic after each value of many series, in order, and where there is one; see `ottl.codec.kernels`."""
+
 def map_merge(
     batch: Batch, table: int, map: int, rows: Int32s | None, bits: Int64s, lens: UInt32s, strategy: str
 ) -> int:
@@ -378,9 +404,27 @@ def map_changed(batch: Batch, table: int, map: int, rows: Int32s | None) -> Bool
     """Which rows of a map were changed since the scan, or since `map_scratch`, bool (k,)."""
 
 def map_flatten(
-    batch: Batch, table: int, map: int, rows: Int32s | None, prefix: bytes, depth: int | None, resolve: bool
+    batch: Batch,
+    table: int,
+    map: int,
+    rows: Int32s | None,
+    prefix: bytes,
+    depth: int | None,
+    resolve: bool,
+    longest: int,
 ) -> bool:
-    """Replaces nested lists and maps of rows by entries with dotted keys; false and nothing where too long or deep."""
+    """Replaces nested lists and maps of rows by entries with dotted keys; false and nothing where too long or deep.
+
+    Args:
+        batch: owner of the map.
+        table: of the rows.
+        map: number of the map.
+        rows: int32 (k,); None for all.
+        prefix: of all keys.
+        depth: levels that are taken apart; None for all.
+        resolve: whether keys that are taken get a number.
+        longest: bytes of the keys of a row.
+    """
 
 @final
 class Regex:
@@ -409,7 +453,7 @@ class Regex:
         """
 
     def replace_all(
-        self, batch: Batch, bits: Int64s, lens: UInt32s, template: Sequence[bytes | int]
+        self, batch: Batch, bits: Int64s, lens: UInt32s, template: Sequence[bytes | int], longest: int
     ) -> tuple[Int64s, UInt32s, Bools, Bools | None]:
         """Strings with all matches replaced.
 
@@ -418,6 +462,7 @@ class Regex:
             bits: offsets.
             lens: lengths.
             template: literals, and numbers of groups (one that took no part, or that there is not, is empty).
+            longest: bytes of a result.
 
         Returns:
             `(bits, lens, changed, declined)`; rows that did not change keep their views.
@@ -439,20 +484,29 @@ class Program:
         self,
         context: int,
         registers: int,
+        memos: int,
         constants: list[tuple[int, Any]],
         keys: list[tuple[int, int, bytes]],
         key_sets: list[tuple[list[bytes], Regex | None, bool]],
-        steps: list[tuple[str, int, int, list[int], tuple[Any, ...]]],
+        steps: list[tuple[str, int, tuple[int, int] | None, list[int], tuple[Any, ...], list[int]]],
         statements: list[tuple[int, int, int]],
     ) -> None: ...
     def run(
-        self, batch: Batch, rows: NDArray[np.int32] | None, first: int
+        self, batch: Batch, rows: NDArray[np.int32] | None, first: int, room: tuple[int, int, float]
     ) -> tuple[list[int], list[int], list[int], list[tuple[int, NDArray[np.int32]]]]:
-        """Runs the statements from number `first` on, on all rows or some.
+        """Runs the statements from number `first` on, on all rows or some, as long as there is room.
+
+        Args:
+            batch: the tables.
+            rows: int32 (k,); None for all.
+            first: number of the first statement.
+            room: bytes of a text that a step makes, bytes of the arena, seconds; beyond the latter two nothing is done.
 
         Returns:
             For each statement the rows on which its condition held, those that it changed and its nanoseconds; and by
             statement the rows that it declined, int32 (m,), on which it has done nothing.
         """
-    def select(self, batch: Batch, rows: NDArray[np.int32] | None, number: int) -> NDArray[np.uint8]:
+    def select(
+        self, batch: Batch, rows: NDArray[np.int32] | None, number: int, room: tuple[int, int, float]
+    ) -> NDArray[np.uint8]:
         """Where a condition holds, uint8 (rows,): 1, or 0; 2 where it declined."""

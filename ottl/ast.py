@@ -13,7 +13,7 @@ reference treats what stands in them differently:
 An upper-case word is a `Name`: an enum symbol or, as an argument, the name of a function; the binder decides by the
 parameter.
 
-Nesting is limited by the parser (`parser.MAX_NESTING` expressions), and everything in this module walks with a stack
+Nesting is limited by the parser (`Limits.max_nesting` expressions), and everything in this module walks with a stack
 of its own.
 """
 

@@ -259,19 +259,25 @@ def projection(codes: Iterable[StatementCode]) -> tuple[list[str], list[str]]:
     return sorted(read), sorted(written)
 
 
-def disassemble(code: StatementCode) -> Iterator[str]:
-    """The instructions of a statement, one line each, blocks indented."""
+def describe(code: StatementCode) -> Iterator[str]:
+    """The printed form of each instruction of a statement, blocks indented."""
     depth = 0
-    for number, instruction in enumerate(code.instructions):
+    for instruction in code.instructions:
         if instruction.op is Op.END:
             depth -= 1
         typed = f"  : {instruction.kind.value}" if instruction.result >= 0 and instruction.kind is not Kind.ANY else ""
-        yield f"{number:4}  {instruction.op.name:<10} {'  ' * depth}{_shown(instruction)}{typed}"
+        yield f"{instruction.op.name:<10} {'  ' * depth}{_shown(instruction)}{typed}"
+        if instruction.op in (Op.AND, Op.OR, Op.UNLESS_NIL):
+            depth += 1
+
+
+def disassemble(code: StatementCode) -> Iterator[str]:
+    """The instructions of a statement, one line each with its number."""
+    for number, (instruction, text) in enumerate(zip(code.instructions, describe(code), strict=True)):
+        yield f"{number:4}  {text}"
         for operand in instruction.operands:
             if isinstance(operand, Over):
                 yield from (f"      | {line}" for line in disassemble(operand.code))
-        if instruction.op in (Op.AND, Op.OR, Op.UNLESS_NIL):
-            depth += 1
 
 
 def everywhere(code: StatementCode) -> Iterator[Instruction]:

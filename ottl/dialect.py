@@ -38,7 +38,7 @@ from ottl.types import INT64_MAX
 __all__ = ["MAX_SCRIPT", "converter_name", "governed", "lower", "parse_script"]
 
 MAX_SCRIPT: Final = 1_000_000
-"""Characters of a script; each of its statements is held to `parser.MAX_TEXT`."""
+"""Characters of a script; each of its statements is held to `Limits.max_text`."""
 
 register_codes(
     {

@@ -19,11 +19,11 @@ import time
 import uuid as uuid_module
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
-from ottl import ast, binder, bytecode, compiler, parser, planner, typed
+from ottl import ast, binder, bounds, bytecode, compiler, parser, planner, typed
 from ottl.analysis import saved
 from ottl.bytecode import Op
 from ottl.codec import Limits, joined, messages
@@ -40,6 +40,7 @@ from ottl.vm import messages as message_rows
 from ottl.vm.extract import alone
 from ottl.vm.leaving import Marks, RateLimiter
 from ottl.vm.memories import Memories, Site
+from ottl.vm.profile import Profile
 
 Stack = Literal["auto", "fast", "plain"]
 Encoding = Literal["protobuf", "json"]
@@ -47,7 +48,8 @@ SIGNALS = ("traces", "metrics", "logs", "profiles")
 ERROR_MODES = ("ignore", "silent", "propagate")
 
 SMALL_PAYLOAD = 4096
-"""Bytes below which messages and rows are faster than tables and columns (measured, see docs/performance.md)."""
+"""Bytes below which messages and rows are faster than tables and columns, unless all statements run natively (measured,
+see docs/performance.md)."""
 
 SAMPLED_ROWS = 64
 """One row in so many has its statements timed one by one in the rows executor."""
@@ -346,6 +348,10 @@ def environment(options: Options, codes: Iterable[bytecode.StatementCode] = ()) 
     return RuleEnvironment(options, Memories(codes))
 
 
+Counts: TypeAlias = tuple[int, int, int, int, "str | None"]
+"""Rows matched, changed and failed, nanoseconds, and the message of the first failure."""
+
+
 @dataclass(slots=True)
 class _Counter:
     """Statistics of one statement, under the processor's lock."""
@@ -359,6 +365,22 @@ class _Counter:
     errors: int = 0
     ns: int = 0
     first_error: str | None = None
+
+    def add(self, matched: int, changed: int, errors: int, ns: int, first_error: str | None) -> None:
+        """Counts of another one, of later rows."""
+        self.matched += matched
+        self.changed += changed
+        self.errors += errors
+        self.ns += ns
+        if self.first_error is None:
+            self.first_error = first_error
+
+    def take(self) -> Counts | None:
+        """The counts, which begin anew."""
+        found = (self.matched, self.changed, self.errors, self.ns, self.first_error)
+        self.matched = self.changed = self.errors = self.ns = 0
+        self.first_error = None
+        return found if any(found) else None
 
     def snapshot(self) -> StatementStats:
         return StatementStats(
@@ -385,6 +407,7 @@ class Report:
         "faults",
         "first",
         "gone",
+        "instructions",
         "kept",
         "limiters",
         "marks",
@@ -393,6 +416,7 @@ class Report:
         "ns",
         "routed",
         "row",
+        "sampled",
         "signal",
         "texts",
     )
@@ -416,6 +440,8 @@ class Report:
         self.first: dict[int, str] = {}
         self.row = 0
         self.faults: list[_Fault] | None = None
+        self.instructions: Profile | None = None
+        self.sampled = SAMPLED_ROWS
         self.signal = ""
         self.context = ""
 
@@ -569,8 +595,16 @@ class Pass(Protocol):
         """Clock, identifiers and memories of its statements."""
 
     @property
+    def limiters(self) -> Mapping[int, RateLimiter]:
+        """The counters of its rate limits, by number of the statement."""
+
+    @property
     def whole(self) -> bool:
         """Whether it looks at whole traces."""
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether a rate limit counts rows from payload to payload."""
 
     @property
     def routes(self) -> Sequence[str]:
@@ -589,6 +623,9 @@ class Pass(Protocol):
 
     def table_code(self) -> Any:
         """Its bytecode, for the columns executor's projection."""
+
+    def codes(self) -> Sequence[bytecode.StatementCode]:
+        """The bytecode of its statements or conditions, in the order of the texts."""
 
     def report(self) -> Report:
         """A new sink for one payload."""
@@ -617,7 +654,8 @@ class GroupPass:
         operations = [(n, i) for n, s in enumerate(code.statements) for i in s.instructions]
         self.drops = any(i.op in (Op.DROP, Op.RATE) for _, i in operations)
         self.routes = tuple(dict.fromkeys(i.data for _, i in operations if i.op is Op.ROUTE))
-        self._limiters = {n: RateLimiter(*i.data) for n, i in operations if i.op is Op.RATE}
+        self.limiters = {n: RateLimiter(*i.data) for n, i in operations if i.op is Op.RATE}
+        self.counts_rows = bool(self.limiters)
         self._restructures = any(
             i.op in (Op.STORE, Op.TOUCH) and i.data.view in (View.OPAQUE, View.METRIC_POINTS) for _, i in operations
         )
@@ -629,6 +667,7 @@ class GroupPass:
         self.whole = any(map(bytecode.over_traces, (*code.conditions, *code.statements)))
         self._built: tuple[rows.RowFunction, rows.RowFunction] | None = None
         self._apart: tuple[list[rows.ValueFunction], list[rows.RowFunction]] | None = None
+        self._profiled: tuple[Profile, rows.RowFunction] | None = None
         self._tick = 0
 
     def functions(self) -> tuple[rows.RowFunction, rows.RowFunction]:
@@ -640,9 +679,19 @@ class GroupPass:
             )
         return self._built
 
+    def _with_laps(self, profile: Profile) -> rows.RowFunction:
+        """The group for the rows executor, with each instruction timed."""
+        if self._profiled is None or self._profiled[0] is not profile:
+            self._profiled = profile, rows.build_group(self.code, self.around, profile=profile)
+        return self._profiled[1]
+
+    def codes(self) -> Sequence[bytecode.StatementCode]:
+        """The bytecode of its statements."""
+        return self.code.statements
+
     def report(self) -> Report:
         """A new sink for one payload."""
-        return Report(self.texts, len(self.code.conditions), self.code.error_mode, self._limiters)
+        return Report(self.texts, len(self.code.conditions), self.code.error_mode, self.limiters)
 
     def place(self, number: int) -> tuple[str, Source, str]:
         """Text, place and context of a statement, or of a group condition (-1, -2...)."""
@@ -702,12 +751,16 @@ class GroupPass:
     def _run_each(self, payload: Payload, report: Report, session: Session) -> None:
         """The statements on one row, then on the next."""
         plain, timed = self.functions()
+        if report.instructions is not None:
+            plain = timed = self._with_laps(report.instructions)
+        sampled = report.sampled
         message = payload.message()
         cache = None
         if self.code.shared_cache:
             cache = session.caches.setdefault(self.code.context, message_rows.new_cache())
         tick = self._tick
         touched = False
+        limit = bounds.current()
         report.row = -1
         try:
             for row in message_rows.walk(
@@ -715,14 +768,16 @@ class GroupPass:
             ):
                 report.row += 1
                 tick += 1
-                if tick % SAMPLED_ROWS:
+                if not tick % bounds.CHECKED_ROWS:
+                    limit.check_time()
+                if tick % sampled:
                     plain(row, report)
                 else:
                     timed(row, report)
                 touched = touched or row.changed
         finally:
             self._tick = tick % SAMPLED_ROWS
-            report.ns = [ns * SAMPLED_ROWS for ns in report.ns]
+            report.ns = [ns * sampled for ns in report.ns]
             if touched:
                 payload.touch()
 
@@ -764,6 +819,7 @@ class GroupPass:
         )
         computed = traces.Computed(found)
         failures: list[tuple[int, int, str]] = []
+        limit = bounds.current()
         selected = self._select_whole(found, computed, report, failures) if code.conditions else found
         for number, statement in enumerate(code.statements):
             if not selected:
@@ -772,6 +828,8 @@ class GroupPass:
             computed.prepare(statement, around)
             sink = _StatementSink(report, number)
             for row in selected:
+                if not row.number % bounds.CHECKED_ROWS:
+                    limit.check_time()
                 self._apart[1][number](row, sink)
             computed.written(statement)
             report.matched[number] += sink.matched[0]
@@ -800,12 +858,15 @@ class GroupPass:
         assert self._apart is not None
         kept: set[int] = set()
         pending = found
+        limit = bounds.current()
         for number, condition in enumerate(self.code.conditions):
             if not pending:
                 break
             computed.prepare(condition, self.around)
             left = []
             for row in pending:
+                if not row.number % bounds.CHECKED_ROWS:
+                    limit.check_time()
                 try:
                     if self._apart[0][number](row):
                         kept.add(row.number)
@@ -822,6 +883,7 @@ class GroupPass:
         return [row for row in found if row.number in kept]
 
 
+_NO_TURN: contextlib.nullcontext[None] = contextlib.nullcontext()
 _EMPTIED: Mapping[str, bytes] = {"protobuf": b"", "json": b"{}"}
 
 
@@ -886,9 +948,11 @@ class Processor:
         self.diagnostics = tuple(diagnostics)
         self._lock = threading.Lock()
         self._remembering = threading.Lock()
+        self._remembered = {s: tuple(site for p in ps for site in p.around.memories) for s, ps in self._passes.items()}
         self._tables: dict[tuple[str, int], Any] = {}
         self.recipe: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] = (type(self), (), {})
         self.on_error: Callable[[RowError], None] | None = None
+        self.profile: Profile | None = None
         self._counters = {
             (signal, number): [
                 _Counter(text, source, signal, context)
@@ -927,8 +991,19 @@ class Processor:
 
     @property
     def stateful(self) -> bool:
-        """Whether functions remember something from payload to payload."""
-        return any(len(p.around.memories) for passes in self._passes.values() for p in passes)
+        """Whether functions or limits remember something from payload to payload."""
+        return any(len(p.around.memories) or p.limiters for passes in self._passes.values() for p in passes)
+
+    @property
+    def sequential(self) -> str | None:
+        """Why payloads must go through this one processor in their order; None where each stands for itself."""
+        passes = [p for passes_of in self._passes.values() for p in passes_of]
+        if any(p.whole for p in passes):
+            return "functions look at whole traces"
+        names = dict.fromkeys(site.function.name for p in passes for site in p.around.memories)
+        if names:
+            return f"{', '.join(names)} {'remembers' if len(names) == 1 else 'remember'} from message to message"
+        return "a limit counts rows from message to message" if any(p.counts_rows for p in passes) else None
 
     def _sites(self) -> dict[str, Site]:
         """The calls with memory by name: signal, which of the statements with its text, which call in it."""
@@ -941,8 +1016,19 @@ class Processor:
                 found[f"{signal}, {again}, {site.number}, {site.function.name}: {name[0]}"] = site
         return found
 
+    def _limits(self) -> dict[str, RateLimiter]:
+        """The rate limits by name: signal, which of the statements with its text."""
+        found: dict[str, RateLimiter] = {}
+        for signal, passes in self._passes.items():
+            seen: dict[str, int] = {}
+            for text, limiter in ((p.texts[number], one) for p in passes for number, one in p.limiters.items()):
+                name = " ".join(text.split())
+                again = seen[name] = seen.get(name, -1) + 1
+                found[f"{signal}, {again}, limit: {name}"] = limiter
+        return found
+
     def state(self) -> bytes:
-        """What functions remember, for `load_state`: versioned and checksummed, bounded by the number of keys.
+        """What functions and limits remember, for `load_state`: versioned, checksummed, bounded in keys and periods.
 
         Raises:
             Error: a function of the user's remembers what cannot be saved.
@@ -955,6 +1041,9 @@ class Processor:
                 except ValueError as error:
                     raise Error(f"{site.function.name}: {error}") from None
                 sections.append(saved.Section({"site": name, "constants": _shown(site.constants)}, keys, arrays))
+            for name, limiter in self._limits().items():
+                about = {"site": name, "constants": _shown({"count": limiter.count, "period": limiter.period})}
+                sections.append(saved.Section(about, [], limiter.save()))
         return saved.pack(sections)
 
     def load_state(self, state: bytes) -> int:
@@ -969,7 +1058,7 @@ class Processor:
         Raises:
             Error: the state is damaged, or of another version.
         """
-        sections = {section.about["site"]: section for section in saved.unpack(state)}
+        sections = {section.about.get("site"): section for section in saved.unpack(state)}
         restored = 0
         with self._remembering:
             for name, site in self._sites().items():
@@ -982,12 +1071,37 @@ class Processor:
                 except ValueError:
                     continue
                 restored += 1
+            for name, limiter in self._limits().items():
+                section = sections.get(name)
+                limiter.forget()
+                wanted = _shown({"count": limiter.count, "period": limiter.period})
+                if section is not None and section.about.get("constants") == wanted:
+                    with contextlib.suppress(ValueError):
+                        limiter.restore(section.arrays)
+                        restored += 1
         return restored
+
+    def codes(self) -> list[bytecode.StatementCode]:
+        """The bytecode of every statement, in the order of `stats`."""
+        return [code for passes in self._passes.values() for one in passes for code in one.codes()]
 
     def stats(self) -> list[StatementStats]:
         """What every statement has done since the processor was made."""
         with self._lock:
             return [counter.snapshot() for counters in self._counters.values() for counter in counters]
+
+    def take_counts(self) -> list[Counts | None]:
+        """What every statement has done since the last call, in the order of `stats`; None where that is nothing."""
+        with self._lock:
+            return [counter.take() for counters in self._counters.values() for counter in counters]
+
+    def add_counts(self, counts: Sequence[Counts | None]) -> None:
+        """Adds what another processor made from the same rules has done (its `take_counts`) to the statistics."""
+        with self._lock:
+            counters = (counter for counters in self._counters.values() for counter in counters)
+            for counter, found in zip(counters, counts, strict=True):
+                if found is not None:
+                    counter.add(*found)
 
     def explain(self) -> str:
         """Context, stack and instructions of every pass, as text."""
@@ -1025,16 +1139,16 @@ class Processor:
         data, passes = self._checked(data, signal, encoding)
         if not passes:
             return data
-        with self._turn(passes):
+        with bounds.within(self._options.limits), self._turn(signal):
             return self._run(data, signal, encoding, metadata, passes)
 
-    @contextlib.contextmanager
-    def _turn(self, passes: Sequence[Pass]) -> Iterator[None]:
+    def _turn(self, signal: str) -> contextlib.AbstractContextManager[None]:
         """Payloads take turns where functions remember something from one to the next."""
-        sites = [site for p in passes for site in p.around.memories]
-        if not sites:
-            yield
-            return
+        sites = self._remembered.get(signal)
+        return self._take_turn(sites) if sites else _NO_TURN
+
+    @contextlib.contextmanager
+    def _take_turn(self, sites: Sequence[Site]) -> Iterator[None]:
         with self._remembering:
             now = self._options.clock()
             for site in sites:
@@ -1076,7 +1190,11 @@ class Processor:
         together._options = dataclasses.replace(
             self._options,
             limits=dataclasses.replace(
-                limits, max_message=limits.max_message * count, max_messages=limits.max_messages * count
+                limits,
+                max_message=limits.max_message * count,
+                max_messages=limits.max_messages * count,
+                max_growth=limits.max_growth * count,
+                deadline_s=None if limits.deadline_s is None else limits.deadline_s * count,
             ),
         )
         outputs = together._split(whole, signal, "protobuf", metadata)
@@ -1110,17 +1228,25 @@ class Processor:
     def _run(
         self, data: bytes, signal: str, encoding: Encoding, metadata: Mapping[str, Any] | None, passes: tuple[Pass, ...]
     ) -> bytes:
-        payload, session = self._through(data, signal, encoding, metadata, passes)
+        native = self._native
+        payload, session = self._through(data, signal, encoding, metadata, passes, native)
         if session.emptied:
             return _EMPTIED[encoding]
-        return self._encoded(payload, encoding)
+        return self._encoded(payload, encoding, native)
 
     def _through(
-        self, data: bytes, signal: str, encoding: Encoding, metadata: Mapping[str, Any] | None, passes: tuple[Pass, ...]
+        self,
+        data: bytes,
+        signal: str,
+        encoding: Encoding,
+        metadata: Mapping[str, Any] | None,
+        passes: tuple[Pass, ...],
+        native: bool,
     ) -> tuple[Payload, Session]:
         """The payload after all passes."""
         options = self._options
-        native = self._native
+        if self.profile is not None:
+            self.profile.begin()
         payload = Payload(data, signal, options.limits)
         if encoding == "json":
             if native:
@@ -1128,6 +1254,8 @@ class Processor:
             else:
                 payload.set_message(messages.decode(data, signal, "json", options.limits))
         session = Session(metadata)
+        if self.profile is not None:
+            self.profile.lap("decode" if encoding == "json" else "scan")
         if self.on_error is not None:
             session.base = payload.snapshot()
         if native:
@@ -1144,15 +1272,26 @@ class Processor:
         """Whether the native codec serves."""
         return self._options.stack != "plain" and native_enabled()
 
-    def _encoded(self, payload: Payload, encoding: Encoding) -> bytes:
+    def _encoded(self, payload: Payload, encoding: Encoding, native: bool) -> bytes:
         """The payload in an encoding."""
+        profile = self.profile
         if encoding == "protobuf":
-            if not self._native:
+            if not native:
                 payload.message()  # refuses what is malformed, even where no row reads it
-            return payload.encoded()
-        if self._native:
-            return native_codec.to_json(payload.encoded(), payload.signal, self._options.limits)
-        return messages.encode(payload.message(), payload.signal, "json")
+            data = payload.encoded()
+            if profile is not None:
+                profile.lap("patch")
+            return data
+        if native:
+            data = payload.encoded()
+            if profile is not None:
+                profile.lap("patch")
+            data = native_codec.to_json(data, payload.signal, self._options.limits)
+        else:
+            data = messages.encode(payload.message(), payload.signal, "json")
+        if profile is not None:
+            profile.lap("encode")
+        return data
 
     def _split(
         self, data: bytes, signal: str, encoding: Encoding, metadata: Mapping[str, Any] | None
@@ -1161,18 +1300,19 @@ class Processor:
         data, passes = self._checked(data, signal, encoding)
         if not passes:
             return {None: data}
-        with self._turn(passes):
-            payload, session = self._through(data, signal, encoding, metadata, passes)
+        with bounds.within(self._options.limits), self._turn(signal):
+            native = self._native
+            payload, session = self._through(data, signal, encoding, metadata, passes, native)
         names = dict.fromkeys(name for p in passes for name in p.routes)
         outputs: dict[str | None, bytes] = dict.fromkeys([None, *names], _EMPTIED[encoding])
         if session.emptied:
             return outputs
         if not session.marks.rows:
-            return {**outputs, None: self._encoded(payload, encoding)}
+            return {**outputs, None: self._encoded(payload, encoding, native)}
         for name in outputs:
             part = self._part(payload, session.marks, name)
             if part is not None:
-                outputs[name] = self._encoded(part, encoding)
+                outputs[name] = self._encoded(part, encoding, native)
         return outputs
 
     def _part(self, payload: Payload, marks: Marks, route: str | None) -> Payload | None:
@@ -1211,9 +1351,16 @@ class Processor:
         if session.base is not None:
             # Groups that columns may run neither add nor remove rows, so numbers hold.
             report.listen(signal, "" if one.in_columns else one.contexts[0])
+        if self.profile is not None:
+            payload.message()
+            self.profile.lap("scan")
+            report.instructions = self.profile if self.profile.instructions else None
+            report.sampled = 1
         try:
             one.run_rows(payload, report, session)
         finally:
+            if self.profile is not None:
+                self.profile.lap("statements")
             self._count(signal, number, report)
             self._tell(signal, one, report, session)
         if session.base is not None and (one.drops or not one.in_columns):
@@ -1257,31 +1404,42 @@ class Processor:
     def _run_columns(
         self, payload: Payload, signal: str, start: int, end: int, passes: tuple[Pass, ...], session: Session
     ) -> bool:
-        """Passes over tables; False, with nothing done, for a payload that only messages can hold."""
-        from ottl.vm.tables import Program as TableProgram
-
+        """Passes over tables; False, with nothing done, for a payload that goes in rows instead."""
         program = self._tables.get((signal, start))
         if program is None:
+            from ottl.vm.tables import Program as TableProgram
+
             codes = [p.table_code() for p in passes[start:end]]
             around = [p.around for p in passes[start:end]]
             program = TableProgram(signal, codes, around, self._routed_levels(passes))
             program = self._tables.setdefault((signal, start), program)
         data = payload.encoded()
-        if self._options.stack == "auto" and len(data) < SMALL_PAYLOAD:
+        if self._options.stack == "auto" and len(data) < SMALL_PAYLOAD and not program.native:
             return False
+        profile = self.profile
+        if profile is not None:
+            profile.lap("patch")
         batch = program.scan(data, self._options.limits)
+        if profile is not None:
+            profile.lap("scan")
         if batch is None:
             return False
         for index in range(start, end):
             report = passes[index].report()
             if session.base is not None:
                 report.listen(signal, "")
+            if profile is not None and profile.instructions:
+                report.instructions = profile
             try:
                 passes[index].run_columns(program, index - start, batch, report, session)
             finally:
                 self._count(signal, index, report)
                 self._tell(signal, passes[index], report, session)
+        if profile is not None:
+            profile.lap("statements")
         payload.set_bytes(batch.patch())
+        if profile is not None:
+            profile.lap("patch")
         if session.base is not None and any(one.drops for one in passes[start:end]):
             session.base = payload.snapshot()
         return True

@@ -314,7 +314,14 @@ class Input:
             return signal_of_json(payload)
         if not payload or self._signal is not None:
             return self._signal
-        signal = signal_of_protobuf(payload)
+        from ottl.engine import native_enabled
+
+        if native_enabled():
+            from ottl.codec import native
+
+            signal = signal_of_protobuf(payload, native.fits_signal)
+        else:
+            signal = signal_of_protobuf(payload)
         if signal is None:
             message = "malformed, or of a signal that the bytes do not tell (--signal names it)"
             raise PayloadError(f"a protobuf message that is {message}", 0)
@@ -609,7 +616,10 @@ class Output:
             return target.open("wb")
         # Not with `tempfile`, which tells the name when the file is there: an interrupt in between would leave it.
         self._temporary = target.with_name(f".{target.name[:80]}.{os.urandom(6).hex()}.part")
-        raw = self._temporary.open("xb")
+        try:
+            raw = self._temporary.open("xb")
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(target)) from None
         if mode is not None:
             with contextlib.suppress(OSError):
                 self._temporary.chmod(stat.S_IMODE(mode))
@@ -777,6 +787,8 @@ def find_inputs(names: Sequence[str]) -> list[tuple[str, Path]]:
         path = Path(name)
         if name == STANDARD_STREAM:
             found.append((name, Path("stdin")))
+        elif not name:
+            raise FileNotFoundError(2, "an empty name", "''")
         elif path.is_dir():
             found += _in_directory(path)
         elif path.exists() or not glob.has_magic(name):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
-from ottl import ast, binder, bytecode, configuration, parser, typed
+from ottl import ast, binder, bounds, bytecode, configuration, parser, typed
 from ottl.codec import Limits
 from ottl.configuration import Reader, standard_functions
 from ottl.contexts import CONTEXTS
@@ -32,6 +34,7 @@ from ottl.planner import stacks
 from ottl.source import Source
 from ottl.vm import messages as message_rows
 from ottl.vm import rows, traces
+from ottl.vm.leaving import RateLimiter
 
 _LISTS = {
     "trace_conditions": "traces",
@@ -83,7 +86,9 @@ class FilterPass:
     """One item of a filter: one walk that drops the elements for which a condition of their level holds."""
 
     drops = True
+    counts_rows = False
     routes: tuple[str, ...] = ()
+    limiters: Mapping[int, RateLimiter] = MappingProxyType({})
 
     def __init__(self, item: FilterItem, options: Options) -> None:
         self.item = item
@@ -111,6 +116,10 @@ class FilterPass:
         for level, code, _ in self.item.conditions:
             yield f"drop {level} when {code.text}"
             yield from bytecode.disassemble(code)
+
+    def codes(self) -> Sequence[bytecode.StatementCode]:
+        """The bytecode of its conditions."""
+        return [code for _, code, _ in self.item.conditions]
 
     def report(self) -> Report:
         """A new sink for one payload."""
@@ -189,7 +198,12 @@ class FilterPass:
         propagate = self.item.error_mode == "propagate"
         matched, errors, first = report.matched, report.errors, report.first
 
+        limit = bounds.current()
+        turns = itertools.count(1)
+
         def drop(row: Any) -> bool:
+            if not next(turns) % bounds.CHECKED_ROWS:
+                limit.check_time()
             if ready is not None:
                 ready(row)
             for number, condition in conditions:
@@ -262,7 +276,8 @@ class Filter(Processor):
             uuid=uuid,
             stack=stack,
         )
-        items, diagnostics = read_items(config, options)
+        with bounds.loading(options.limits):
+            items, diagnostics = read_items(config, options)
         if any(d.severity == "error" for d in diagnostics):
             raise ConfigError(diagnostics)
         super().__init__(

@@ -44,6 +44,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import importlib
 import inspect
 import types as python_types
@@ -54,6 +55,7 @@ from typing import Annotated, Any, Protocol, TypeVar, overload
 
 from numpy.typing import NDArray
 
+from ottl.bounds import SMALL, current
 from ottl.types import MISSING as MISSING  # noqa: PLC0414 - editors import it from here
 from ottl.types import Duration, Kind, Map, Slice, Time, Value
 from ottl.types import Missing as Missing  # noqa: PLC0414 - see above
@@ -147,11 +149,14 @@ class MapTarget(Protocol):
 
     def __len__(self) -> int: ...
 
-    def items(self) -> list[tuple[bytes, Value]]:
-        """A snapshot of all entries, in order, repeated keys included."""
+    def items(self, start: int = 0) -> list[tuple[bytes, Value]]:
+        """A snapshot of all entries, or those from a position on, in order, repeated keys included."""
 
     def keys(self) -> list[bytes]:
         """A snapshot of all keys, in order; cheaper than `items`, which decodes the values."""
+
+    def flat_keys(self) -> list[bytes]:
+        """As `keys`, up to the first entry whose value is a map, a list or Empty."""
 
     def get(self, key: bytes) -> Value | Missing:
         """The value of the first entry with the key."""
@@ -165,11 +170,14 @@ class MapTarget(Protocol):
     def remove(self, key: bytes) -> bool:
         """Removes the first entry with the key; the last entry moves into the hole. False: no such key."""
 
+    def rename(self, keys: list[bytes]) -> None:
+        """Gives the first entries new keys, one each, in order."""
+
     def retain(self, keep: list[bool]) -> None:
         """Keeps the entries whose position is marked, in order."""
 
-    def replace(self, entries: Iterable[tuple[bytes, Value]]) -> None:
-        """Gives the map new contents."""
+    def replace(self, entries: Iterable[tuple[bytes, Value]], start: int = 0) -> None:
+        """Gives the map new contents, all of them or those from a position on."""
 
 
 class ListTarget(Protocol):
@@ -443,6 +451,8 @@ class Function:
         if self.memory is not None:
             self.pure = False
         self.result, self.result_raw, self.result_nil = _result(hints.get("return", type(None)))
+        if not editor and over is None and self.result in _GROWING:
+            self.kernel = _counted(kernel)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the scalar kernel gives."""
@@ -510,6 +520,27 @@ class Function:
 
     def __reduce__(self) -> tuple[Callable[[str, str, str], Function], tuple[str, str, str]]:
         return _restore, (self.kernel.__module__, self.kernel.__qualname__, self.name)
+
+
+_GROWING = (Kind.STRING, Kind.BYTES, Kind.LIST, Kind.MAP, Kind.ANY)
+
+
+def _counted(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """The scalar kernel, whose large results count among what a statement may make (see `ottl.bounds`)."""
+
+    @functools.wraps(kernel)
+    def count(*args: Any, **kwargs: Any) -> Any:
+        result = kernel(*args, **kwargs)
+        if isinstance(result, (bytes, str, list, Map)) and len(result) > SMALL:
+            bounds = current()
+            if isinstance(result, (bytes, str)):
+                bounds.text(len(result))
+            else:
+                bounds.value()
+                bounds.items(len(result))
+        return result
+
+    return count
 
 
 def _restore(module: str, qualified_name: str, name: str) -> Function:

@@ -7,7 +7,7 @@ so that what the reference refuses is refused, with a message about the construc
 
 The builder and the compiled grammar hold no state of a parse and are shared by threads. Lark is imported with the
 first parse. The first mistake ends a text; `parse_all` goes on with the next one. Nothing here recurses: the parser
-keeps a stack of its own, and a tree that is deeper than `MAX_NESTING` is refused before anyone else walks it.
+keeps a stack of its own, and a tree deeper than the limit (`ottl.bounds`) is refused before anyone else walks it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from ottl import ast
+from ottl import ast, bounds
 from ottl.errors import ConfigError, Diagnostic, register_codes
 from ottl.grammar import load
 from ottl.source import Source, SourceRange
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from lark import Lark, Token
 
 __all__ = [
-    "MAX_NESTING",
-    "MAX_TEXT",
     "Start",
     "parse_all",
     "parse_condition",
@@ -38,8 +36,6 @@ __all__ = [
     "parse_value",
 ]
 
-MAX_TEXT: Final = 100_000
-MAX_NESTING: Final = 250
 
 register_codes(
     {
@@ -256,17 +252,19 @@ _OPTIONS: Final[dict[str, Any]] = {
 
 def _check_size(text: str, dialect: bool = False) -> None:
     """Refuse what is too long, or has brackets too deep (parentheses leave no trace in the tree)."""
-    if len(text) > MAX_TEXT:
-        message = f"expected at most {MAX_TEXT:,} characters, got {len(text):,}"
+    limits = bounds.current().limits
+    if len(text) > limits.max_text:
+        message = f"expected at most {limits.max_text:,} characters, got {len(text):,}"
         raise _TextError("E105", message, SourceRange(0, 1), "split the statement")
-    if sum(map(text.count, "([{")) <= MAX_NESTING:
+    most = limits.max_nesting
+    if sum(map(text.count, "([{")) <= most:
         return
     level = 0
     for token in _brackets(dialect).finditer(text):
         if token[0] in "([{":
             level += 1
-            if level > MAX_NESTING:
-                raise _too_deep(SourceRange(*token.span()))
+            if level > most:
+                raise _too_deep(SourceRange(*token.span()), most)
         elif token[0] in ")]}":
             level -= 1
 
@@ -278,12 +276,13 @@ def _brackets(dialect: bool) -> re.Pattern[str]:
 
 def _check_depth(tree: ast.Node) -> None:
     """Refuse a tree that is deeper than those who walk it can go."""
-    if ast.depth(tree) > MAX_NESTING:
-        raise _too_deep(tree.range)
+    most = bounds.current().limits.max_nesting
+    if ast.depth(tree) > most:
+        raise _too_deep(tree.range, most)
 
 
-def _too_deep(range: SourceRange) -> _TextError:
-    return _TextError("E104", f"expected at most {MAX_NESTING} expressions inside each other", range)
+def _too_deep(range: SourceRange, most: int) -> _TextError:
+    return _TextError("E104", f"expected at most {most} expressions inside each other", range)
 
 
 @dataclass(frozen=True, slots=True)

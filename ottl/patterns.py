@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import re2
 
-from ottl.types import MAX_STRING_BYTES
+from ottl import bounds
 
 _CACHED_PATTERNS = 1024
 _SMALL_ENGINE_BYTES = 8 << 20
@@ -86,7 +86,7 @@ class Regex:
             template: the replacement, in which `$1`, `${1}`, `$name` and `${name}` stand for groups and `$$` for a `$`.
 
         Raises:
-            ValueError: the result would be longer than `MAX_STRING_BYTES`.
+            ValueError: the result would be longer than `Limits.max_string`.
         """
         return self._replace(data, template, None)
 
@@ -111,36 +111,44 @@ class Regex:
         constant = b"".join(part for part in parts if isinstance(part, bytes)) if _is_constant(parts) else None
         pieces: list[bytes] = []
         size = last = 0
+        limit = bounds.current()
         for spans in self._matches(data, groups=constant is None):
             start, end = spans[0]
-            new = self._expand(parts, data, spans) if constant is None else constant
+            new = self._expand(parts, data, spans, limit) if constant is None else constant
             if function is not None:
                 new = function(new)
             pieces.append(data[last:start])
             pieces.append(new)
             size += start - last + len(new)
-            if size > MAX_STRING_BYTES:
-                raise ValueError(f"replacement makes a string of more than {MAX_STRING_BYTES} bytes")
+            if size > limit.max_string:
+                raise limit.too_long()
             last = end
         if not pieces:
             return data
         pieces.append(data[last:])
+        limit.text(size + len(data) - last)
         return b"".join(pieces)
 
-    def _expand(self, parts: tuple[bytes | int | str, ...], data: bytes, spans: Spans) -> bytes:
+    def _expand(self, parts: tuple[bytes | int | str, ...], data: bytes, spans: Spans, limit: bounds.Bounds) -> bytes:
         pieces: list[bytes] = []
+        size = 0
         for part in parts:
-            if isinstance(part, bytes):
-                pieces.append(part)
-            elif isinstance(part, int):
-                if part < len(spans) and spans[part][0] >= 0:
-                    pieces.append(data[spans[part][0] : spans[part][1]])
-            else:
-                for name, (start, end) in zip(self.group_names, spans, strict=True):
-                    if name == part and start >= 0:
-                        pieces.append(data[start:end])
-                        break
+            piece = part if isinstance(part, bytes) else self._group(part, data, spans)
+            pieces.append(piece)
+            size += len(piece)
+            if size > limit.max_string:
+                raise limit.too_long()
         return b"".join(pieces)
+
+    def _group(self, group: int | str, data: bytes, spans: Spans) -> bytes:
+        """What a group matched; nothing where it took no part, or where there is none of its name."""
+        if isinstance(group, int):
+            known = group < len(spans) and spans[group][0] >= 0
+            return data[spans[group][0] : spans[group][1]] if known else b""
+        for name, (start, end) in zip(self.group_names, spans, strict=True):
+            if name == group and start >= 0:
+                return data[start:end]
+        return b""
 
     def _matches(self, data: bytes, groups: bool) -> Iterator[Spans]:
         """All matches, as Go walks over them: none empty right behind another, offsets into the data."""
@@ -170,7 +178,7 @@ class Regex:
                 continue
             if not groups:
                 return [(start, end)]
-            return [match.span(group) for group in range(len(self.group_names))]
+            return list(map(match.span, range(len(self.group_names))))
 
 
 @functools.lru_cache(maxsize=_CACHED_PATTERNS)
@@ -588,13 +596,21 @@ class Grok:
 
     regex: Regex
     hints: Mapping[str, str]
+    _wanted: tuple[tuple[int, str, str | None], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        names = enumerate(self.regex.group_names)
+        wanted = tuple((group, self.name(name), self.hints.get(name)) for group, name in names if name)
+        object.__setattr__(self, "_wanted", wanted)
 
     def captures(self, data: bytes) -> dict[str, tuple[bytes, str | None]]:
         """The named captures of the first match that are not empty: identifier to text and type hint."""
+        captures = self.regex.captures(data) or ()
         found: dict[str, tuple[bytes, str | None]] = {}
-        for name, capture in zip(self.regex.group_names, self.regex.captures(data) or (), strict=False):
-            if name and capture:
-                found[self.name(name)] = capture, self.hints.get(name)
+        for group, name, hint in self._wanted if captures else ():
+            capture = captures[group]
+            if capture:
+                found[name] = capture, hint
         return found
 
     @staticmethod

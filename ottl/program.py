@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ottl import binder, configuration, dialect, engine, parser, scripts, transform, typed, types
+from ottl import binder, bounds, configuration, dialect, engine, parser, scripts, transform, typed, types
 from ottl import filter as filters
 from ottl.codec import Limits, messages
 from ottl.config import load_config
@@ -172,7 +172,8 @@ def compile(  # noqa: A001 (the public name, as `re.compile`)
         uuid=uuid,
         stack=stack,
     )
-    program, _ = _program(source, signal, context, error_mode, options)
+    with bounds.loading(options.limits):
+        program, _ = _program(source, signal, context, error_mode, options)
     return program
 
 
@@ -236,7 +237,7 @@ class _Evaluator:
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, self._recipe
 
-    def _rows(self, payload: bytes, signal: str | None, encoding: Encoding, metadata: Any) -> Any:
+    def _rows(self, payload: bytes, signal: str | None, encoding: Encoding, metadata: Any) -> Iterator[tuple[int, Any]]:
         if signal is None:
             if len(self.signals) != 1:
                 raise ValueError(f"give a signal: the context occurs in {', '.join(sorted(self.signals))}")
@@ -245,8 +246,15 @@ class _Evaluator:
             raise ValueError(f"context {self.context} does not occur in {signal}")
         message = messages.decode(bytes(payload), signal, encoding, self._options.limits)
         self._around.memories.begin(self._options.clock())
-        walk = message_rows.walk(message, signal, self.context, request=metadata)
-        return enumerate(traces.prepared(self._code, walk, self._around))
+        limit = bounds.current()
+        for number, row in enumerate(
+            traces.prepared(
+                self._code, message_rows.walk(message, signal, self.context, request=metadata), self._around
+            )
+        ):
+            if not number % bounds.CHECKED_ROWS:
+                limit.check_time()
+            yield number, row
 
 
 class ConditionProgram(_Evaluator):
@@ -268,11 +276,12 @@ class ConditionProgram(_Evaluator):
             StatementError: it fails on an element; `row` says on which.
         """
         found: list[bool] = []
-        for number, row in self._rows(payload, signal, encoding, metadata):
-            try:
-                found.append(self._function(row))
-            except ValueError as error:
-                raise StatementError(str(error), self.text, number) from error
+        with bounds.within(self._options.limits):
+            for number, row in self._rows(payload, signal, encoding, metadata):
+                try:
+                    found.append(self._function(row))
+                except ValueError as error:
+                    raise StatementError(str(error), self.text, number) from error
         return np.array(found, dtype=np.bool_)
 
 
@@ -292,11 +301,12 @@ class ValueProgram(_Evaluator):
             StatementError: it fails on an element; `row` says on which.
         """
         found: list[Any] = []
-        for number, row in self._rows(payload, signal, encoding, metadata):
-            try:
-                found.append(types.to_python(self._function(row)))
-            except ValueError as error:
-                raise StatementError(str(error), self.text, number) from error
+        with bounds.within(self._options.limits):
+            for number, row in self._rows(payload, signal, encoding, metadata):
+                try:
+                    found.append(types.to_python(self._function(row)))
+                except ValueError as error:
+                    raise StatementError(str(error), self.text, number) from error
         return found
 
 
@@ -309,6 +319,14 @@ def _compile_text(
 ) -> tuple[str, Context, Any, Options, tuple[Any, ...]]:
     functions = keywords.pop("functions", None)
     options = make_options(functions if functions is not None else standard_functions(), **keywords)
+    recipe = (kind, text, {"context": context, "signal": signal, "functions": functions, **keywords})
+    with bounds.loading(options.limits):
+        found, code = _bound_text(kind, text, context, signal, options)
+    return text, found, code, options, recipe
+
+
+def _bound_text(kind: str, text: str, context: str | None, signal: str | None, options: Options) -> tuple[Context, Any]:
+    """Context and bytecode of a condition or value."""
     source = configuration.source(text, "")
     chosen = _known_context(context, source)
     start: parser.Start = "condition" if kind == "condition" else "value"
@@ -326,8 +344,7 @@ def _compile_text(
         raise ConfigError(bind.diagnostics)
     if not isinstance(bound, typed.ConditionText):
         bound = typed.ConditionText(bound, source)
-    recipe = (kind, text, {"context": context, "signal": signal, "functions": functions, **keywords})
-    return text, found, engine.compile_condition(bound), options, recipe
+    return found, engine.compile_condition(bound)
 
 
 def compile_condition(
@@ -384,8 +401,10 @@ def check(
         return _check_config(source, kind, keywords)
     mode = keywords.pop("error_mode", "ignore")
     functions = keywords.pop("functions", None) or standard_functions()
+    options = make_options(functions, **keywords)
     try:
-        program, notes = _program(source, signal, context, mode, make_options(functions, **keywords))
+        with bounds.loading(options.limits):
+            program, notes = _program(source, signal, context, mode, options)
     except ConfigError as error:
         return list(error.diagnostics)
     return _in_order([*program.diagnostics, *notes])

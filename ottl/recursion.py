@@ -1,6 +1,6 @@
 """Room on the interpreter's stack for recursion over rule trees.
 
-The parser bounds how deep an expression nests (`parser.MAX_NESTING`), so functions that walk trees recursively need a
+The parser bounds how deep an expression nests (`Limits.max_nesting`), so functions that walk trees recursively need a
 bounded number of frames, but more than Python allows by default. `bounded` gives a function that room while it runs;
 nothing else has to know.
 """

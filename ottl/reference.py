@@ -55,6 +55,7 @@ class FunctionPage:
         pure: the same arguments give the same result.
         examples: calls and what comes of them.
         source: where its meaning is written down.
+        stateful: it remembers something of every key.
     """
 
     name: str
@@ -68,6 +69,7 @@ class FunctionPage:
     pure: bool
     examples: tuple[Example, ...]
     source: str
+    stateful: bool
 
     def to_dict(self) -> dict[str, Any]:
         """The page as plain values for JSON."""
@@ -135,7 +137,8 @@ class FunctionPage:
         everywhere = len(self.contexts) == sum(bool(context.signals) for context in CONTEXTS.values())
         yield f"{paint('Contexts', _HEAD)}  {'all' if everywhere else ', '.join(self.contexts)}"
         if self.kind == "converter" and not self.pure:
-            yield f"{paint('Impure', _HEAD)}    another result each time"
+            why = "remembers what came before, for each key" if self.stateful else "another result each time"
+            yield f"{paint('Impure', _HEAD)}    {why}"
         if self.source:
             yield f"{paint('Source', _HEAD)}    {self.source}"
 
@@ -162,6 +165,7 @@ def describe(function: Function) -> FunctionPage:
         function.pure,
         function.examples,
         " ".join(sections.get("Source", "").split()).rstrip("."),
+        function.stateful,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ottl import configuration
+from ottl import bounds, configuration
 from ottl.codec import Limits
 from ottl.configuration import Reader, standard_functions
 from ottl.engine import (
@@ -74,8 +74,9 @@ class Transform(Processor):
             uuid=uuid,
             stack=stack,
         )
-        groups, diagnostics = read_groups(config)
-        passes, diagnostics = build(groups, options, diagnostics)
+        with bounds.loading(options.limits):
+            groups, diagnostics = read_groups(config)
+            passes, diagnostics = build(groups, options, diagnostics)
         super().__init__(passes, options, diagnostics)
         self.recipe = (type(self), (config,), {})
 

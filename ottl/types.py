@@ -211,11 +211,6 @@ Operator: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">="]
 INT64_MIN = -(1 << 63)
 INT64_MAX = (1 << 63) - 1
 
-MAX_STRING_BYTES = 16 << 20
-"""The longest text that a function may make."""
-MAX_LIST_ITEMS = 1_000_000
-"""The most elements or entries of a list or map that a function may make."""
-
 
 def wrap_int64(value: int) -> int:
     """The value modulo 2^64, as a signed integer: how the reference's integers overflow."""

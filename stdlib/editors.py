@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from ottl.bounds import current
 from ottl.codec import kernels
 from ottl.codec.maps import MapColumn
 from ottl.functions import (
@@ -32,7 +33,6 @@ from ottl.functions import (
 from ottl.patterns import Regex, compile_regex
 from ottl.tables.vectors import MAP, STRING, Bools, Vector, uniform
 from ottl.types import (
-    MAX_STRING_BYTES,
     Bytes,
     Duration,
     Map,
@@ -530,8 +530,23 @@ def flatten(
 
     Source: OTTL reference, editor `flatten`.
     """
+    before = prefix.encode(errors="surrogateescape")
+    dotted = before + b"." if before else b""
     flattened = _Flattened(depth, resolve_conflicts)
-    flattened.add_map(target.items(), prefix.encode(errors="surrogateescape"), 0)
+    # Up to the first nested value there is nothing but keys to change, unless two keys become one.
+    flat = target.flat_keys()
+    flattened.grow(len(dotted) * len(flat) + sum(map(len, flat)))
+    named = [dotted + key for key in flat] if dotted else flat
+    taken = set(named)
+    if len(taken) == len(named):
+        flattened.add_map(target.items(len(named)) if len(named) < len(target) else [], before, 0)
+        if taken.isdisjoint(flattened.entries):
+            target.rename(named)
+            if len(named) < len(target):
+                target.replace(flattened.entries.items(), len(named))
+            return
+        flattened = _Flattened(depth, resolve_conflicts)
+    flattened.add_map(target.items(), before, 0)
     target.replace(flattened.entries.items())
 
 
@@ -555,19 +570,29 @@ def _(depth: int | None = None) -> None:
 class _Flattened:
     """The entries that `flatten` collects, in order."""
 
-    __slots__ = ("conflicts", "depth", "entries", "key_bytes", "resolve")
+    __slots__ = ("conflicts", "depth", "entries", "key_bytes", "most", "resolve")
 
     def __init__(self, depth: int | None, resolve: bool) -> None:
         self.depth = depth
         self.resolve = resolve
         self.entries: dict[bytes, Value] = {}
         self.conflicts: dict[bytes, int] = {}
+        # Bounded, because every level writes its keys again into all keys below it.
         self.key_bytes = 0
+        self.most = current().max_string
 
     def add_map(self, entries: list[tuple[bytes, Value]], prefix: bytes, depth: int) -> None:
         dotted = prefix + b"." if prefix else b""
+        taken, simple = self.entries, not self.resolve
         for key, value in entries:
-            self.add(dotted + key, value, depth)
+            if isinstance(value, (Map, Slice)):
+                self.add(dotted + key, value, depth)
+            elif simple:
+                name = dotted + key
+                taken[name] = value
+                self.grow(len(name))
+            else:
+                self.put(dotted + key, value)
 
     def add(self, key: bytes, value: Value, depth: int) -> None:
         if isinstance(value, Map) and self._reaches(depth):
@@ -590,17 +615,20 @@ class _Flattened:
                 self.put(key if self.resolve else numbered, item)
 
     def put(self, key: bytes, value: Value) -> None:
-        if self.resolve and key in self.entries:
-            count = self.conflicts.get(key, 0)
-            self.conflicts[key] = count + 1
-            key = b"%s.%d" % (key, count)
-        elif self.resolve:
-            self.conflicts[key] = 0
+        if self.resolve:
+            if key in self.entries:
+                count = self.conflicts.get(key, 0)
+                self.conflicts[key] = count + 1
+                key = b"%s.%d" % (key, count)
+            else:
+                self.conflicts[key] = 0
         self.entries[key] = value
-        # Every level writes its keys again into all keys below it.
-        self.key_bytes += len(key)
-        if self.key_bytes > MAX_STRING_BYTES:
-            raise ValueError(f"flatten: keys of more than {MAX_STRING_BYTES} bytes in all")
+        self.grow(len(key))
+
+    def grow(self, key_bytes: int) -> None:
+        self.key_bytes += key_bytes
+        if self.key_bytes > self.most:
+            raise ValueError(f"flatten: keys of more than {self.most:,} bytes in all (--max-string, Limits.max_string)")
 
     def _reaches(self, depth: int) -> bool:
         return self.depth is None or depth < self.depth

@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ottl import bounds
 from ottl.functions import Const, Example, Utf8, converter
 from ottl.types import (
-    MAX_STRING_BYTES,
     Bytes,
     Duration,
     Map,
@@ -59,7 +59,7 @@ _MONTHS = (
     Example('Format("%[2]d %[1]*d%%", [4, 7])', "7    7%"),
     Example('Format("%d %s", ["a"])', "%!d(string=a) %!s(MISSING)"),
     Example('Format("", [1])', "%!(EXTRA int64=1)"),
-    Example('Format("%9999999d%9999999d", [1, 2])', error="format: the result is longer than"),
+    Example('Format("%9999999d%9999999d", [1, 2])', error="the result is longer than"),
 )
 def format_values(format: Const[str], vals: tuple[Value, ...]) -> Utf8:
     """A text made from a layout and values.
@@ -70,10 +70,7 @@ def format_values(format: Const[str], vals: tuple[Value, ...]) -> Utf8:
 
     Source: OTTL reference, converter `Format`.
     """
-    text = format_text(format, vals).encode(errors="surrogateescape")
-    if len(text) > MAX_STRING_BYTES:
-        raise ValueError(f"format: the result is longer than {MAX_STRING_BYTES} bytes")
-    return text
+    return format_text(format, vals).encode(errors="surrogateescape")
 
 
 @dataclass(slots=True)
@@ -102,9 +99,10 @@ class _Typed:
 class _Result:
     """The text so far, with its limit."""
 
-    __slots__ = ("parts", "size")
+    __slots__ = ("bounds", "parts", "size")
 
     def __init__(self) -> None:
+        self.bounds = bounds.current()
         self.parts: list[str] = []
         self.size = 0
 
@@ -115,8 +113,8 @@ class _Result:
 
     def reserve(self, size: int) -> None:
         """Refuses text of a size that is about to be made, where it would pass the limit."""
-        if self.size + size > MAX_STRING_BYTES:
-            raise ValueError(f"format: the result is longer than {MAX_STRING_BYTES} bytes")
+        if self.size + size > self.bounds.max_string:
+            raise self.bounds.too_long()
 
 
 _SIMPLE = re.compile(r"%([sdv])")
@@ -144,10 +142,8 @@ def format_text(layout: str, values: tuple[Value, ...] | list[Value]) -> str:
     simple = _simple_layout(layout)
     if simple is not None and len(simple[1]) == len(values):
         texts = [_simple_text(verb, value) for verb, value in zip(simple[1], values, strict=True)]
-        if None not in texts:
-            filled = simple[0] % tuple(texts)
-            if len(filled) <= MAX_STRING_BYTES:
-                return filled
+        if None not in texts and sum(map(len, texts)) <= bounds.SMALL:  # type: ignore[arg-type]
+            return simple[0] % tuple(texts)
     printer = _Printer(layout, list(values))
     printer.run()
     return "".join(printer.out.parts)

@@ -248,9 +248,59 @@ def _(delimiter: str = "=", pair_delimiter: str = " ") -> None:
         raise ValueError(f"the delimiters must differ, both are {delimiter!r}")
 
 
+_SPECIAL = re.compile(rb"[\"'\\\0]")
+
+
 def _pairs(text: bytes, delimiter: bytes) -> list[bytes]:
-    if not any(special in text for special in (b'"', b"'", b"\\", b"\0")):
+    special = _SPECIAL.search(text)
+    if special is None:
         return [pair for pair in text.split(delimiter) if pair]
+    if _SPECIAL.search(delimiter) is not None:
+        return _pairs_by_bytes(text, delimiter)
+    pairs: list[bytes] = []
+    current = b""
+    quote = position = 0
+    escaped = False
+    while special is not None:
+        at = special.start()
+        if at > position:
+            run = text[position:at]
+            if quote:
+                current += run
+                escaped = False
+            else:
+                *ended, rest = run.split(delimiter)
+                for piece in ended:
+                    current += piece
+                    if current:
+                        pairs.append(current)
+                        current = b""
+                current += rest
+                escaped = escaped and not rest and not any(ended)
+        byte = text[at]
+        position = at + 1
+        special = _SPECIAL.search(text, position)
+        if escaped:
+            escaped = False
+        elif not quote and byte in b"\"'":
+            quote = byte
+            continue
+        elif byte == quote:
+            # Outside of quotes this drops a NUL, as the reference does.
+            quote = 0
+            continue
+        else:
+            escaped = byte == 0x5C
+        current += text[at:position]
+    if quote:
+        raise ValueError("ParseKeyValue: a quoted value has no end")
+    *ended, rest = text[position:].split(delimiter)
+    pairs += [pair for pair in (current + ended[0], *ended[1:], rest) if pair] if ended else [current + rest]
+    return [pair for pair in pairs if pair]
+
+
+def _pairs_by_bytes(text: bytes, delimiter: bytes) -> list[bytes]:
+    """As `_pairs`, for a delimiter that has a quote, a backslash or a NUL in it."""
     pairs: list[bytes] = []
     current = bytearray()
     quote = 0

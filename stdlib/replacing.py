@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ottl import bounds
 from ottl.codec import kernels
 from ottl.codec.maps import MapColumn
 from ottl.functions import (
@@ -30,7 +31,7 @@ from ottl.functions import (
 )
 from ottl.patterns import Glob, Regex, compile_glob, compile_regex
 from ottl.tables.vectors import STRING, Vector
-from ottl.types import MAX_STRING_BYTES, Value, strict_string
+from ottl.types import Value, strict_string
 
 GlobText = Annotated[str, Compiled(compile_glob)]
 RegexText = Annotated[str, Compiled(compile_regex)]
@@ -414,6 +415,5 @@ def _formatted(text: bytes, form: bytes | None) -> bytes:
     after = after.replace(b"%s", b"%!s(MISSING)")
     if form.endswith(b"%"):
         after = after[:-1] + b"%!(NOVERB)"
-    if len(before) + len(text) + len(after) > MAX_STRING_BYTES:
-        raise ValueError(f"replacement makes a string of more than {MAX_STRING_BYTES} bytes")
+    bounds.current().text(len(before) + len(text) + len(after))
     return before + text + after

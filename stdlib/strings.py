@@ -5,11 +5,17 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ottl import bounds
+from ottl.bounds import SMALL
 from ottl.codec import kernels
 from ottl.functions import Columns, Const, Example, NativeCall, Register, Utf8, Utf8Like, converter
 from ottl.tables.vectors import MAP, STRING, Vector
-from ottl.types import MAX_LIST_ITEMS, MAX_STRING_BYTES, TypedList, Value, decode_replacing, string_like
+from ottl.types import TypedList, Value, decode_replacing, string_like
+
+_MUCH = 1 << 28
+"""Bytes that are not made at once."""
 
 
 @converter(
@@ -29,10 +35,11 @@ def concat(vals: list[Utf8Like | None], delimiter: Utf8) -> Utf8:
 
     Source: OTTL reference, converter `Concat`.
     """
-    joined = delimiter.join([b"<nil>" if value is None else value for value in vals])
-    if len(joined) > MAX_STRING_BYTES:
-        raise ValueError(f"concat: the result has {len(joined)} bytes, more than {MAX_STRING_BYTES}")
-    return joined
+    texts = [b"<nil>" if value is None else value for value in vals]
+    size = sum(map(len, texts)) + len(delimiter) * (len(texts) - 1)
+    if size > SMALL:
+        bounds.current().text(size)
+    return delimiter.join(texts)
 
 
 @concat.vector
@@ -46,15 +53,32 @@ def _(columns: Columns, vals: list[Vector] | Vector, delimiter: Vector) -> Vecto
     if any(t is None for t in texts):
         return None
     count = columns.count if columns.level else 1
-    bits, lens = kernels.joined(columns.arena, [t for t in texts if t is not None], between, count)
-    if len(lens) and int(lens.max()) > MAX_STRING_BYTES:
-        return None
+    known = [t for t in texts if t is not None]
+    total = _total(known, between, count)
+    most = bounds.current().max_string
+    if total > _MUCH or (total > most and int(_sizes(known, between, count).max()) > most):
+        return None  # row by row, so that each is counted before it is made
+    bits, lens = kernels.joined(columns.arena, known, between, count)
     return Vector(STRING, bits, lens, None, columns.level)
 
 
 @concat.native
 def _(vals: list[Register] | Register, delimiter: Register) -> NativeCall | None:
     return NativeCall("joined", (delimiter, *vals)) if isinstance(vals, list) else None
+
+
+def _total(texts: list[tuple[kernels.Bits, kernels.Lens]], between: bytes, count: int) -> int:
+    """Bytes that texts have when they are joined, on all rows."""
+    sizes = (int(lens.sum(dtype=np.int64)) * (1 if len(lens) == count else count) for _, lens in texts)
+    return sum(sizes) + len(between) * (len(texts) - 1) * count
+
+
+def _sizes(texts: list[tuple[kernels.Bits, kernels.Lens]], between: bytes, count: int) -> NDArray[np.int64]:
+    """Bytes that texts have when they are joined, on each row."""
+    sizes = np.full(count, len(between) * (len(texts) - 1), np.int64)
+    for _, lens in texts:
+        sizes += lens
+    return sizes
 
 
 def _texts(columns: Columns, values: Vector) -> tuple[kernels.Bits, kernels.Lens] | None:
@@ -101,10 +125,10 @@ def split(target: Utf8, delimiter: Utf8) -> TypedList:
 
     Source: OTTL reference, converter `Split`.
     """
-    parts = target.split(delimiter) if delimiter else _characters(target)
-    if len(parts) > MAX_LIST_ITEMS:
-        raise ValueError(f"split: the result has {len(parts)} elements, more than {MAX_LIST_ITEMS}")
-    return TypedList(parts, "string")
+    most = bounds.current().max_items
+    if len(target) >= most and (target.count(delimiter) if delimiter else len(_characters(target)) - 1) >= most:
+        raise bounds.current().too_many()
+    return TypedList(target.split(delimiter) if delimiter else _characters(target), "string")
 
 
 def _characters(text: bytes) -> list[bytes]:

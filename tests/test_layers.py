@@ -14,6 +14,7 @@ LAYERS = {
     "ottl/errors.py": 0,
     "ottl/source.py": 0,
     "ottl/recursion.py": 0,
+    "ottl/bounds.py": 1,
     "ottl/grammar/": 0,
     "ottl/types.py": 1,
     "ottl/schema.py": 1,

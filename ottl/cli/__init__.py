@@ -19,7 +19,7 @@ from ottl.errors import ConfigError, Error
 
 __all__ = ["main"]
 
-_COMMANDS = ("run", "check", "explain", "fmt", "functions", "repl", "completion")
+_COMMANDS = ("run", "bench", "check", "explain", "fmt", "functions", "repl", "completion")
 _INTERRUPTED = 130
 
 

@@ -14,6 +14,7 @@ from ottl.cli.complete import complete_explain
 from ottl.cli.rules import load_rules, rule_options, settings_of
 from ottl.cli.terminal import colored
 from ottl.configuration import script_actions, standard_functions
+from ottl.functions import FunctionSet
 from ottl.pages import PAGES, render
 from ottl.reference import find
 
@@ -35,7 +36,8 @@ def command(what: str | None, **options: Any) -> None:
     settings = settings_of(options)
     if (what is None) != bool(settings.statements):
         raise click.UsageError("give RULES, a CODE, a FUNCTION or -e")
-    if what is not None and _explain_name(what):
+    functions = script_actions().union(settings.functions if settings.functions is not None else standard_functions())
+    if what is not None and _explain_name(what, functions):
         return
     rules = load_rules(what, settings)
     for name, runner in rules.runners():
@@ -46,7 +48,7 @@ def command(what: str | None, **options: Any) -> None:
         click.echo(f"left out: {', '.join(rules.left_out)}")
 
 
-def _explain_name(what: str) -> bool:
+def _explain_name(what: str, functions: FunctionSet) -> bool:
     """Prints the page of a code or a function; False for what is neither.
 
     Raises:
@@ -59,7 +61,6 @@ def _explain_name(what: str) -> bool:
         click.echo(render(what.upper(), colored()))
         return True
     if _PLAIN_NAME.fullmatch(what):
-        functions = script_actions().union(standard_functions())
         function = functions.get(what)
         if function is None and not Path(what).exists():
             function = find(what, functions)

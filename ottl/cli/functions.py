@@ -8,6 +8,7 @@ import click
 
 from ottl.binder import nearest
 from ottl.cli.complete import complete_contexts, complete_functions
+from ottl.cli.modules import functions_option
 from ottl.cli.terminal import colored, columns
 from ottl.configuration import script_actions, standard_functions
 from ottl.contexts import CONTEXTS
@@ -20,22 +21,23 @@ __all__ = ["command", "show"]
 @click.command("functions", short_help="List the functions, or show one.")
 @click.argument("name", required=False, metavar="[NAME]", shell_complete=complete_functions)
 @click.option("--context", metavar="NAME", help="Only what this context knows.", shell_complete=complete_contexts)
+@functions_option
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def command(name: str | None, context: str | None, as_json: bool) -> None:
+def command(name: str | None, context: str | None, functions: FunctionSet | None, as_json: bool) -> None:
     """List the functions, or show NAME: signature, meaning, arguments, examples, contexts."""
-    functions = _known(context)
+    known = _known(context, functions)
     if name is not None:
-        function = find(name, functions)
+        function = find(name, known)
         if function is None:
-            hint = nearest(name, functions)
+            hint = nearest(name, known)
             raise click.UsageError(f"no function {name}" + (f": {hint}" if hint else ""))
         show(function, as_json=as_json)
     elif as_json:
-        pages = [describe(function).to_dict() for function in _sorted(functions)]
+        pages = [describe(function).to_dict() for function in _sorted(known)]
         click.echo(json.dumps(pages, indent=2, ensure_ascii=False))
     else:
         kinds: dict[str, list[Function]] = {}
-        for function in _sorted(functions):
+        for function in _sorted(known):
             kinds.setdefault(_kind(function), []).append(function)
         for number, (title, found) in enumerate(kinds.items()):
             if number:
@@ -65,8 +67,8 @@ def _sorted(functions: FunctionSet) -> list[Function]:
     return sorted(functions.values(), key=lambda function: (order.index(_kind(function)), function.name.lower()))
 
 
-def _known(context: str | None) -> FunctionSet:
-    functions = script_actions().union(standard_functions())
+def _known(context: str | None, functions: FunctionSet | None) -> FunctionSet:
+    functions = script_actions().union(functions if functions is not None else standard_functions())
     if context is None:
         return functions
     known = [each.name for each in CONTEXTS.values() if each.signals]

@@ -8,24 +8,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeVar
 
 import click
 
 import ottl
+from ottl import files
 from ottl.cli.complete import complete_contexts
+from ottl.cli.modules import functions_option
 from ottl.codec import Limits
 from ottl.config import Config, Processor, load_config
-from ottl.errors import ConfigError, Diagnostic
+from ottl.errors import ConfigError, Diagnostic, PayloadError, StatementError
+from ottl.functions import FunctionSet
 from ottl.source import LocatedText, Source
 
 __all__ = [
+    "EMPTIED",
+    "Outcome",
     "Rules",
     "Settings",
     "Size",
     "Step",
+    "Task",
     "gate_option",
     "is_script",
     "load_rules",
@@ -35,6 +41,7 @@ __all__ = [
     "rule_options",
 ]
 
+EMPTIED: Final = {"json": b"{}", "protobuf": b""}
 ERROR_MODES: Final = ("ignore", "silent", "propagate")
 
 # The reference's gates and the keyword each is here. Gates that are always on there are accepted, and so is switching
@@ -65,6 +72,7 @@ class Runner(Protocol):
     """What `ottl.Transform`, `ottl.Filter` and `ottl.Program` have in common."""
 
     on_error: Callable[[Any], None] | None
+    profile: Any
 
     @property
     def signals(self) -> frozenset[str]: ...
@@ -85,6 +93,12 @@ class Runner(Protocol):
 
     def stats(self) -> list[Any]: ...
 
+    def codes(self) -> list[Any]: ...
+
+    def take_counts(self) -> list[Any]: ...
+
+    def add_counts(self, counts: Sequence[Any]) -> None: ...
+
     def explain(self) -> str: ...
 
 
@@ -101,6 +115,7 @@ class Settings:
         lambdas: the gate of that name.
         experimental: the gate of that name.
         stack: which executor runs.
+        functions: what rules may call; None for the standard library.
     """
 
     statements: tuple[str, ...] = ()
@@ -111,6 +126,7 @@ class Settings:
     lambdas: bool = False
     experimental: bool = False
     stack: str = "auto"
+    functions: FunctionSet | None = None
 
     def keywords(self) -> dict[str, Any]:
         """The keyword options of the library."""
@@ -119,7 +135,44 @@ class Settings:
             "lambdas": self.lambdas,
             "experimental": self.experimental,
             "stack": self.stack,
+            "functions": None if self.strict else self.functions,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A message without a fault, and what is wanted of it.
+
+    Args:
+        payload: its bytes.
+        signal: what it holds; None for an emptied message.
+        encoding: of the payload.
+        target: the encoding wanted.
+    """
+
+    payload: bytes
+    signal: str | None
+    encoding: files.Encoding
+    target: files.Encoding
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a message.
+
+    Args:
+        outputs: by route; empty with a fault.
+        fault: why it cannot be processed.
+        errors: of a worker: failures of statements on it, with the name of the processor.
+        counts: of a worker: what the statements of each processor did since the last outcome that had counts.
+        failure: of a worker: what else went wrong, which ends the run.
+    """
+
+    outputs: dict[str | None, bytes] = field(default_factory=dict)
+    fault: PayloadError | StatementError | None = None
+    errors: list[tuple[str, Any]] = field(default_factory=list)
+    counts: list[list[Any]] | None = None
+    failure: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +197,49 @@ class Rules:
         found = (name for _, runner in self.runners() for name in getattr(runner, "routes", ()))
         return tuple(dict.fromkeys(found))
 
+    @property
+    def sequential(self) -> str | None:
+        """Why messages must be taken one after another, with a processor's name; None where each stands for itself."""
+        found = ((name, getattr(runner, "sequential", None)) for name, runner in self.runners())
+        return next((f"{name}: {reason}" for name, reason in found if reason is not None), None)
+
     def runners(self) -> list[tuple[str, Runner]]:
         """Each processor once, with its name."""
         return list({id(step.runner): (step.name, step.runner) for step in self.steps}.values())
+
+    def passes_on(self, task: Task) -> bool:
+        """Whether nothing is to be done with a message."""
+        idle = not any(task.signal in step.signals for step in self.steps)
+        return task.signal is None or (idle and task.encoding == task.target)
+
+    def process(self, task: Task, limits: Limits) -> dict[str | None, bytes]:
+        """A message through the processors of its signal, by route; None for the rows that have none.
+
+        Raises:
+            PayloadError: it is malformed or exceeds a limit.
+            StatementError: a statement failed under `propagate`.
+        """
+        if self.routes:
+            (step,) = self.steps
+            if task.signal in step.signals:
+                payload = files.transcode(task.payload, task.signal, task.encoding, task.target, limits)
+                assert isinstance(step.runner, ottl.Program), "only scripts have routes"
+                return step.runner.run_routes(payload, encoding=task.target, signal=task.signal)
+        return {None: self._through(task, limits)}
+
+    def _through(self, task: Task, limits: Limits) -> bytes:
+        signal, payload, encoding, target = task.signal, task.payload, task.encoding, task.target
+        if signal is None:
+            return payload if encoding == target else EMPTIED[target]
+        steps = [step for step in self.steps if signal in step.signals]
+        # Several processors in a row share one conversion.
+        working: files.Encoding = "protobuf" if len(steps) > 1 else target
+        payload = files.transcode(payload, signal, encoding, working, limits)
+        for step in steps:
+            payload = step.runner.process(payload, signal=signal, encoding=working)
+            if payload == EMPTIED[working]:
+                return EMPTIED[target]
+        return files.transcode(payload, signal, working, target, limits)
 
 
 class Size(click.ParamType[int]):
@@ -218,6 +311,7 @@ def rule_options(command: F) -> F:
             "--stack", type=click.Choice(["auto", "fast", "plain"]), default="auto", show_default=True,
             help="The executor: columns on the native codec, or rows over messages.",
         ),
+        functions_option,
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)

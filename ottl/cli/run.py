@@ -3,56 +3,41 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import io
 import os
-import shutil
 import signal as signals
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, Literal, Self, cast
+from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 import click
 
-import ottl
 from ottl import files
 from ottl.cli.complete import complete_files
-from ottl.cli.rules import Rules, Size, load_rules, rule_options, settings_of
+from ottl.cli.intake import Broken, Came, Ended, Event, Intake, Opened
+from ottl.cli.limits import limit_options, limits_of
+from ottl.cli.report import ErrorFile, Tally, check_errors_file, report, summary
+from ottl.cli.rules import EMPTIED, Outcome, Rules, Task, load_rules, rule_options, settings_of
 from ottl.cli.state import restore, save
+from ottl.cli.targets import Target, find_targets
+from ottl.cli.terminal import Progress
 from ottl.codec import Limits, joined
 from ottl.errors import Error, PayloadError, StatementError
-from ottl.files import Input, Layout, Message, Output
+from ottl.files import Input, Message, Output
 from ottl.signals import SIGNALS
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
-    from ottl.engine import RowError
+    from ottl.cli.workers import Crew
 
 __all__ = ["command"]
 
 OnBadInput = Literal["stop", "skip", "copy"]
 
-_DEFAULTS: Final = Limits()
-_EMPTIED: Final = {"json": b"{}", "protobuf": b""}
-_PROGRESS_DELAY_S: Final = 0.5
-_PROGRESS_STEP_S: Final = 0.1
-_NARROWEST: Final = 20
+_LARGE_BLOCK: Final = 24 << 20
 
 
 class _BadInputError(Error):
     """A message that ends the run."""
-
-
-@dataclass(slots=True)
-class _Bad:
-    """The bad messages of one input that were passed over."""
-
-    count: int = 0
-    first: str = ""
 
 
 @dataclass(slots=True)
@@ -81,88 +66,175 @@ class _Run:
         limits: bounds on a message.
         on_bad_input: what to do with a message that cannot be processed.
         to: format of the output; None for that of the input.
-        source: format of the input; None to detect it.
-        signal: of input that does not say it.
-        limit: how many messages to read at most; None for all.
+        targets: where each input goes.
+        progress: how far the inputs have been read.
         errors: where failures of statements are written.
+        source: the input that messages come from.
+        target: where it goes.
+        held: its messages of traces, where traces are looked at as a whole.
     """
 
     rules: Rules
     limits: Limits
     on_bad_input: OnBadInput
     to: files.Format | None
-    source: files.Format | None
-    signal: str | None
-    limit: int | None = None
-    errors: _ErrorFile | None = None
-    read: int = 0
-    emptied: int = 0
+    targets: Sequence[Target]
+    progress: Progress
+    errors: ErrorFile | None = None
     outputs: list[Output] = field(default_factory=list)
-    bad: dict[str, _Bad] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+    source: Input | None = None
+    target: Target | None = None
+    output: Output | None = None
+    held: list[_Held] | None = None
 
-    def run_input(self, name: str, output: _Target, progress: _Progress) -> None:
-        """All messages of one input."""
-        try:
-            source = Input(name, max_message=self.limits.max_message, format=self.source, signal=self.signal)
-        except PayloadError as error:
-            shown = "<stdin>" if name == files.STANDARD_STREAM else name
-            self._count(shown, f"{shown}: {error}", stop=self.on_bad_input != "skip")
-            return
-        with source:
-            if self.on_bad_input == "copy" and self.to is not None and self.to != source.layout.format:
-                raise click.UsageError(f"--on-bad-input copy cannot turn {source.layout.format} into {self.to}")
-            target = output.open(source.layout, self.outputs)
-            messages = iter(source)
-            with files.named_errors(target.name):
-                if any("traces" in step.runner.whole_traces & step.signals for step in self.rules.steps):
-                    self._run_together(messages, source, output, target, progress)
-                while (message := self._next(messages, source)) is not None:
-                    self._run_message(message, source, output, target)
-                    progress.show(source.position)
-                    if name == files.STANDARD_STREAM:
-                        target.flush()
-            progress.finish(source.size or 0)
+    def take(self, event: Event, outcome: Outcome | None = None) -> None:
+        """What is to be done when something happens.
+
+        Args:
+            event: what.
+            outcome: of a message that has been through the rules.
+        """
+        match event:
+            case Opened(number=number, source=source):
+                self._open(source, self.targets[number])
+            case Broken(name=name, fault=fault):
+                # A broken compressed stream has no next message, and its rest cannot be copied.
+                self._count(name, f"{name}: {fault}", stop=self.on_bad_input != "skip")
+            case Came(message=message, position=position):
+                self._came(message, outcome)
+                self.progress.show(position)
+            case Ended(source=source):
+                with files.named_errors(self._output.name):
+                    self._release()
+                self.progress.finish(source.size or 0)
+
+    def _open(self, source: Input, target: Target) -> None:
+        if self.on_bad_input == "copy" and self.to is not None and self.to != source.layout.format:
+            raise click.UsageError(f"--on-bad-input copy cannot turn {source.layout.format} into {self.to}")
+        self.source, self.target = source, target
+        self.output = target.open(source.layout, self.outputs)
+        self.held = [] if any("traces" in s.runner.whole_traces & s.signals for s in self.rules.steps) else None
+
+    def _came(self, message: Message, outcome: Outcome | None) -> None:
+        self.tally.read += 1
+        with files.named_errors(self._output.name):
+            if self.held is not None:
+                self.held.append(self._hold(message))
+                return
+            self._finish(message, outcome)
+            if self._source.name == "<stdin>":
+                self._output.flush()
 
     @property
-    def full(self) -> bool:
-        """Whether as many messages have been read as were wanted."""
-        return self.limit is not None and self.read >= self.limit
+    def _source(self) -> Input:
+        assert self.source is not None, "a message comes from an input"
+        return self.source
 
-    def _run_together(
-        self, messages: Iterator[Message], source: Input, output: _Target, target: Output, progress: _Progress
-    ) -> None:
-        """All messages of an input whose traces are looked at as a whole: those of traces are held until its end."""
-        held: list[_Held] = []
-        while (message := self._next(messages, source)) is not None:
-            progress.show(source.position)
-            one = _Held(message, message.fault)
-            if message.fault is None and message.signal == "traces":
-                try:
-                    one.payload = files.transcode(message.payload, "traces", message.encoding, "protobuf", self.limits)
-                    joined.check(one.payload, "traces", self.limits)
-                except PayloadError as error:
-                    one.fault, one.payload = error, None
-            elif message.rest is not None:
-                one.message = replace(message, rest=iter([b"".join(message.rest)]))
-            held.append(one)
+    @property
+    def _output(self) -> Output:
+        assert self.output is not None, "an input has an output"
+        return self.output
+
+    # -- one message --------------------------------------------------------------------------------------------------
+
+    def task(self, event: Event) -> Task | None:
+        """What has to be done about a message."""
+        if not isinstance(event, Came) or event.message.fault is not None:
+            return None
+        message = event.message
+        return Task(message.payload, message.signal, message.encoding, self._encoding(message))
+
+    def _encoding(self, message: Message) -> files.Encoding:
+        return message.encoding if self.to is None else files.Layout(self.to).encoding
+
+    def _finish(self, message: Message, outcome: Outcome | None) -> None:
+        """Brings a message through the rules, unless that is done, and to its outputs."""
         if self.errors is not None:
-            self.errors.place = source.name
+            name = self._source.name
+            self.errors.place = f"{name}:{message.line}" if message.line else name
+            for processor, error in outcome.errors if outcome is not None else ():
+                self.errors.write(processor, error)
+        outcome = outcome or self._outcome(message)
+        if outcome.fault is not None:
+            self._pass_over(message, outcome.fault)
+            return
+        encoding = self._encoding(message)
+        if not self.rules.routes:
+            self.tally.emptied += outcome.outputs[None] == EMPTIED[encoding] != message.payload
+        self._write(outcome.outputs, message, encoding)
+
+    def _outcome(self, message: Message) -> Outcome:
+        if message.fault is not None:
+            return Outcome(fault=message.fault)
+        task = Task(message.payload, message.signal, message.encoding, self._encoding(message))
+        try:
+            return Outcome(self.rules.process(task, self.limits))
+        except (PayloadError, StatementError) as fault:
+            return Outcome(fault=fault)
+
+    def _pass_over(self, message: Message, fault: PayloadError | StatementError) -> None:
+        """A message that cannot be processed."""
+        self._count(self._source.name, _describe(fault, message, self._source), stop=self.on_bad_input == "stop")
+        if self.on_bad_input == "copy":
+            if message.fault is not None:
+                self._output.copy(message)
+            else:
+                self._output.write(message.payload, packed=message.packed, encoding=message.encoding)
+
+    def _write(self, outputs: Mapping[str | None, bytes], message: Message, encoding: files.Encoding) -> None:
+        """A message taken apart: each route to its own file, the rows of none to the rest."""
+        for route, payload in outputs.items():
+            if route is None:
+                self._output.write(payload, packed=message.packed, encoding=encoding)
+            elif payload != EMPTIED[encoding]:
+                assert self.target is not None, "an input has a target"
+                target = self.target.open_route(route, self._source.layout, self.outputs)
+                target.write(payload, packed=message.packed, encoding=encoding)
+
+    def _count(self, name: str, description: str, *, stop: bool) -> None:
+        if stop:
+            raise _BadInputError(description)
+        self.tally.pass_over(name, description)
+
+    # -- all messages of an input -------------------------------------------------------------------------------------
+
+    def _hold(self, message: Message) -> _Held:
+        """A message of an input whose traces are looked at as a whole, which waits for its end."""
+        one = _Held(message, message.fault)
+        if message.fault is None and message.signal == "traces":
+            try:
+                one.payload = files.transcode(message.payload, "traces", message.encoding, "protobuf", self.limits)
+                joined.check(one.payload, "traces", self.limits)
+            except PayloadError as error:
+                one.fault, one.payload = error, None
+        elif message.rest is not None:
+            one.message = replace(message, rest=iter([b"".join(message.rest)]))
+        return one
+
+    def _release(self) -> None:
+        """What was held goes through the rules and to the outputs."""
+        held, self.held = self.held, None
+        if held is None:
+            return
+        if self.errors is not None:
+            self.errors.place = self._source.name
         self._process_together([one for one in held if one.payload is not None])
         for one in held:
             if one.fault is not None:
-                self._pass_over(one.message, one.fault, source, target)
+                self._pass_over(one.message, one.fault)
             elif one.payload is None:
-                self._run_message(one.message, source, output, target)
+                self._finish(one.message, None)
             else:
-                encoding = one.message.encoding if self.to is None else target.layout.encoding
+                encoding = self._encoding(one.message)
                 outputs = {
                     route: files.transcode(part, "traces", "protobuf", encoding, self.limits)
                     if part
-                    else _EMPTIED[encoding]
+                    else EMPTIED[encoding]
                     for route, part in {None: one.payload, **one.routes}.items()
                 }
-                self.emptied += outputs[None] == _EMPTIED[encoding]
-                self._write_routes(outputs, one.message, encoding, output, source.layout, target)
+                self.tally.emptied += outputs[None] == EMPTIED[encoding]
+                self._write(outputs, one.message, encoding)
 
     def _process_together(self, held: Sequence[_Held]) -> None:
         """The messages of traces of an input through the processors; a fault of them all is that of each."""
@@ -187,184 +259,6 @@ class _Run:
                 except (PayloadError, StatementError) as error:
                     one.fault = error
 
-    def _next(self, messages: Iterator[Message], source: Input) -> Message | None:
-        if self.full:
-            return None
-        try:
-            message = next(messages, None)
-            self.read += message is not None
-            return message
-        except PayloadError as error:
-            # A broken compressed stream has no next message, and its rest cannot be copied.
-            self._count(source.name, f"{source.name}: {error}", stop=self.on_bad_input != "skip")
-            return None
-
-    def _run_message(self, message: Message, source: Input, output: _Target, target: Output) -> None:
-        fault: PayloadError | StatementError | None = message.fault
-        if self.errors is not None:
-            self.errors.place = f"{source.name}:{message.line}" if message.line else source.name
-        if fault is None:
-            encoding = message.encoding if self.to is None else target.layout.encoding
-            try:
-                if self.rules.routes:
-                    outputs = self._routed(message, encoding)
-                    self._write_routes(outputs, message, encoding, output, source.layout, target)
-                    return
-                payload = self.process(message, encoding)
-            except (PayloadError, StatementError) as error:
-                fault = error
-            else:
-                self.emptied += payload == _EMPTIED[encoding] != message.payload
-                target.write(payload, packed=message.packed, encoding=encoding)
-                return
-        self._pass_over(message, fault, source, target)
-
-    def _pass_over(
-        self, message: Message, fault: PayloadError | StatementError | None, source: Input, target: Output
-    ) -> None:
-        """A message that cannot be processed."""
-        self._count(source.name, _describe(fault, message, source), stop=self.on_bad_input == "stop")
-        if self.on_bad_input == "copy":
-            if message.fault is not None:
-                target.copy(message)
-            else:
-                target.write(message.payload, packed=message.packed, encoding=message.encoding)
-
-    def _write_routes(
-        self,
-        outputs: Mapping[str | None, bytes],
-        message: Message,
-        encoding: files.Encoding,
-        output: _Target,
-        layout: Layout,
-        rest: Output,
-    ) -> None:
-        """A message taken apart: each route to its own file, the rows of none to the rest."""
-        for route, payload in outputs.items():
-            if route is None:
-                rest.write(payload, packed=message.packed, encoding=encoding)
-            elif payload != _EMPTIED[encoding]:
-                target = output.open_route(route, layout, self.outputs)
-                target.write(payload, packed=message.packed, encoding=encoding)
-
-    def _routed(self, message: Message, target: files.Encoding) -> dict[str | None, bytes]:
-        """A message through the rules, by route; see `process`."""
-        (step,) = self.rules.steps
-        signal = message.signal
-        if signal is None or signal not in step.signals:
-            return {None: self.process(message, target)}
-        payload = files.transcode(message.payload, signal, message.encoding, target, self.limits)
-        assert isinstance(step.runner, ottl.Program), "only scripts have routes"
-        return step.runner.run_routes(payload, encoding=target, signal=signal)
-
-    def _count(self, name: str, description: str, *, stop: bool) -> None:
-        if stop:
-            raise _BadInputError(description)
-        bad = self.bad.setdefault(name, _Bad())
-        bad.count += 1
-        bad.first = bad.first or description
-
-    def process(self, message: Message, target: files.Encoding) -> bytes:
-        """A message through the processors of its signal.
-
-        Args:
-            message: without a fault.
-            target: the encoding wanted.
-
-        Raises:
-            PayloadError: it is malformed or exceeds a limit.
-            StatementError: a statement failed under `propagate`.
-        """
-        signal, payload, encoding = message.signal, message.payload, message.encoding
-        if signal is None:
-            return payload if encoding == target else _EMPTIED[target]
-        steps = [step for step in self.rules.steps if signal in step.signals]
-        # Several processors in a row share one conversion.
-        working: files.Encoding = "protobuf" if len(steps) > 1 else target
-        payload = files.transcode(payload, signal, encoding, working, self.limits)
-        for step in steps:
-            payload = step.runner.process(payload, signal=signal, encoding=working)
-            if payload == _EMPTIED[working]:
-                return _EMPTIED[target]
-        return files.transcode(payload, signal, working, target, self.limits)
-
-
-class _Nowhere(io.RawIOBase):
-    """Takes what is written and keeps nothing."""
-
-    def writable(self) -> bool:
-        """It is."""
-        return True
-
-    def write(self, data: Buffer) -> int:
-        """All of it."""
-        return memoryview(data).nbytes
-
-
-@dataclass(slots=True)
-class _Target:
-    """Where the messages of one input go; several inputs may share one.
-
-    Args:
-        path: the file; None for standard output.
-        to: format of the output; None for that of the first input.
-        dry: nothing is written.
-    """
-
-    path: Path | None
-    to: files.Format | None
-    dry: bool = False
-    output: Output | None = None
-    routes: dict[str, Output] = field(default_factory=dict)
-
-    def open(self, layout: Layout, opened: list[Output]) -> Output:
-        """The output, made when first asked for.
-
-        Raises:
-            Error: an input has another encoding than the output.
-        """
-        if self.output is None:
-            _check_free(self.path, opened)
-            compression = files.compression_of(self.path) if self.path is not None else None
-            wanted = Layout(self.to or layout.format, compression)
-            if self.dry:
-                self.output = Output(None, wanted, cast("IO[bytes]", _Nowhere()))
-                opened.append(self.output)
-                return self.output
-            if self.path is None and wanted.encoding == "protobuf" and sys.stdout.isatty():
-                raise click.UsageError("protobuf is not for a terminal: use -o FILE or --to jsonl")
-            if self.path is not None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.output = Output(self.path, wanted)
-            opened.append(self.output)
-            self.output.open()
-        elif self.to is None and not _fits(layout.format, self.output.layout.format):
-            ours, theirs = layout.format, self.output.layout.format
-            raise Error(f"{self.output.name}: inputs in {theirs} and {ours} need --to for one output")
-        return self.output
-
-    def open_route(self, route: str, layout: Layout, opened: list[Output]) -> Output:
-        """The output of a route, made when first asked for."""
-        if self.dry and self.output is not None:
-            return self.output
-        assert self.path is not None
-        if route not in self.routes:
-            path = files.route_name(self.path, route)
-            _check_free(path, opened)
-            self.routes[route] = Output(path, Layout(self.to or layout.format, files.compression_of(path)))
-            opened.append(self.routes[route])
-        return self.routes[route]
-
-
-def _check_free(path: Path | None, opened: Sequence[Output]) -> None:
-    """Refuses a second output of one name, as the route of one input and another input may have."""
-    if path is not None and any(output.path == path for output in opened):
-        raise Error(f"{path}: two outputs would be written to it")
-
-
-def _fits(source: files.Format, target: files.Format) -> bool:
-    return source == target or (source == "json" and target == "jsonl")
-
 
 def _describe(fault: PayloadError | StatementError | None, message: Message, source: Input) -> str:
     """A fault with the file, line and offset of its message."""
@@ -375,138 +269,6 @@ def _describe(fault: PayloadError | StatementError | None, message: Message, sou
         return f"{place}: {fault}{message_place}"
     offset = message.offset + (0 if message.packed else fault.offset or 0)
     return f"{place}: {fault.args[0]} (at byte {offset}{inflated})"
-
-
-def _check_errors_file(path: str, read: Sequence[str | None], targets: Sequence[_Target]) -> None:
-    """Refuses to write failures over what is read or written besides.
-
-    Raises:
-        UsageError: it is one of those files.
-    """
-    place = Path(path).resolve()
-    if any(name not in {None, files.STANDARD_STREAM} and Path(name or "").resolve() == place for name in read):
-        raise click.UsageError(f"{path}: --errors would overwrite what is read")
-    if any(target.path is not None and target.path.resolve() == place for target in targets):
-        raise click.UsageError(f"{path}: --errors and the output would be one file")
-
-
-class _ErrorFile:
-    """Failures of statements as JSON lines, written as they come.
-
-    Args:
-        path: the file.
-        rules: whose failures are wanted.
-    """
-
-    def __init__(self, path: str, rules: Rules) -> None:
-        self.place = ""
-        self.count = 0
-        self._path = path
-        self._file: IO[bytes] = Path(path).open("wb")  # noqa: SIM115 (closed by `__exit__`)
-        for name, runner in rules.runners():
-            runner.on_error = functools.partial(self._write, name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def _write(self, processor: str, error: RowError) -> None:
-        import orjson
-
-        self.count += 1
-        found = {
-            "input": self.place,
-            "processor": processor,
-            "statement": error.statement,
-            "location": error.location,
-            "signal": error.signal,
-            "context": error.context,
-            "row": error.row,
-            "error": error.message,
-            "record": orjson.Fragment(error.record),
-        }
-        with files.named_errors(self._path):
-            self._file.write(orjson.dumps(found, option=orjson.OPT_APPEND_NEWLINE))
-
-
-class _Progress:
-    """A bar on standard error, where that is a terminal which shows nothing else; a short run has none."""
-
-    def __init__(self, inputs: Sequence[tuple[str, Path]], output: str | None) -> None:
-        self._bar: Any = None
-        self._total = 0
-        self._done = 0
-        self._next = time.monotonic() + _PROGRESS_DELAY_S
-        if not sys.stderr.isatty() or (output is None and sys.stdout.isatty()):
-            return
-        sizes = [Path(name).stat().st_size if name != files.STANDARD_STREAM else 0 for name, _ in inputs]
-        self._total = sum(sizes) if all(sizes) else 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """Take the bar away, before anything else is written there."""
-        self._total = 0
-        if self._bar is not None:
-            self._bar.stop()
-
-    def _start(self) -> None:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        self._bar = Progress(console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task("ottl run", total=self._total)
-        self._bar.start()
-
-    def show(self, position: int) -> None:
-        """How far the current input has been read."""
-        if self._total and time.monotonic() >= self._next:
-            self._next = time.monotonic() + _PROGRESS_STEP_S
-            if self._bar is None:
-                self._start()
-            self._bar.update(self._task, completed=self._done + position)
-
-    def finish(self, size: int) -> None:
-        """The current input is done."""
-        self._done += size
-
-
-def _targets(
-    inputs: Sequence[tuple[str, Path]],
-    arguments: Sequence[str],
-    output: str | None,
-    to: files.Format | None,
-    routes: Sequence[str],
-    *,
-    dry: bool,
-) -> list[_Target]:
-    """For each input where it goes."""
-    if routes and not dry and (output is None or Path(output).is_file()):
-        raise click.UsageError(f"the rules route rows to {', '.join(routes)}: give a directory with -o")
-    if output is None:
-        return [_Target(None, to, dry)] * len(inputs)
-    folder = output.endswith(os.sep) or Path(output).is_dir() or bool(routes)
-    if not folder and not Path(output).exists() and not files.is_file_name(output):
-        folder = any(Path(name).is_dir() for name in arguments)
-    if not folder:
-        if not Path(output).parent.is_dir():
-            raise click.UsageError(f"{output}: its directory is not there")
-        return [_Target(Path(output), to, dry)] * len(inputs)
-    taken: dict[Path, str] = {}
-    targets = []
-    for name, place in inputs:
-        path = Path(output) / files.output_name(place, to)
-        if path in taken:
-            raise click.UsageError(f"{taken[path]} and {name} would both be written to {path}")
-        taken[path] = name
-        targets.append(_Target(path, to, dry))
-    return targets
 
 
 @click.command("run")
@@ -526,6 +288,12 @@ def _targets(
     help="What to do with a message that cannot be processed.",
 )
 @click.option(
+    "--jobs",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Use N processes, 0 for one a core; the output is the same.  [default: 1]",
+)
+@click.option(
     "--state", type=click.Path(), metavar="FILE", help="Begin with what functions remember in FILE, and save it there."
 )
 @click.option("--stats", is_flag=True, help="Print what each statement did on standard error.")
@@ -537,14 +305,7 @@ def _targets(
 )
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Read no more than N messages.")
 @click.option("--dry-run", is_flag=True, help="Write nothing, print the counts.")
-@click.option("--max-message", type=Size(), default=_DEFAULTS.max_message, help="Largest message [default: 64MiB].")
-@click.option(
-    "--max-messages",
-    type=click.IntRange(min=1),
-    default=_DEFAULTS.max_messages,
-    show_default=True,
-    help="Most protobuf messages inside one message.",
-)
+@limit_options
 def command(arguments: tuple[str, ...], **options: Any) -> int:
     """Run RULES over OTLP files.
 
@@ -560,7 +321,7 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
         raise click.UsageError("give RULES or -e")
     path = None if settings.statements else arguments[0]
     names = (arguments if settings.statements else arguments[1:]) or (files.STANDARD_STREAM,)
-    limits = Limits(options["max_message"], options["max_messages"], _DEFAULTS.max_depth)
+    limits = limits_of(options)
     try:
         inputs = files.find_inputs(names)
     except FileNotFoundError as error:
@@ -568,22 +329,31 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
     rules = load_rules(path, settings, limits)
     if settings.stack == "fast":
         _demand_native()
-    targets = _targets(inputs, names, options["output"], options["to"], rules.routes, dry=options["dry_run"])
+    targets = find_targets(inputs, names, options["output"], options["to"], rules.routes, dry=options["dry_run"])
     _say_what_runs(rules, settings.stack)
+    jobs = _jobs(options["jobs"], rules)
     if options["state"] is not None:
         restore(options["state"], rules)
-    run = _Run(rules, limits, options["on_bad_input"], options["to"], options["source"], options["signal"])
-    run.limit = options["limit"]
+    intake = Intake(
+        [name for name, _ in inputs], limits.max_message, options["source"], options["signal"], options["limit"]
+    )
+    _keep_heap()
     with contextlib.ExitStack() as stack:
         stack.enter_context(_termination())
-        progress = stack.enter_context(_Progress(inputs, options["output"]))
+        crew = None
+        if jobs > 1:
+            # Not above: one process need not pay for what several need (13 ms).
+            from ottl.cli.workers import Crew, Work
+
+            work = Work(rules, limits, errors=options["errors"] is not None, stop=options["on_bad_input"] == "stop")
+            crew = stack.enter_context(Crew(jobs, work))
+        progress = stack.enter_context(Progress(inputs, options["output"]))
+        run = _Run(rules, limits, options["on_bad_input"], options["to"], targets, progress)
         if options["errors"] is not None:
-            _check_errors_file(options["errors"], [path, *(name for name, _ in inputs)], targets)
-            run.errors = stack.enter_context(_ErrorFile(options["errors"], rules))
+            check_errors_file(options["errors"], [path, *(name for name, _ in inputs)], targets)
+            run.errors = stack.enter_context(ErrorFile(options["errors"], rules))
         try:
-            for (name, _), target in zip(inputs, targets, strict=True):
-                if not run.full:
-                    run.run_input(name, target, progress)
+            _run_all(run, intake, crew)
             for output in run.outputs:
                 output.finish()
             for output in run.outputs:
@@ -594,20 +364,58 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
             progress.stop()
             for output in run.outputs:
                 output.abandon()
-            _report(rules, run, stats=options["stats"], silent=settings.error_mode == "silent")
+            silent = settings.error_mode == "silent"
+            report(rules, run.tally, on_bad_input=run.on_bad_input, stats=options["stats"], silent=silent)
     if options["dry_run"]:
-        click.echo(_summary(rules, run))
-    return 1 if run.bad else 0
+        click.echo(summary(rules, run.tally))
+    return 1 if run.tally.bad else 0
 
 
-def _summary(rules: Rules, run: _Run) -> str:
-    """What a run without output has to say."""
-    bad = sum(bad.count for bad in run.bad.values())
-    errors = sum(stat.errors for _, runner in rules.runners() for stat in runner.stats())
-    messages = "message" if run.read == 1 else "messages"
-    line = f"{run.read:,} {messages}, {run.emptied:,} emptied, {bad:,} bad; "
-    line += f"{errors:,} statement {'error' if errors == 1 else 'errors'}; nothing written"
-    return f"{_table([stat for _, runner in rules.runners() for stat in runner.stats()])}\n\n{line}"
+def _keep_heap() -> None:
+    """Has the C library keep what a large message leaves free for the next one.
+
+    The GNU one gives the end of its heap back to the system, and gets it again page by page, unless a block this large
+    has been freed before: two thirds of all page faults, 5 % of the time with one process and 10 % with two.
+    """
+    bytes(_LARGE_BLOCK)
+
+
+def _jobs(wanted: int | None, rules: Rules) -> int:
+    """How many processes run; one where messages must be taken one after another, which is then said."""
+    jobs = wanted if wanted is not None else 1
+    if jobs == 0:
+        from ottl.cli.workers import cores
+
+        jobs = cores()
+    if jobs > 1 and rules.sequential is not None:
+        click.echo(f"ottl: one job instead of {jobs}: {rules.sequential}", err=True)
+        return 1
+    return jobs
+
+
+def _run_all(run: _Run, intake: Intake, crew: Crew | None) -> None:
+    """All messages of all inputs."""
+    if crew is None:
+        with contextlib.closing(intake.events()) as events:
+            for event in events:
+                run.take(event)
+        return
+    # Whoever waits for a buffered standard input holds a lock that the end of the process would wait for.
+    with _unbuffered() as stdin:
+        for event, outcome in crew.run(replace(intake, stdin=stdin).events(), run.task):
+            run.take(event, outcome)
+
+
+@contextlib.contextmanager
+def _unbuffered() -> Iterator[IO[bytes] | None]:
+    """Standard input without a buffer; None where it is no file of the system."""
+    try:
+        number = sys.stdin.fileno()
+    except (OSError, ValueError, AttributeError):
+        yield None
+        return
+    with open(number, "rb", buffering=0, closefd=False) as file:
+        yield file
 
 
 @contextlib.contextmanager
@@ -655,56 +463,3 @@ def _say_what_runs(rules: Rules, stack: str) -> None:
 
         if not native_enabled():
             click.echo("ottl: no native extension here, the plain stack serves (slower)", err=True)
-
-
-def _report(rules: Rules, run: _Run, *, stats: bool, silent: bool) -> None:
-    """Bad messages, statement errors and the statistics, on standard error."""
-    for name, bad in run.bad.items():
-        one = bad.count == 1
-        done = "left out" if run.on_bad_input == "skip" else f"copied as {'it was' if one else 'they were'}"
-        messages = "message" if one else "messages"
-        click.echo(f"ottl: {name}: {bad.count} bad {messages} {done}, the first: {bad.first}", err=True)
-    found = [stat for _, runner in rules.runners() for stat in runner.stats()]
-    for stat in found:
-        if stat.errors and not silent:
-            errors = "error" if stat.errors == 1 else "errors"
-            statement = " ".join(stat.statement.split())
-            click.echo(
-                f"ottl: {stat.location}: {stat.errors} {errors} in {statement}: the first: {stat.first_error}", err=True
-            )
-    if stats:
-        click.echo(_table(found), err=True)
-
-
-def _table(found: Sequence[Any]) -> str:
-    """The statistics as a table: what each statement matched, changed, failed on and took."""
-    rows = [("matched", "changed", "errors", "ms", "signal", "context", "statement")]
-    rows += [
-        (
-            f"{stat.matched:,}",
-            f"{stat.changed:,}",
-            f"{stat.errors:,}",
-            f"{stat.ns / 1e6:,.1f}",
-            stat.signal,
-            stat.context,
-            " ".join(stat.statement.split()),
-        )
-        for stat in found
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    before = sum(widths) + 2 * len(widths)
-    return "\n".join("  ".join([*_aligned(row, widths), _wrapped(row[-1], before)]) for row in rows)
-
-
-def _wrapped(text: str, before: int) -> str:
-    """A text behind `before` columns; on a terminal over several lines, each of which begins there."""
-    room = shutil.get_terminal_size().columns - before if sys.stderr.isatty() else len(text)
-    if room >= len(text) or room < _NARROWEST:
-        return text
-    return ("\n" + " " * before).join(text[start : start + room] for start in range(0, len(text), room))
-
-
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    """The cells of a row but the last: numbers to the right, words to the left."""
-    cells = zip(row, widths, strict=False)
-    return [cell.rjust(width) if column < 4 else cell.ljust(width) for column, (cell, width) in enumerate(cells)]

@@ -24,6 +24,8 @@ def restore(path: str, rules: Rules) -> None:
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
+        if not Path(path).parent.is_dir():
+            raise click.UsageError(f"{path}: its directory is not there") from None
         return
     except OSError as error:
         raise click.UsageError(f"{path}: {error.strerror}") from None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ottl.bounds import current
 from ottl.patterns import Glob, Regex, compile_regex
 from ottl.types import Bytes, Map, Slice, TypedList
 
@@ -121,7 +122,7 @@ def replaced(arena: Any, regex: Regex, bits: Bits, lens: Lens, template: bytes) 
         return None
 
     def compute(b: Bits, n: Lens) -> tuple[NDArray[Any], ...]:
-        new_bits, new_lens, changed, declined = native.replace_all(arena, b, n, parts)
+        new_bits, new_lens, changed, declined = native.replace_all(arena, b, n, parts, current().max_string)
         if declined is not None:
             new_bits, new_lens, changed = new_bits.copy(), new_lens.copy(), changed.copy()
             index = np.flatnonzero(declined)
@@ -135,6 +136,27 @@ def replaced(arena: Any, regex: Regex, bits: Bits, lens: Lens, template: bytes) 
         return distinct(arena, bits, lens, compute)  # type: ignore[no-any-return]
     except ValueError:
         return None  # a result beyond the limit: the scalar way says on which row
+
+
+def window_steps(
+    slots: NDArray[np.int64],
+    values: NDArray[np.float64],
+    windows: tuple[NDArray[Any], ...],
+    score: bool,
+    alarm: tuple[int, float, NDArray[np.int64]] | None,
+) -> tuple[NDArray[np.float64], Bools]:
+    """The next values of many series, as `Series.steps` of `ottl.analysis.running` takes them, to the last bit.
+
+    Args:
+        slots: the series of each value, (n,).
+        values: finite, (n,).
+        windows: the columns of a `Window` in their order, changed in place.
+        score: of each value its score, else the deviation with it.
+        alarm: whether the score is beyond a threshold: `hold`, threshold, and the column `silent`.
+    """
+    from ottl import _native
+
+    return _native.window_steps(slots, values, windows, score, alarm)
 
 
 def joined(arena: Any, columns: list[tuple[Bits, Lens]], delimiter: bytes, count: int) -> tuple[Bits, Lens]:
@@ -168,7 +190,7 @@ def cells(arena: Any, values: list[Any]) -> tuple[Cells, list[int]]:
     """Python values as cells that an attribute can hold, and the positions of those that another way must look at."""
     from ottl import _native
 
-    return _native.cells(arena, values, _CLASSES)
+    return _native.cells(arena, values, _CLASSES, current().max_items)
 
 
 def parsed_json(arena: Any, bits: Bits, lens: Lens) -> tuple[Cells, Bools | None]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ottl.bounds import current
 from ottl.tables.vectors import MAP, Bools, Int32s, Vector, uniform
 
 
@@ -80,7 +81,9 @@ class MapColumn:
         """Takes nested lists and maps apart as the editor does; false, and nothing done, where keys get too long."""
         from ottl import _native
 
-        return _native.map_flatten(self.batch, self._table, self._number, self.rows, prefix, depth, resolve)
+        return _native.map_flatten(
+            self.batch, self._table, self._number, self.rows, prefix, depth, resolve, current().max_string
+        )
 
     def set(self, key: bytes, values: Vector) -> None:
         """Overwrites the first entry with a key, or appends one."""

@@ -147,7 +147,7 @@ class Session:
         counts = Counter(self.data.level(place) for place in self.data.places)
         names = {"log": "log record"}
         parts = [f"{n} {names.get(level, level)}{'s' if n != 1 else ''}" for level, n in counts.items()]
-        found = [self.name, ", ".join(parts) or "no records"]
+        found = [Path(self.name).name, ", ".join(parts) or "no records"]
         if self.condition:
             found.append(f"where {self.condition} ({len(self.selected)})")
         if self.data.undoable:

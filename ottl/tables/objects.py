@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ottl import types
+from ottl.bounds import current
 from ottl.tables.vectors import (
     BOOL,
     BYTES,
@@ -216,9 +217,13 @@ def storable_cells(
 
     A failed position holds what the reference leaves behind: the partial list or map, or nothing.
     """
-    if vector.objects is None and (
-        (isinstance(vector.tags, int) and vector.tags <= MAP)
-        or (not isinstance(vector.tags, int) and not (vector.tags > MAP).any())
+    if (
+        vector.objects is None
+        and (
+            (isinstance(vector.tags, int) and vector.tags <= MAP)
+            or (not isinstance(vector.tags, int) and not (vector.tags > MAP).any())
+        )
+        and not _may_be_large(vector, arena)
     ):
         return vector, {}
     values = _objects(vector, arena, containers)
@@ -258,6 +263,14 @@ def storable_cells(
     if texts:
         bits[at], lens[at] = arena.put(texts)
     return uniform(tags, bits, lens, vector.level), failures
+
+
+def _may_be_large(vector: Vector, arena: Arena) -> bool:
+    """Whether lists or maps among cells might have more elements than a statement may make."""
+    least = 2 * current().max_items  # bytes of so many elements
+    if vector.lens is None or arena.size() <= least:
+        return False
+    return bool(((vector.tag_array(len(vector)) >= LIST) & (vector.lens > least)).any())
 
 
 @functools.cache

@@ -45,6 +45,9 @@ _TAG_ARRAYS: Final = [np.full(1, tag, np.uint8) for tag in range(32)]
 class Arena(Protocol):
     """What vectors need of a batch: its bytes."""
 
+    def size(self) -> int:
+        """How many there are."""
+
     def put(self, values: list[bytes]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
         """Adds strings; their offsets and lengths."""
 

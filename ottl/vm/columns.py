@@ -36,6 +36,7 @@ from ottl.types import Kind
 from ottl.vm import edits, lift, stores, traces
 from ottl.vm.frame import CONTAINERS, Frame
 from ottl.vm.native import Segment
+from ottl.vm.profile import run_timed
 from ottl.vm.rows import truth
 
 _SCALAR_ARITHMETIC: dict[Op, Callable[[Any, Any], Any]] = {
@@ -181,10 +182,11 @@ class Evaluation:
 
     # -- running ------------------------------------------------------------------------------------------------------
 
-    def run(self) -> None:
-        """All instructions."""
+    def run(self, number: int = 0, end: int | None = None) -> int:
+        """All instructions, or those from a number to another; the number of the one that comes next."""
         instructions = self.code.instructions
-        number, end = 0, len(instructions)
+        if end is None:
+            end = len(instructions)
         while number < end:
             instruction = instructions[number]
             op = instruction.op
@@ -195,11 +197,12 @@ class Evaluation:
                 number += 1
             elif op is Op.WHERE:
                 if not self._where(instruction):
-                    return
+                    return len(instructions)
                 number += 1
             else:
                 _STEPS[op](self, instruction)
                 number += 1
+        return number
 
     def _open(self, i: Instruction, number: int) -> int:
         """Enters a block, or skips it when no row needs it; the number of the next instruction."""
@@ -480,7 +483,8 @@ def evaluate_condition(
     if number is None:
         return _evaluate(frame, code, selection, around)
     assert frame.lowered.selector is not None
-    states = frame.lowered.selector.select(frame.batch, selection.rows, number)
+    states = frame.lowered.selector.select(frame.batch, selection.rows, number, frame.room())
+    frame.check()
     holds: NDArray[np.bool_] = states == 1
     left = np.flatnonzero(states == _DECLINED)
     if not len(left):
@@ -496,7 +500,10 @@ _DECLINED = 2
 def _evaluate(frame: Frame, code: StatementCode, selection: Selection, around: Any) -> tuple[NDArray[np.bool_], Errors]:
     errors = Errors(frame)
     run = Evaluation(frame, code, selection, errors, around)
-    run.run()
+    if frame.profile is None:
+        run.run()
+    else:
+        run_timed(run, frame.profile)
     holds = np.broadcast_to(run.get(code.result).bits, (selection.count,)).copy()
     if errors.mask is not None:
         holds &= ~(errors.mask if selection.rows is None else errors.mask[selection.rows])
@@ -588,7 +595,8 @@ def _run_segment(
     waiting: dict[int, list[NDArray[np.int32]]] = {}
 
     def run(rows: NDArray[np.int32] | None, first: int) -> None:
-        matched, changed, ns, declined = segment.program.run(frame.batch, rows, first)
+        matched, changed, ns, declined = segment.program.run(frame.batch, rows, first, frame.room())
+        frame.check()
         for number in range(first, len(matched)):
             report.matched[segment.start + number] += matched[number]
             report.changed[segment.start + number] += changed[number]
@@ -635,7 +643,10 @@ def _run_statement(
     errors = Errors(frame)
     run = Evaluation(frame, code, selection, errors, around)
     run.sink, run.number = report, number
-    run.run()
+    if frame.profile is None:
+        run.run()
+    else:
+        run_timed(run, frame.profile)
     if frame.traces is not None:
         frame.traces.forget(traces.written_parts(code))
     failed = errors.count()
@@ -652,6 +663,7 @@ def _run_statement(
             errors.tell(report, number)
     if run.gone is not None and run.gone.count:
         selection = _without(frame, selection, run.gone)
+    frame.check()
     report.ns[number] += time.perf_counter_ns() - begun
     return selection
 

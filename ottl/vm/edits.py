@@ -7,6 +7,7 @@ value; its scalar kernel row by row, on detached values or maps that are stored 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -378,13 +379,18 @@ class DetachedMap:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def items(self) -> list[tuple[bytes, Value]]:
-        """All entries, in order."""
-        return [(key, value) for key, value, _ in self.entries]
+    def items(self, start: int = 0) -> list[tuple[bytes, Value]]:
+        """All entries, or those from a position on, in order."""
+        return [(key, value) for key, value, _ in self.entries[start:]]
 
     def keys(self) -> list[bytes]:
         """All keys, in order."""
         return [key for key, _, _ in self.entries]
+
+    def flat_keys(self) -> list[bytes]:
+        """The keys, in order, up to the first entry whose value is a map, a list or Empty."""
+        flat = itertools.takewhile(lambda entry: entry[1] is not None and not _boxed(entry[1]), self.entries)
+        return [key for key, _, _ in flat]
 
     def _find(self, key: bytes) -> int:
         for index, entry in enumerate(self.entries):
@@ -429,16 +435,22 @@ class DetachedMap:
         self.changed = True
         return True
 
+    def rename(self, keys: list[bytes]) -> None:
+        """Gives the first entries new keys, one each, in order."""
+        for index, key in enumerate(keys):
+            self.entries[index] = (key, *self.entries[index][1:])
+        self.changed = True
+
     def retain(self, keep: list[bool]) -> None:
         """Keeps the entries whose position is marked, in order."""
         kept = [entry for entry, wanted in zip(self.entries, keep, strict=True) if wanted]
         self.changed = self.changed or len(kept) != len(self.entries)
         self.entries = kept
 
-    def replace(self, entries: Iterable[tuple[bytes, Value]]) -> None:
-        """Gives the map new contents."""
+    def replace(self, entries: Iterable[tuple[bytes, Value]], start: int = 0) -> None:
+        """Gives the map new contents, all of them or those from a position on."""
         slots = {id(value): slot for _, value, slot in self.entries if slot >= 0 and value is not None}
-        self.entries = [
+        self.entries[start:] = [
             (key, types.storable(value), slots.get(id(value), -1) if _boxed(value) else -1) for key, value in entries
         ]
         self.changed = True

@@ -9,10 +9,11 @@ Measured on a span of 12 attributes: 0.4 µs to find the first key, 1.5 µs the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
+from ottl.bounds import current
 from ottl.types import (
     MISSING,
     Bytes,
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
 NESTING: Final = 90
 """Messages that a stored value may nest, so that what rules build up can still be encoded and read again."""
-
-LONGEST_PADDING: Final = 1_000_000
-"""Highest index up to which writing into an empty value pads a list."""
 
 _KIND_NAMES = {
     None: "Empty",
@@ -73,14 +71,17 @@ _READ: dict[str | None, Callable[[Any], Value]] = {
 
 def value_from_message(message: Any) -> Value:
     """The value of an `AnyValue`, detached."""
-    return _READ[message.WhichOneof("value")](message)
+    # A text that is there is what is set, and asking for it takes a third of the time that asking what is set takes.
+    return message.string_value or _READ[message.WhichOneof("value")](message)
 
 
 def read_entries(entries: Any) -> Map:
     """The contents of a repeated `KeyValue`, detached."""
     read = _READ
-    result = Map()
-    result.entries = [(entry.key, read[(value := entry.value).WhichOneof("value")](value)) for entry in entries]
+    result = Map.__new__(Map)
+    result.entries = [
+        (entry.key, (value := entry.value).string_value or read[value.WhichOneof("value")](value)) for entry in entries
+    ]
     return result
 
 
@@ -124,13 +125,15 @@ def _write_list(message: Any, value: Slice, room: int) -> None:
     del items[:]
     if room < 2:
         raise ValueError(f"value nested deeper than {NESTING} messages")
+    current().items(len(value))
     for item in value:
         _WRITE[type(item)](items.add(), item, room - 2)
 
 
-def _write_entries(entries: Any, pairs: Iterable[tuple[bytes, Value]], room: int) -> None:
+def _write_entries(entries: Any, pairs: Sequence[tuple[bytes, Value]], room: int) -> None:
     if room < 0:
         raise ValueError(f"value nested deeper than {NESTING} messages")
+    current().items(len(pairs))
     for key, value in pairs:
         entry = entries.add()
         entry.key = key
@@ -149,6 +152,10 @@ _WRITE: dict[type, Callable[[Any, Any, int], None]] = {
 }
 
 
+_SCALARS: Final = frozenset({bytes, bool, int, float, Bytes})
+_SCALAR_FIELDS: Final = frozenset({"string_value", "bool_value", "int_value", "double_value", "bytes_value"})
+
+
 def value_into_message(message: Any, value: Value) -> None:
     """Stores a value in an `AnyValue`.
 
@@ -159,23 +166,21 @@ def value_into_message(message: Any, value: Value) -> None:
     """
     write = _WRITE.get(type(value))
     if write is not None:
-        _write_bounded(write, message, value)
+        if write is _write_list or write is _write_map:
+            current().value()
+        try:
+            write(message, value, NESTING)
+        except ValueError as error:
+            _write_nothing(message, None, NESTING)
+            raise NotStorableError(str(error), None) from error
         return
     try:
         stored = storable(value)
     except NotStorableError as error:
         if error.partial is not MISSING:
-            _write_bounded(_WRITE[type(error.partial)], message, error.partial)
+            value_into_message(message, error.partial)
         raise
-    _write_bounded(_WRITE[type(stored)], message, stored)
-
-
-def _write_bounded(write: Callable[[Any, Any, int], None], message: Any, value: Value) -> None:
-    try:
-        write(message, value, NESTING)
-    except ValueError as error:
-        _write_nothing(message, None, NESTING)
-        raise NotStorableError(str(error), None) from error
+    value_into_message(message, stored)
 
 
 def replace_entries(entries: Any, value: Value) -> None:
@@ -189,6 +194,7 @@ def replace_entries(entries: Any, value: Value) -> None:
         _empty(entries)
     elif kind is Map:
         _empty(entries)
+        current().value()
         _write_entries(entries, value.entries, NESTING)  # type: ignore[union-attr]
     elif isinstance(value, Map):
         try:
@@ -291,8 +297,11 @@ def _sprout(message: Any, key: Value) -> Any:
         message.kvlist_value.SetInParent()
         return find_or_add(message.kvlist_value.values, key)
     if type(key) is int:
-        if key > LONGEST_PADDING:
-            raise ValueError(f"index {key} is too large for a new list")
+        bounds = current()
+        if key >= bounds.max_items:
+            raise ValueError(f"index {key} is too large for a new list (--max-items, Limits.max_items)")
+        bounds.value()
+        bounds.items(key + 1)
         message.array_value.SetInParent()
         items = message.array_value.values
         # A negative index makes a list of one element, as in the reference.
@@ -342,38 +351,85 @@ class EntriesTarget:
         row: told when something changed; None for maps outside the payload.
     """
 
-    __slots__ = ("_entries", "_row", "changed")
+    __slots__ = ("_entries", "_keys", "_looked_up", "_row", "_slots", "changed")
 
     def __init__(self, entries: Any, row: Row | None) -> None:
         self._entries = entries
         self._row = row
+        self._keys: list[bytes] | None = None
+        self._slots: dict[bytes, Any] | None = None
+        self._looked_up = False
         self.changed = False
 
     def _touch(self) -> None:
         self.changed = True
+        self._keys = None
         if self._row is not None:
             self._row.changed = True
+
+    def _find(self, key: bytes) -> Any:
+        """The value message of the first entry with the key, or None: from the second look on by a dictionary."""
+        slots = self._slots
+        if slots is None:
+            if not self._looked_up:
+                self._looked_up = True
+                return find(self._entries, key)
+            slots = self._slots = {}
+            for entry in self._entries:
+                slots.setdefault(entry.key, entry)
+        found = slots.get(key)
+        return None if found is None else found.value
+
+    def _moved(self) -> None:
+        """Entries are not any more where they were."""
+        self._slots = None
+        self._looked_up = False
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def items(self) -> list[tuple[bytes, Value]]:
-        """All entries, in order, repeated keys included; detached."""
-        return read_entries(self._entries).entries
+    def items(self, start: int = 0) -> list[tuple[bytes, Value]]:
+        """All entries, or those from a position on, in order, repeated keys included; detached."""
+        return read_entries(self._entries[start:] if start else self._entries).entries
 
     def keys(self) -> list[bytes]:
         """All keys, in order."""
         return [entry.key for entry in self._entries]
 
+    def flat_keys(self) -> list[bytes]:
+        """The keys, in order, up to the first entry whose value is a map, a list or Empty."""
+        keys = []
+        for entry in self._entries:
+            value = entry.value
+            if not value.string_value and value.WhichOneof("value") not in _SCALAR_FIELDS:
+                break
+            keys.append(entry.key)
+        self._keys = keys
+        return keys
+
     def get(self, key: bytes) -> Value | Missing:
         """The value of the first entry with the key."""
-        value = find(self._entries, key)
+        value = self._find(key)
         return MISSING if value is None else value_from_message(value)
 
     def put(self, key: bytes, value: Value) -> None:
         """Overwrites the first entry with the key, or appends one."""
         self._touch()
-        value_into_message(find_or_add(self._entries, key), value)
+        slots = self._slots
+        if slots is None:
+            message = self._find(key)
+        else:
+            found = slots.get(key)
+            message = None if found is None else found.value
+        if message is None:
+            entry = self._entries.add()
+            entry.key = key
+            message = entry.value
+            if self._slots is not None:
+                self._slots[key] = entry
+            if type(value) not in _SCALARS:
+                message.SetInParent()  # stays, empty, where the value cannot be stored
+        value_into_message(message, value)
 
     def put_at(self, index: int, value: Value) -> None:
         """Overwrites the value of the entry at a position."""
@@ -389,19 +445,34 @@ class EntriesTarget:
                     entry.CopyFrom(entries[-1])
                 del entries[-1]
                 self._touch()
+                self._moved()
                 return True
         return False
+
+    def rename(self, keys: list[bytes]) -> None:
+        """Gives the first entries new keys, one each, in order."""
+        if keys is not self._keys:
+            for entry, key in zip(self._entries, keys, strict=False):
+                entry.key = key
+        self._touch()
+        self._moved()
 
     def retain(self, keep: list[bool]) -> None:
         """Keeps the entries whose position is marked, in order."""
         if retain(self._entries, keep):
             self._touch()
+            self._moved()
 
-    def replace(self, entries: Iterable[tuple[bytes, Value]]) -> None:
-        """Gives the map new contents."""
+    def replace(self, entries: Iterable[tuple[bytes, Value]], start: int = 0) -> None:
+        """Gives the map new contents, all of them or those from a position on."""
         replacement = Map(entries)
         self._touch()
-        replace_entries(self._entries, replacement)
+        self._moved()
+        if start:
+            del self._entries[start:]
+            _write_entries(self._entries, replacement.entries, NESTING)
+        else:
+            replace_entries(self._entries, replacement)
 
     def finish(self) -> None:
         """Ends a successful edit; here all is written already."""

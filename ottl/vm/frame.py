@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ottl import types
 from ottl.analysis.spans import Spans
+from ottl.bounds import current
 from ottl.bytecode import Instruction
 from ottl.codec import kernels, native
 from ottl.codec.messages import message_class
@@ -45,6 +46,7 @@ from ottl.tables.vectors import (
 from ottl.types import Kind, Map, Slice, Value
 from ottl.vm import entries, metadata
 from ottl.vm.fields import IDS, data_fields, id_kind, resolve
+from ottl.vm.profile import Profile
 
 if TYPE_CHECKING:
     from ottl.vm.native import NativeGroup
@@ -150,10 +152,13 @@ class Frame:
     ) -> None:
         self.lowered = lowered
         self.batch = batch
+        self.bounds = current()
+        self._most = batch.size() + self.bounds.limits.max_growth
         self.layout = layout
         self.context = context
         self.request = request
         self.preparations = preparations
+        self.profile: Profile | None = None
         self.count: int = batch.rows(layout.tables[context])
         self.all = Selection(None, self.count)
         self.cache: dict[bytes, Vector] = {}
@@ -242,6 +247,20 @@ class Frame:
             index = native.parent_rows(self.batch, self.layout, level, vector.level)
             return vector.take(index if rows is None else index[rows], level)
         return vector if rows is None else vector.take(rows, level)
+
+    def room(self) -> tuple[int, int, float]:
+        """What the native executor may take: bytes of a text, bytes of the arena, seconds."""
+        return self.bounds.max_string, self._most, self.bounds.seconds_left()
+
+    def check(self) -> None:
+        """Ends a payload of which statements have made too much, or which takes too long.
+
+        Raises:
+            PayloadError: it is one.
+        """
+        if self.batch.size() > self._most:
+            raise self.bounds.too_much()
+        self.bounds.check_time()
 
     def objects(self, vector: Vector, count: int) -> list[Any]:
         """The values as Python values, `count` of them."""

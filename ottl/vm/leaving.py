@@ -213,6 +213,31 @@ class RateLimiter:
         with self._lock:
             return self._admit(time)
 
+    def save(self) -> dict[str, NDArray[np.int64]]:
+        """What it remembers: the periods, and how many rows of each have stayed, int64 (n,) each."""
+        with self._lock:
+            periods = sorted(self._seen)
+            stayed = [self._seen[period] for period in periods]
+        return {"periods": np.array(periods, np.int64), "stayed": np.array(stayed, np.int64)}
+
+    def restore(self, saved: Mapping[str, NDArray[Any]]) -> None:
+        """Takes back what `save` gave, in place of what is remembered.
+
+        Raises:
+            ValueError: it does not fit.
+        """
+        periods, stayed = (saved.get(name, np.zeros(0, np.float64)) for name in ("periods", "stayed"))
+        if periods.dtype != np.int64 or stayed.dtype != np.int64 or periods.ndim != 1 or periods.shape != stayed.shape:
+            raise ValueError("the saved periods do not fit")
+        newest = np.argsort(periods, kind="stable")[-MAX_PERIODS:]
+        with self._lock:
+            self._seen = dict(zip(periods[newest].tolist(), stayed[newest].tolist(), strict=True))
+
+    def forget(self) -> None:
+        """Begins anew."""
+        with self._lock:
+            self._seen.clear()
+
     def _admit(self, time: int) -> bool:
         period = time // self.period
         seen = self._seen.get(period)

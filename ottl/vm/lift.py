@@ -17,7 +17,7 @@ from ottl import types
 from ottl.analysis.keyed import Keyed
 from ottl.bytecode import Elements, Instruction, Literal, Operand, Reference
 from ottl.functions import Columns, Form, Function, Parameter
-from ottl.tables.vectors import BOOL, DOUBLE, OBJECT, VIEWS, Selection, Vector, merge, uniform
+from ottl.tables.vectors import BOOL, DOUBLE, OBJECT, STRING, VIEWS, Selection, Vector, merge, uniform
 from ottl.types import Kind
 from ottl.vm.frame import level_of
 from ottl.vm.memories import PendingSlots, key_bytes, remembering
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ottl.vm.columns import Evaluation
 
 Scalar = Callable[..., Any]
+_SPREAD = 4
+"""How much larger than their number codes may be to be used as places in a table."""
 FEW_KEYS = 64
 """Up to so many distinct keys are looked up one after another over their rows; beyond, maps are decoded row by row."""
 
@@ -100,6 +102,12 @@ class Call:
 
 def call(run: Evaluation, i: Instruction) -> Vector:
     """CALL for the selected rows, or for the rows of the outer level where all arguments lie."""
+    found = _called(run, i)
+    run.frame.check()
+    return found
+
+
+def _called(run: Evaluation, i: Instruction) -> Vector:
     function: Function = i.data
     if function.stateful:
         return _remembered(run, i)
@@ -169,11 +177,8 @@ def _key_slots(run: Evaluation, registers: list[int], alive: Selection, keyed: K
             own = None if own is None else own[frame.outer_rows(alive, vector.level)]
         if own is None:
             return None
-        codes = np.unique(codes * (int(own.max()) + 1) + own, return_inverse=True)[1]
-    _, first, numbers = np.unique(codes, return_index=True, return_inverse=True)
-    order = np.argsort(first, kind="stable")
-    ranks = np.argsort(order, kind="stable")
-    first = first[order]
+        codes = _dense(codes * (int(own.max()) + 1) + own)
+    first, ranks = _first_rows(codes)
     keys: list[list[Any]] = []
     for number in registers:
         vector, at = run.raw(number)
@@ -184,7 +189,24 @@ def _key_slots(run: Evaluation, registers: list[int], alive: Selection, keyed: K
         same = [names.setdefault(key_bytes(key), len(names)) for key in (zip(*keys, strict=True) if keys else [()])]
     except ValueError:
         return None
-    return PendingSlots(keyed, list(names), np.array(same, np.intp)[ranks[numbers]])
+    return PendingSlots(keyed, list(names), np.array(same, np.intp)[ranks])
+
+
+def _dense(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Codes as small numbers, which places in a table tell apart; sorting costs ten times as much."""
+    if int(codes.max()) <= _SPREAD * len(codes):
+        return codes
+    return np.unique(codes, return_inverse=True)[1].astype(np.int64)
+
+
+def _first_rows(codes: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The first row of each code, in order, and for each row which of them has its code."""
+    count = len(codes)
+    by_code = np.full(int(codes.max()) + 1, -1, np.intp)
+    by_code[codes[::-1]] = np.arange(count - 1, -1, -1)
+    first = np.sort(by_code[by_code >= 0])
+    by_code[codes[first]] = np.arange(len(first))
+    return first, by_code[codes]
 
 
 def _numbered(run: Evaluation, vector: Vector) -> NDArray[np.int64] | None:
@@ -295,7 +317,22 @@ def _answer(
         else:
             arguments.append([vectors[n] for n in what])
     kernel: Callable[..., Any] = prepared.function.vector_kernel  # type: ignore[assignment]
-    return kernel(Columns(run.frame.batch, level, size), *arguments)  # type: ignore[no-any-return]
+    batch, most = run.frame.batch, run.frame.bounds.max_string
+    before = batch.size()
+    answer = kernel(Columns(batch, level, size), *arguments)
+    return answer if answer is None or batch.size() - before <= most else _declined_beyond(answer, most)
+
+
+def _declined_beyond(
+    answer: Vector | tuple[Vector, NDArray[np.bool_] | None], most: int
+) -> tuple[Vector, NDArray[np.bool_] | None]:
+    """A vector kernel's answer, but for the texts that are too long: on their rows the scalar one will fail."""
+    found, declined = answer if isinstance(answer, tuple) else (answer, None)
+    if found.lens is None:
+        return found, declined
+    texts = found.tags == STRING
+    long = (found.lens > most) & texts
+    return found, long if declined is None else declined | long
 
 
 def _spread_over(found: Vector, index: NDArray[np.intp], size: int) -> Vector:

@@ -55,6 +55,15 @@ _IDS = {Kind.TRACE_ID: TRACE_ID, Kind.SPAN_ID: SPAN_ID}
 _PARSERS = frozenset({"parse_json", "parse_pairs", "captures"})
 """Functions whose result need not be written down as a map to be merged into another."""
 
+_MAP_EDITS = frozenset({"keep", "truncate", "merge", "merge_call", "flatten", "replace_all"})
+"""Steps that may change any entry of a map."""
+
+_ENTRY_EDITS = frozenset({"store_entry", "replace_entry", "delete"})
+"""Steps that change one entry."""
+
+_COLUMN_EDITS = frozenset({"store_field", "store_value", "replace_column"})
+"""Steps that change a field."""
+
 _OPERATIONS = {Op.ADD: "add", Op.SUBTRACT: "subtract", Op.MULTIPLY: "multiply", Op.DIVIDE: "divide"}
 _BLOCKS = {Op.AND: "and", Op.OR: "or", Op.UNLESS_NIL: "unless_nil"}
 _SIMPLE = {Op.NEGATE: "negate", Op.TRUTH: "truth", Op.NOT: "not"}
@@ -88,6 +97,11 @@ class NativeGroup:
     segments: dict[int, Segment]
     conditions: dict[int, int]
     selector: native.Program | None
+
+    def covers(self, group: GroupCode) -> bool:
+        """Whether all of a group runs natively."""
+        statements = sum(segment.end - segment.start for segment in self.segments.values())
+        return statements == len(group.statements) > 0 and len(self.conditions) == len(group.conditions)
 
 
 NOTHING = NativeGroup({}, {}, None)
@@ -127,7 +141,23 @@ class _Value:
     constant: Any = MISSING
 
 
-_Step = tuple[str, int, int, list[int], tuple[Any, ...]]
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One step.
+
+    Args:
+        name: what it does.
+        slots: registers read.
+        data: constants.
+        result: register written.
+        once: for what need not run again, the table for whose row its result holds, and the number of the memo.
+    """
+
+    name: str
+    slots: tuple[int, ...]
+    data: tuple[Any, ...] = ()
+    result: int = 0
+    once: tuple[int, int] | None = None
 
 
 class _Lowering:
@@ -143,7 +173,8 @@ class _Lowering:
         self.context = context
         self.steps: list[_Step] = []
         self.statements: list[tuple[int, int, int]] = []
-        self.constants: list[tuple[int, Any]] = []
+        self.constants: dict[Any, int] = {}
+        self.memos: dict[Any, _Step] = {}
         self.keys: dict[tuple[int, int, bytes], int] = {}
         self.key_sets: list[tuple[list[bytes], Any, bool]] = []
         self.slots = 0
@@ -152,17 +183,15 @@ class _Lowering:
     def add(self, code: StatementCode) -> bool:
         """Takes a statement or condition over; false, with nothing done, if it is not known here."""
         begin = len(self.steps)
-        before = len(self.constants), dict(self.keys), len(self.key_sets), self.slots
+        before = dict(self.constants), dict(self.keys), len(self.key_sets), self.slots, dict(self.memos)
         self.known = {}
         try:
             self._statement(code)
             result = self._register(code.result).slot if code.result >= 0 else -1
         except _Declined:
             del self.steps[begin:]
-            del self.constants[before[0] :]
-            self.keys = before[1]
+            self.constants, self.keys, _, self.slots, self.memos = before
             del self.key_sets[before[2] :]
-            self.slots = before[3]
             return False
         self.statements.append((begin, len(self.steps), result))
         return True
@@ -172,12 +201,31 @@ class _Lowering:
         return native.program(
             self.layout.tables[self.context],
             self.slots,
-            self.constants,
+            len(self.memos),
+            [(slot, held) for held, slot in self.constants.items()],
             [*self.keys],
             self.key_sets,
-            self.steps,
+            [(s.name, s.result, s.once, list(s.slots), s.data, self._kills(s)) for s in self.steps],
             self.statements,
         )
+
+    def _kills(self, step: _Step) -> list[int]:
+        """The memos of what a step may change: loads of the same column, of the same entry, or of any of the map."""
+        own = self.layout.tables[self.context]
+        found = []
+        for memo in self.memos.values():
+            assert memo.once is not None
+            table, number = memo.once
+            if table != own or not memo.name.startswith("load_"):
+                continue
+            if memo.name == "load_entry":
+                same = memo.data[1] == step.data[0] if step.name in _MAP_EDITS else memo.data[1:3] == step.data[:2]
+                killed = same and step.name in (_MAP_EDITS | _ENTRY_EDITS)
+            else:
+                killed = step.name in _COLUMN_EDITS and step.data[0] in memo.data[1:3]
+            if killed:
+                found.append(number)
+        return found
 
     # -- registers ----------------------------------------------------------------------------------------------------
 
@@ -210,9 +258,10 @@ class _Lowering:
             held = (TIME, value.ns)
         else:
             raise _Declined
-        slot = self._fresh()
-        self.constants.append((slot, held))
-        return slot
+        known = self.constants.get(held)
+        if known is None:
+            known = self.constants[held] = self._fresh()
+        return known
 
     def _meet(self, values: Sequence[_Value]) -> str:
         """The level at which values meet: an outer one if all lie there, else the context."""
@@ -224,14 +273,22 @@ class _Lowering:
     ) -> _Value:
         """A step that computes a value."""
         where = self._meet(values) if level is None else level
-        result = _Value(self._fresh(), where)
-        outer = -1 if where == self.context else self.layout.tables[where]
-        self.steps.append((name, result.slot, outer, [v.slot for v in values], data))
-        return result
+        slots = tuple(v.slot for v in values)
+        if where == self.context and not name.startswith("load_"):
+            self.steps.append(_Step(name, slots, data, self._fresh()))
+        else:
+            # Computed once, whichever of the statements needs it first.
+            key = (name, slots, repr(data))
+            step = self.memos.get(key)
+            if step is None:
+                once = (self.layout.tables[where], len(self.memos))
+                step = self.memos[key] = _Step(name, slots, data, self._fresh(), once)
+            self.steps.append(step)
+        return _Value(self.steps[-1].result, where)
 
     def _act(self, name: str, values: Sequence[_Value], data: tuple[Any, ...] = ()) -> None:
         """A step without a result."""
-        self.steps.append((name, 0, -1, [v.slot for v in values], data))
+        self.steps.append(_Step(name, tuple(v.slot for v in values), data))
 
     def _key(self, level: str, number: int, name: bytes) -> int:
         return self.keys.setdefault((self.layout.tables[level], number, name), len(self.keys))
@@ -259,10 +316,9 @@ class _Lowering:
                     opened.append(len(self.steps) - 1)
                 case Op.END:
                     (value,) = self._all(i)
-                    self.steps.append(("end", self.known[i.result].slot, -1, [value.slot], ()))
+                    self.steps.append(_Step("end", (value.slot,), (), self.known[i.result].slot))
                     at = opened.pop()
-                    name, result, outer, slots, _ = self.steps[at]
-                    self.steps[at] = (name, result, outer, slots, (len(self.steps),))
+                    self.steps[at] = replace(self.steps[at], data=(len(self.steps),))
                 case Op.WHERE:
                     self._act("where", self._all(i))
                 case Op.STORE:
@@ -406,8 +462,8 @@ class _Lowering:
         if form is Form.MAP_TARGET and spec.view is View.MAP and not keys:
             number = self.layout.maps[level, spec.field]
             if call.name == "merge" and self._parsed(values[0]):
-                _, _, _, read, parser = self.steps.pop()
-                self.steps.append(("merge_call", 0, -1, read, (number, *call.data, parser)))
+                parsed = self.steps.pop()
+                self.steps.append(_Step("merge_call", parsed.slots, (number, *call.data, parsed.data)))
                 return
             self._act(call.name, values, (number, *(self._editors(level, number, part) for part in call.data)))
         elif form is Form.TARGET and spec.view is View.MAP and len(keys) == 1 and type(keys[0]) is bytes:
@@ -422,9 +478,9 @@ class _Lowering:
 
     def _parsed(self, value: _Value) -> bool:
         """Whether a map is what the last step has parsed, and nothing else reads it."""
-        name, result, outer, _, data = self.steps[-1]
-        last = name == "call" and result == value.slot and outer < 0 and data[0] in _PARSERS
-        return last and not any(value.slot in read for _, _, _, read, _ in self.steps[:-1])
+        last = self.steps[-1]
+        parsed = last.name == "call" and last.result == value.slot and last.once is None and last.data[0] in _PARSERS
+        return parsed and not any(value.slot in step.slots for step in self.steps[:-1])
 
     def _editors(self, level: str, number: int, part: Any) -> Any:
         """A constant of an editor, with keys as numbers."""

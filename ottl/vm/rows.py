@@ -24,6 +24,7 @@ from ottl.types import Bytes, Duration, Kind, Map, Slice, Value
 from ottl.vm import messages
 from ottl.vm.memories import remembering
 from ottl.vm.messages import Row
+from ottl.vm.profile import Profile
 
 _MAX_INDENT = 60
 _EXACT = 1 << 53
@@ -106,6 +107,7 @@ class _Writer:
     indent: int = 1
     guards: list[str] = field(default_factory=list)
     statement: int = 0
+    profile: Profile | None = None
 
     def bind(self, prefix: str, value: Any) -> str:
         name = f"{prefix}{len(self.names)}"
@@ -140,7 +142,10 @@ class _Writer:
         """All instructions; `on_edit` is called where the rows that pass the condition are known."""
         constants: dict[int, Any] = {}
         passed = False
-        for instruction in code.instructions:
+        lap = self.bind("lap", self.profile.laps(code)) if self.profile is not None else ""
+        if lap:
+            self.line(f"{lap}(-1)")
+        for number, instruction in enumerate(code.instructions):
             if instruction.op is Op.CONSTANT:
                 constants[instruction.result] = instruction.data
             if instruction.op is Op.WHERE:
@@ -150,6 +155,8 @@ class _Writer:
                 passed = True
             if instruction.op is not Op.WHERE:
                 self.instruction(instruction, prefix, constants)
+            if lap and instruction.op is not Op.CONSTANT:
+                self.line(f"{lap}({number})")
         if any(i.op is Op.WHERE for i in code.instructions):
             self.close()
 
@@ -465,15 +472,16 @@ def _refuse(message: str) -> Callable[[bytes], bytes]:
     return refuse
 
 
-def build_group(group: GroupCode, environment: Any, timed: bool = False) -> RowFunction:
+def build_group(group: GroupCode, environment: Any, timed: bool = False, profile: Profile | None = None) -> RowFunction:
     """The group as a function of a row and a sink.
 
     Args:
         group: its bytecode.
         environment: clock and identifiers for impure functions (see `functions.Environment`).
         timed: adds the time of each statement to the sink's `ns`, for the rows that are sampled.
+        profile: gets the time of each instruction.
     """
-    writer = _Writer(environment)
+    writer = _Writer(environment, profile=profile)
     clock = writer.bind("clock", time.perf_counter_ns) if timed else ""
     if group.conditions:
         writer.line("passed = False")
@@ -523,9 +531,9 @@ def _result(writer: _Writer, code: StatementCode, prefix: str) -> str:
     return writer.register(prefix, code.result, constants)
 
 
-def build_value(code: StatementCode, environment: Any) -> ValueFunction:
+def build_value(code: StatementCode, environment: Any, profile: Profile | None = None) -> ValueFunction:
     """A condition or value as a function of a row; raises `ValueError` where it fails."""
-    writer = _Writer(environment)
+    writer = _Writer(environment, profile=profile)
     writer.code(code, "r")
     writer.line(f"return {_result(writer, code, 'r')}")
     return writer.function("row", "value")

@@ -92,6 +92,9 @@ class Program:
         passes: their bytecode, in order: a group of statements, or a filter's conditions level by level.
         around: clock, identifiers and memories of each pass.
         tracked: levels whose rows are told apart although no pass reads them: those with marks of routes.
+
+    Attributes:
+        native: all statements run natively, so that tables are the faster way for the smallest payloads too.
     """
 
     def __init__(
@@ -134,6 +137,7 @@ class Program:
         self.layout = native.layout(signal, levels, wanted, typed)
         statements = [code for groups in self.passes for group in groups for code in group.statements]
         self._lowered = {id(group): lower(group, self.layout) for groups in self.passes for group in groups}
+        self.native = all(self._lowered[id(group)].covers(group) for groups in self.passes for group in groups)
         self.deepest = NESTING - DEEPER * sum(map(_nests, statements))
 
     def scan(self, payload: bytes, limits: Limits) -> Any:
@@ -148,6 +152,7 @@ class Program:
         """One group over the tables."""
         (group,) = self.passes[number]
         frame = Frame(batch, self.layout, group.context, request, self._preparations, self._lowered[id(group)])
+        frame.profile = report.instructions
         columns.run_group(frame, group, self.around[number], report)
         if frame.gone is not None:
             self._drop(batch, group.context, frame.gone, report)
@@ -187,6 +192,7 @@ class Program:
             if depth <= deepest and level in groups:
                 lowered = self._lowered[id(groups[level])]
                 frame = Frame(batch, self.layout, level, request, self._preparations, lowered)
+                frame.profile = report.instructions
                 selected, failed = columns.select(
                     frame, groups[level], frame.all.narrow(alive), self.around[number], report, numbers[level]
                 )

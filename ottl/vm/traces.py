@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ottl import types
 from ottl.analysis.spans import Bools, Identifiers, Ints, Keys, Labels, Links, Spans, Words
+from ottl.bounds import CHECKED_ROWS, current
 from ottl.bytecode import Instruction, Literal, Op, Over, Place, StatementCode, over_traces
 from ottl.contexts.identity import SERVICE, stale_parts
 from ottl.functions import Answer, Function, Parameter, Taken
@@ -367,7 +368,10 @@ class Computed:
             function = self._built[id(code)] = row_executor.build_value(code, environment)
         values: list[Any] = []
         errors: dict[int, str] = {}
+        limit = current()
         for number, row in enumerate(self.rows):
+            if not number % CHECKED_ROWS:
+                limit.check_time()
             try:
                 values.append(function(row))
             except ValueError as error:
@@ -444,11 +448,19 @@ def _take(frame: Frame, vector: Vector, rows: NDArray[Any]) -> Vector:
         return frame.vector([None if row < 0 else values[row] for row in rows.tolist()], frame.context)
     index = np.zeros(len(rows), np.intp) if vector.constant else np.maximum(rows, 0)
     found = vector.take(index, frame.context)
+    return _without(found, gone)
+
+
+def _without(found: Vector, gone: Bools) -> Vector:
+    """The values, nil where they are gone."""
     if not gone.any():
         return found
-    tags = np.where(gone, np.uint8(EMPTY), found.tag_array(len(rows))).astype(np.uint8)
-    lens = np.zeros(len(rows), np.uint32) if found.lens is None else np.where(gone, NO_LENS, found.lens)
-    return uniform(tags, np.where(gone, 0, found.raw()), lens.astype(np.uint32), frame.context)
+    if found.objects is not None:
+        values = [None if lost else value for value, lost in zip(found.objects, gone.tolist(), strict=True)]
+        return Vector(OBJECT, found.bits, None, values, found.level)
+    tags = np.where(gone, np.uint8(EMPTY), found.tag_array(len(gone))).astype(np.uint8)
+    lens = np.zeros(len(gone), np.uint32) if found.lens is None else np.where(gone, NO_LENS, found.lens)
+    return uniform(tags, np.where(gone, 0, found.raw()), lens.astype(np.uint32), found.level)
 
 
 _TAGS = {"b": BOOL, "i": INT, "f": DOUBLE}
@@ -456,10 +468,15 @@ _TAGS = {"b": BOOL, "i": INT, "f": DOUBLE}
 
 def _vector(frame: Frame, function: Function, answer: Answer, chosen: NDArray[Any]) -> Vector:
     if isinstance(answer.values, list):
-        values = _as_objects(function, answer)
-        if len(values) == 1:
-            return frame.vector(values, "")
-        return frame.vector([values[row] for row in chosen.tolist()], frame.context)
+        if len(answer.values) == 1:
+            return frame.vector(_as_objects(function, answer), "")
+        # A value that many rows share is converted and encoded once.
+        numbers: dict[int, int] = {}
+        codes = np.array([numbers.setdefault(id(value), len(numbers)) for value in answer.values], np.intp)
+        _, first = np.unique(codes, return_index=True)
+        shared = Answer([answer.values[row] for row in first.tolist()])
+        found = frame.vector(_as_objects(function, shared), frame.context).take(codes[chosen], frame.context)
+        return found if answer.valid is None else _without(found, ~answer.valid[chosen])
     bits = answer.values[chosen]
     tag = DURATION if function.result is Kind.DURATION else _TAGS[bits.dtype.kind]
     found = Vector(tag, bits, None, None, frame.context)

@@ -9,6 +9,7 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from ottl import schema
+from ottl.bounds import DEFAULT_LIMITS
 from ottl.patterns import Regex
 
 native = pytest.importorskip("ottl._native")
@@ -107,7 +108,7 @@ def test_native_expressions_agree(pattern: str, texts: list[bytes], template: li
         captures = tuple(taken[g][row] if groups[g][2][row] else None for g in range(fast.groups))
         assert (captures if found[row] else None) == slow.captures(text)
     written = b"".join(b"${%d}" % part if isinstance(part, int) else part for part in template)
-    new_bits, new_lens, changed, _ = fast.replace_all(batch, bits, lens, template)
+    new_bits, new_lens, changed, _ = fast.replace_all(batch, bits, lens, template, DEFAULT_LIMITS.max_string)
     expected = [slow.replace(text, written) for text in texts]
     assert batch.take(new_bits, new_lens) == expected
     assert changed.tolist() == [new != old for new, old in zip(expected, texts, strict=True)]

@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 import pytest
 
 import ottl
-import ottl.cli.run
+import ottl.cli.terminal
 from ottl.cli import main
 from ottl.engine import StatementStats
 from ottl.errors import ConfigError, Diagnostic, PayloadError, StatementError
@@ -285,6 +285,7 @@ def test_options_reach_the_processors() -> None:
         "stack": "plain",
         "lambdas": True,
         "experimental": True,
+        "functions": None,
         "limits": ottl.Limits(1 << 30, 7, 100),
     }
     assert plain_config == {"trace_statements": ["x"]}
@@ -293,6 +294,7 @@ def test_options_reach_the_processors() -> None:
         "stack": "auto",
         "lambdas": False,
         "experimental": False,
+        "functions": None,
         "limits": ottl.Limits(),
     }
 
@@ -485,7 +487,7 @@ def test_the_bar_is_gone_before_anything_is_reported(monkeypatch: pytest.MonkeyP
     """It would be drawn into the report; a short run has none."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr(ottl.cli.run, "_PROGRESS_DELAY_S", delay_s)
+    monkeypatch.setattr(ottl.cli.terminal, "_PROGRESS_DELAY_S", delay_s)
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     source = telemetry(SPAN % "*", SPAN % "*")

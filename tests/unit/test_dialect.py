@@ -8,11 +8,12 @@ import pytest
 
 import ottl
 from ottl import ast, dialect
+from ottl.bounds import DEFAULT_LIMITS
 from ottl.dialect import converter_name, lower, parse_script
 from ottl.errors import ConfigError
 from ottl.formatter import format_script, format_statement, format_value
 from ottl.functions import FunctionSet, converter
-from ottl.parser import MAX_TEXT, parse_condition, parse_part, parse_statement, parse_value
+from ottl.parser import parse_condition, parse_part, parse_statement, parse_value
 from ottl.source import LocatedText, Source
 from ottl.stdlib import ACTIONS, FUNCTIONS
 
@@ -317,7 +318,7 @@ def test_warning_of_pasted_text_is_the_checkers() -> None:
 
 def test_limits() -> None:
     """Each statement and the whole script have a limit; nesting has one too."""
-    long = f"set(span.name, '{'x' * MAX_TEXT}')"
+    long = f"set(span.name, '{'x' * DEFAULT_LIMITS.max_text}')"
     assert [c for c, *_ in codes(long)] == ["E105"]
     assert [c for c, *_ in codes("a()\n" * (dialect.MAX_SCRIPT // 3))] == ["E105"]
     assert [c for c, *_ in codes("set(span.name, " + "[" * 300 + "]" * 300 + ")")] == ["E104"]

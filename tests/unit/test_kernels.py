@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import numpy as np
 import pytest
 import xxhash
 
@@ -12,6 +13,7 @@ from ottl import schema
 
 native = pytest.importorskip("ottl._native")
 
+LONGEST = 16 << 20
 TEXTS = [b"", b"a", b"abc" * 100, "é\u2028".encode(), b"\xff\x00", b"a"]
 
 
@@ -82,11 +84,11 @@ def test_replacement() -> None:
     batch, bits, lens = batch_of([b"a1b22", b"none", "éa".encode(), b"\xff1"])
     regex = native.Regex(r"(\d)(x)?")
     assert regex.groups == 3
-    new_bits, new_lens, changed, declined = regex.replace_all(batch, bits, lens, [b"<", 1, 2, 9, b">"])
+    new_bits, new_lens, changed, declined = regex.replace_all(batch, bits, lens, [b"<", 1, 2, 9, b">"], LONGEST)
     assert batch.take(new_bits, new_lens) == [b"a<1>b<2><2>", b"none", "éa".encode(), b"\xff1"]
     assert changed.tolist() == [True, False, False, False]
     assert declined.tolist() == [False, False, False, True]
-    same_bits, _, changed, _ = native.Regex("a").replace_all(batch, bits, lens, [b"a"])
+    same_bits, _, changed, _ = native.Regex("a").replace_all(batch, bits, lens, [b"a"], LONGEST)
     assert same_bits.tolist() == bits.tolist()
     assert not changed.any()
 
@@ -94,17 +96,17 @@ def test_replacement() -> None:
 def test_empty_matches_stand_between_characters() -> None:
     """An expression that matches nothing inserts between all characters, never within one."""
     batch, bits, lens = batch_of(["aé".encode(), b""])
-    new_bits, new_lens, *_ = native.Regex("").replace_all(batch, bits, lens, [b"-"])
+    new_bits, new_lens, *_ = native.Regex("").replace_all(batch, bits, lens, [b"-"], LONGEST)
     assert batch.take(new_bits, new_lens) == ["-a-é-".encode(), b"-"]
-    new_bits, new_lens, *_ = native.Regex("a*").replace_all(batch, bits, lens, [b"<", 0, b">"])
+    new_bits, new_lens, *_ = native.Regex("a*").replace_all(batch, bits, lens, [b"<", 0, b">"], LONGEST)
     assert batch.take(new_bits, new_lens) == ["<a>é<>".encode(), b"<>"]
 
 
 def test_long_replacements_are_declined() -> None:
-    """A string of more than 16 MiB is left to the caller."""
+    """A string beyond the limit is left to the caller."""
     batch, bits, lens = batch_of([b"a" * 5000, b"b"])
     for template in ([b"x" * 4000], [b"x" * 4000, 0]):
-        _, _, changed, declined = native.Regex("a").replace_all(batch, bits, lens, template)
+        _, _, changed, declined = native.Regex("a").replace_all(batch, bits, lens, template, LONGEST)
         assert changed.tolist() == [False, False]
         assert declined.tolist() == [True, False]
 
@@ -133,3 +135,24 @@ def test_expressions_that_are_not_shown_equal_are_refused(pattern: str) -> None:
     """What might mean something else in Go is left to the other engine."""
     with pytest.raises(ValueError, match="not translated"):
         native.Regex(pattern)
+
+
+def test_windows_that_do_not_fit() -> None:
+    """Arrays of other sizes, series that are not there and fills beyond the window are refused, and nothing is read."""
+
+    def windows(count: int = 2, filled: int = 0) -> tuple[Any, ...]:
+        tails, row = np.zeros((2, 3)), np.zeros(count)
+        return tails, tails.copy(), np.full(count, filled), np.zeros(count, np.bool_), row, row.copy()
+
+    values, slots = np.ones(1), np.zeros(1, np.int64)
+    for bad_slots, bad_windows, alarm in (
+        (slots, windows(3), None),
+        (slots + 2, windows(), None),
+        (slots - 1, windows(), None),
+        (slots, windows(filled=3), None),
+        (slots, windows(filled=-1), None),
+        (np.zeros(2, np.int64), windows(), None),
+        (slots, windows(), (0, 1.0, np.zeros(3, np.int64))),
+    ):
+        with pytest.raises(ValueError, match=r"do not fit|no such series"):
+            native.window_steps(bad_slots, values, bad_windows, True, alarm)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ottl import ast, parser
+from ottl import ast
+from ottl.bounds import DEFAULT_LIMITS
 from ottl.errors import CODES, ConfigError, Diagnostic
 from ottl.parser import parse_all, parse_condition, parse_statement, parse_value
 from ottl.source import Source, SourceRange
@@ -182,8 +183,8 @@ def test_long_chains() -> None:
 
 def test_text_limit() -> None:
     """A text of 100,000 characters is read, a longer one is refused."""
-    fits = 'set(a, "' + "x" * (parser.MAX_TEXT - 10) + '")'
-    assert len(fits) == parser.MAX_TEXT
+    fits = 'set(a, "' + "x" * (DEFAULT_LIMITS.max_text - 10) + '")'
+    assert len(fits) == DEFAULT_LIMITS.max_text
     parse_statement(Source(fits))
     assert refusal(fits + " ").code == "E105"
 

@@ -325,6 +325,34 @@ def test_rate_limiter_in_pieces() -> None:
     assert np.bincount(times[whole] // (2 * SECOND)).tolist() == [7] * 20
 
 
+def test_limits_are_saved(stack: Stack) -> None:
+    """What has stayed in each period counts in the next run too; for a limit of other numbers it does not."""
+    text = "limit(3, 1h) where span.name == 'x'"
+    first = ottl.compile(text, signal="traces", stack=stack)
+    first.run(spans("AB", 1))
+    assert first.stateful
+    for again, left in ((text, 1), (f"  {text}", 1), (text.replace("3", "4"), 4), (text.replace("1h", "2h"), 3)):
+        second = ottl.compile(again, signal="traces", stack=stack)
+        second.run(spans("A", 1))
+        assert second.load_state(first.state()) == (left == 1)
+        second.run(spans("AB", 2))
+        (stats,) = second.stats()
+        assert stats.matched - stats.changed - 1 == left, again
+
+
+def test_saved_periods_that_do_not_fit() -> None:
+    """They are refused and nothing changes; of too many the newest stay."""
+    limiter = RateLimiter(1, 1)
+    limiter.admit(np.arange(3, dtype=np.int64))
+    for bad in ({}, {"periods": np.zeros(2, np.int64), "stayed": np.zeros(3, np.int64)}, {"periods": np.zeros(1)}):
+        with pytest.raises(ValueError, match="do not fit"):
+            limiter.restore(bad)
+    assert limiter.save()["stayed"].tolist() == [1, 1, 1]
+    many = np.arange(MAX_PERIODS + 5, dtype=np.int64)
+    limiter.restore({"periods": many, "stayed": np.ones_like(many)})
+    assert limiter.save()["periods"].tolist() == many[5:].tolist()
+
+
 def test_rate_limiter_forgets() -> None:
     """The periods that are remembered are bounded, whatever the times are."""
     limiter = RateLimiter(1, 1)

@@ -851,6 +851,38 @@ def test_map_target() -> None:
     assert len(target) == len(row.span.attributes) == 0
 
 
+def test_many_keys_of_a_map_target() -> None:
+    """Keys are looked up where they are, whatever was put, moved or removed before."""
+    row = span_row()
+    target = map_target(spec("span", "span.attributes"), False)(row, ())
+    for key, value in ((b"n", 1), (b"new", 2), (b"a", 3), (b"new", 4), (b"last", None)):
+        target.put(key, value)
+    shown = [(b"a", 3), (b"n", 1), (b"a", b"7"), (b"m", Map([(b"x", 1)])), (b"z", None), (b"new", 4), (b"last", None)]
+    assert [key for key, _ in target.items()] == [key for key, _ in shown]
+    assert [target.get(key) for key in (b"a", b"n", b"new", b"last")] == [3, 1, 4, None]
+    assert target.remove(b"a")
+    target.put(b"a", 5)
+    assert (target.get(b"a"), target.get(b"last"), target.keys()[0]) == (5, None, b"last")
+    target.retain([False] * 5 + [True])
+    assert (target.get(b"a"), target.get(b"new")) == (MISSING, 4)
+
+
+def test_a_map_target_from_a_position_on() -> None:
+    """The entries in front of it stay, with other keys where they are renamed."""
+    row = span_row()
+    target = map_target(spec("span", "span.attributes"), False)(row, ())
+    flat = target.flat_keys()
+    assert flat == [b"a", b"n", b"a"]
+    rest = target.items(len(flat))
+    assert [key for key, _ in rest] == [b"m", b"z"]
+    target.rename(flat)
+    target.replace([(b"y", 1)], len(flat))
+    assert target.keys() == [b"a", b"n", b"a", b"y"]
+    target.rename([b"b", b"c"])
+    assert target.keys() == [b"b", b"c", b"a", b"y"]
+    assert (target.get(b"y"), target.get(b"b")) == (1, b"1")
+
+
 def test_removing_keeps_nested_values() -> None:
     """The entry that moves into a hole brings all it holds."""
     row = span_row()

@@ -8,7 +8,8 @@
 //! an unusual type, a text that is not UTF-8) *declines* the row before anything is written; the caller's way then takes the row
 //! over from that statement on. So there are no error messages here, and no step has to know what an unusual value means.
 //!
-//! Steps whose operands all lie at an outer level run once a row of that level: `stamps` tells for which.
+//! What a step computes from an outer level alone is computed once a row of that level, and what one reads of the row itself is kept
+//! until something is written there: `stamps` tells for which row a register holds. Statements that read the same share all that.
 
 use std::time::Instant;
 
@@ -51,6 +52,16 @@ impl From<String> for Declined {
     fn from(_: String) -> Declined {
         Declined
     }
+}
+
+/// What a run may take; the caller ends a batch that goes beyond.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// Bytes of a text that a step makes.
+    pub longest: usize,
+    /// Bytes of the arena.
+    pub most: i64,
+    pub seconds: f64,
 }
 
 /// Number of a register.
@@ -176,8 +187,10 @@ pub enum Action {
 pub struct Step {
     pub action: Action,
     pub result: Slot,
-    /// The table once for whose rows it runs, where that is an outer one.
-    pub outer: Option<u32>,
+    /// For a step that need not run again: the table for whose current row its register holds, and where that is remembered.
+    pub once: Option<(u32, u32)>,
+    /// What no longer holds once it has run.
+    pub kills: Vec<u32>,
 }
 
 /// The steps of one statement, or of one condition, whose register is then `result`.
@@ -201,6 +214,8 @@ pub struct Program {
     /// The table whose rows they run on.
     pub context: usize,
     pub registers: usize,
+    /// How many steps with different results need not run again.
+    pub memos: usize,
     pub constants: Vec<(Slot, Constant)>,
     /// Keys of paths: table, map and name; steps know them by number.
     pub keys: Vec<(u32, u32, Vec<u8>)>,
@@ -254,13 +269,15 @@ impl Packed {
 /// A program on its way over a batch.
 struct Run<'p, 'b, P> {
     program: &'p Program,
+    room: Room,
+    begun: Instant,
     arena: &'b mut Arena<P>,
     tables: &'b mut [Table],
     values: Values,
     /// By column of the context's table, the tags that it may hold.
     accepts: &'b [u16],
     registers: Vec<Packed>,
-    /// By step, the outer row for which its register holds.
+    /// By memo, the row for which the register holds.
     stamps: Vec<usize>,
     /// By table, the row around the current one.
     places: Vec<usize>,
@@ -274,12 +291,13 @@ struct Run<'p, 'b, P> {
 }
 
 impl Program {
-    /// Runs the statements from number `first` on over rows of the context, or all of them.
+    /// Runs the statements from number `first` on over rows of the context, or all of them, as long as there is room.
     pub fn run<P: AsRef<[u8]>>(
         &self,
         batch: &mut Batch<P>,
         rows: Option<&[i32]>,
         first: usize,
+        room: Room,
     ) -> Result<Outcome, String> {
         let count = self.statements.len();
         let mut outcome = Outcome {
@@ -290,8 +308,11 @@ impl Program {
         };
         let rows = batch.rows(self.context, rows)?;
         let begun = Instant::now();
-        let mut run = Run::new(self, batch)?;
+        let mut run = Run::new(self, batch, room)?;
         for (at, row) in rows.iter().enumerate() {
+            if run.spent(at) {
+                break;
+            }
             run.enter(row);
             if at % TIMED == 0 {
                 run.timed_row(row, first, &mut outcome);
@@ -309,13 +330,18 @@ impl Program {
         batch: &mut Batch<P>,
         rows: Option<&[i32]>,
         number: usize,
+        room: Room,
     ) -> Result<Vec<u8>, String> {
         let rows = batch.rows(self.context, rows)?;
         let statement = self.statements.get(number).copied().ok_or("there is no such condition")?;
         let result = statement.result.ok_or("a statement is no condition")?;
-        let mut run = Run::new(self, batch)?;
+        let mut run = Run::new(self, batch, room)?;
         let mut found = Vec::with_capacity(rows.len());
-        for row in rows.iter() {
+        for (at, row) in rows.iter().enumerate() {
+            if run.spent(at) {
+                found.resize(rows.len(), 0);
+                break;
+            }
             run.enter(row);
             let holds = match run.statement(statement, row) {
                 Ok(_) => run.get(result),
@@ -336,7 +362,7 @@ fn spread(ns: &mut [i64], whole: i64) {
 }
 
 impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
-    fn new(program: &'p Program, batch: &'b mut Batch<P>) -> Result<Self, String> {
+    fn new(program: &'p Program, batch: &'b mut Batch<P>, room: Room) -> Result<Self, String> {
         let values = batch.values()?;
         let mut around = Vec::new();
         let mut table = program.context;
@@ -361,9 +387,11 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         }
         Ok(Run {
             program,
+            room,
+            begun: Instant::now(),
             values,
             registers,
-            stamps: vec![usize::MAX; program.steps.len()],
+            stamps: vec![usize::MAX; program.memos],
             places: vec![usize::MAX; batch.tables.len()],
             around,
             codes,
@@ -387,6 +415,12 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             return Err(Declined);
         }
         self.arena.get(cell.bits, cell.len).ok_or(Declined)
+    }
+
+    /// Whether the run has taken what it may; the clock is looked at once in some rows.
+    #[inline(always)]
+    fn spent(&self, at: usize) -> bool {
+        self.arena.end() > self.room.most || (at % TIMED == 0 && self.begun.elapsed().as_secs_f64() > self.room.seconds)
     }
 
     /// Finds the rows around a row of the context.
@@ -442,16 +476,14 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             let Some(step) = program.steps.get(at) else {
                 return Err(Declined);
             };
-            if let Some(outer) = step.outer {
-                let place = self.places.get(outer as usize).copied().unwrap_or(0);
-                if self.stamps.get(at) == Some(&place) {
-                    at += 1;
-                    continue;
-                }
-                let value = self.value(step)?;
-                self.set(step.result, value);
-                if let Some(stamp) = self.stamps.get_mut(at) {
-                    *stamp = place;
+            if let Some((table, memo)) = step.once {
+                let place = self.places.get(table as usize).copied().unwrap_or(0);
+                if self.stamps.get(memo as usize) != Some(&place) {
+                    let value = self.value(step)?;
+                    self.set(step.result, value);
+                    if let Some(stamp) = self.stamps.get_mut(memo as usize) {
+                        *stamp = place;
+                    }
                 }
                 at += 1;
                 continue;
@@ -517,6 +549,11 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                 _ => {
                     let value = self.value(step)?;
                     self.set(step.result, value);
+                }
+            }
+            for &memo in &step.kills {
+                if let Some(stamp) = self.stamps.get_mut(memo as usize) {
+                    *stamp = usize::MAX;
                 }
             }
             at += 1;

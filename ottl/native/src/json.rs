@@ -36,9 +36,13 @@ use crate::py::{payload_of, scan_error, Schema as PySchema};
 use crate::schema::{types, wire_of, Schema};
 use crate::wire::{self, Stop};
 
+mod binary;
+mod numbers;
+mod pairs;
 mod read;
 #[cfg(test)]
 mod tests;
+mod text;
 mod write;
 
 pub use read::to_protobuf;
@@ -59,6 +63,15 @@ type Result<T> = std::result::Result<T, JsonError>;
 
 fn fail<T>(message: impl Into<Cow<'static, str>>, offset: usize) -> Result<T> {
     Err(JsonError { message: message.into(), offset })
+}
+
+/// What the functions of both directions return: behind a pointer, an error fits into a register beside the position.
+type Step<T> = std::result::Result<T, Box<JsonError>>;
+
+#[cold]
+#[inline(never)]
+fn stop<T>(message: impl Into<Cow<'static, str>>, offset: usize) -> Step<T> {
+    Err(Box::new(JsonError { message: message.into(), offset }))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +120,31 @@ impl Kind {
             _ => return None,
         })
     }
+
+    /// Whether values are written between quotes.
+    #[inline(always)]
+    fn quoted(self) -> bool {
+        use Kind::{Base64, Fixed64, Hex, Int64, Sfixed64, Sint64, String, Uint64};
+        matches!(self, String | Base64 | Hex | Int64 | Uint64 | Fixed64 | Sfixed64 | Sint64)
+    }
+}
+
+/// Bytes of `Field::lead`; longer ones take a call to copy.
+const LEAD: usize = 32;
+
+#[inline(always)]
+fn word(bytes: &[u8]) -> u128 {
+    bytes.first_chunk::<16>().map_or(0, |chunk| u128::from_le_bytes(*chunk))
+}
+
+/// The (up to) 16 bytes of a text at `at` as a word, and a mask of the bits that are part of the text.
+fn word_at(text: &[u8], at: usize) -> (u128, u128) {
+    let part = text.get(at..).unwrap_or_default();
+    let (mut bytes, mut mask) = ([0; 16], [0; 16]);
+    for (i, &byte) in part.iter().enumerate().take(16) {
+        (bytes[i], mask[i]) = (byte, 0xff);
+    }
+    (u128::from_le_bytes(bytes), u128::from_le_bytes(mask))
 }
 
 #[derive(Debug)]
@@ -123,9 +161,16 @@ struct Field {
     tag_len: u8,
     name: Vec<u8>,
     json_name: Vec<u8>,
-    /// `"jsonName":`, compared with the input and copied to the output as a whole.
+    /// `"jsonName":`, compared with the input as a whole.
     quoted: Vec<u8>,
+    /// Its first bytes as two words, and which of their bits count.
+    words: [(u128, u128); 2],
+    /// `,"jsonName":` and the quote or bracket with which every value begins, for the output; and all of it.
+    lead: [u8; LEAD],
+    begun: Vec<u8>,
     enum_values: Vec<(Vec<u8>, i64)>,
+    /// Of a repeated field of pairs: how its elements are remembered.
+    pairs: Option<pairs::Pairs>,
 }
 
 impl Field {
@@ -138,6 +183,17 @@ impl Field {
         let mut tag = [0; 5];
         let tag_len = bytes.len().min(5);
         tag[..tag_len].copy_from_slice(&bytes[..tag_len]);
+        let quoted = format!("\"{}\":", field.json_name).into_bytes();
+        let mut begun = format!(",\"{}\":", field.json_name).into_bytes();
+        if field.repeated {
+            begun.push(b'[');
+        } else if kind.quoted() {
+            begun.push(b'"');
+        }
+        let mut lead = [0; LEAD];
+        for (place, &byte) in lead.iter_mut().zip(&begun) {
+            *place = byte;
+        }
         let named = |(name, value): &(String, i64)| (name.clone().into_bytes(), *value);
         Some(Field {
             number: field.number,
@@ -150,11 +206,29 @@ impl Field {
             tag_len: tag_len as u8,
             name: field.name.clone().into_bytes(),
             json_name: field.json_name.clone().into_bytes(),
-            quoted: format!("\"{}\":", field.json_name).into_bytes(),
+            words: [word_at(&quoted, 0), word_at(&quoted, 16)],
+            quoted,
+            lead,
+            begun,
             enum_values: field.enum_values.iter().flatten().map(named).collect(),
+            pairs: None,
         })
     }
 
+    /// Whether its key and colon are what stands at `at`.
+    #[inline(always)]
+    fn stands_at(&self, bytes: &[u8], at: usize) -> bool {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let Some((first, second)) =
+            rest.first_chunk::<32>().map(|chunk| chunk.split_at(16)).filter(|_| self.quoted.len() <= 32)
+        else {
+            return rest.starts_with(&self.quoted);
+        };
+        let [(low, low_mask), (high, high_mask)] = self.words;
+        (word(first) ^ low) & low_mask == 0 && (high_mask == 0 || (word(second) ^ high) & high_mask == 0)
+    }
+
+    #[inline(always)]
     fn packed(&self) -> bool {
         self.repeated && self.wire != wire::LEN
     }
@@ -170,6 +244,8 @@ struct Descriptor {
     fields: Vec<Field>,
     /// Rank of the field with a number below 32, or 255.
     by_number: [u8; 32],
+    /// Rank of the field with a tag below 128, of a wire type that the field takes, or 255.
+    by_tag: [u8; 128],
     /// Where its predictions begin in `Parser::next`: one for each field and one for the first key.
     base: usize,
 }
@@ -181,6 +257,15 @@ impl Descriptor {
             Some(255) => None,
             Some(&rank) => Some(usize::from(rank)),
             None => self.fields.iter().position(|f| f.number == number),
+        }
+    }
+
+    /// Rank of the field with this tag, of a wire type that it takes; beyond all ranks for another.
+    #[inline(always)]
+    fn rank_of_tag(&self, tag: u32) -> usize {
+        match self.by_tag.get(tag as usize) {
+            Some(&rank) => usize::from(rank),
+            None => self.rank(tag >> 3).filter(|&rank| self.fields[rank].takes((tag & 7) as u8)).unwrap_or(usize::MAX),
         }
     }
 
@@ -209,10 +294,18 @@ impl JsonSchema {
                     *slot = rank as u8;
                 }
             }
+            let mut by_tag = [255; 128];
+            for (tag, slot) in by_tag.iter_mut().enumerate() {
+                let field = fields.iter().take(255).position(|f| f.number as usize == tag >> 3);
+                if let Some(rank) = field.filter(|&rank| fields[rank].takes((tag & 7) as u8)) {
+                    *slot = rank as u8;
+                }
+            }
             let base = predictions;
             predictions += fields.len() + 1;
-            messages.push(Descriptor { fields, by_number, base });
+            messages.push(Descriptor { fields, by_number, by_tag, base });
         }
+        pairs::find(&mut messages);
         JsonSchema { messages }
     }
 
@@ -231,39 +324,6 @@ impl From<Stop> for JsonError {
             Stop::Irregular => JsonError { message: "group".into(), offset: 0 },
         }
     }
-}
-
-const BASE64_DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// Bytes of a word that are a quote, a backslash or a control character, as high bits; exact up to the first one.
-#[inline]
-fn special(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let zero = |x: u64| x.wrapping_sub(ONES) & !x;
-    let quote = zero(word ^ (ONES * 0x22));
-    let backslash = zero(word ^ (ONES * 0x5c));
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    (quote | backslash | control) & HIGH
-}
-
-/// Offset of the first quote, backslash or control character at or behind `pos`, or the length of `bytes`.
-#[inline]
-fn plain_run(bytes: &[u8], mut pos: usize) -> usize {
-    while let Some(chunk) = bytes.get(pos..).and_then(|rest| rest.first_chunk::<8>()) {
-        let found = special(u64::from_le_bytes(*chunk));
-        if found != 0 {
-            return pos + (found.trailing_zeros() / 8) as usize;
-        }
-        pos += 8;
-    }
-    while let Some(&byte) = bytes.get(pos) {
-        if byte == b'"' || byte == b'\\' || byte < 0x20 {
-            break;
-        }
-        pos += 1;
-    }
-    pos
 }
 
 #[cfg(feature = "python")]

@@ -18,12 +18,13 @@ pub mod parse;
 mod pattern;
 #[cfg(feature = "python")]
 mod py;
+pub mod running;
 
 #[cfg(feature = "python")]
 pub use py::{register, template_of, PyPiece, Regex};
 
-/// No replacement makes a string longer than this; the caller reports it.
-pub const MAX_RESULT: usize = 16 << 20;
+/// Bytes that replacements make at once; rows beyond are declined, and the caller counts what it makes of each.
+const MUCH: usize = 1 << 28;
 
 /// Views on bytes: offsets and lengths.
 pub type Views = (Vec<i64>, Vec<u32>);
@@ -188,24 +189,27 @@ impl Pattern {
         Some(self.regex.captures_read(places, std::str::from_utf8(text).ok()?).is_some())
     }
 
-    /// Appends a text with all matches replaced, or nothing where that leaves it as it is.
+    /// Appends a text with all matches replaced, or nothing where that leaves it as it is; results longer than `longest`
+    /// are declined.
     #[inline]
     pub fn replace(
         &self,
         bytes: &[u8],
         template: &[Piece],
         places: &mut CaptureLocations,
+        longest: usize,
         out: &mut Vec<u8>,
     ) -> Replacement {
         let start = out.len();
+        let end = start.saturating_add(longest);
         let Ok(text) = std::str::from_utf8(bytes) else {
             return Replacement::Declined;
         };
         let literal = template.iter().all(|piece| matches!(piece, Piece::Literal(_)));
         let outcome = if literal {
-            self.replace_literally(text, template, out)
+            self.replace_literally(text, template, end, out)
         } else {
-            self.replace_groups(text, template, places, out)
+            self.replace_groups(text, template, places, end, out)
         };
         if outcome == Replacement::Made && out[start..] != *bytes {
             return Replacement::Made;
@@ -235,18 +239,20 @@ impl Pattern {
         Ok((matched, declined))
     }
 
-    /// All matches in each view replaced by a template.
+    /// All matches in each view replaced by a template; results longer than `longest` are declined.
     pub fn replace_all<P: AsRef<[u8]>>(
         &self,
         arena: &Arena<P>,
         bits: &[i64],
         lens: &[u32],
         template: &[Piece],
+        longest: usize,
     ) -> Result<Replaced, String> {
         let mut replaced = Replaced::default();
         let mut places = self.places();
         for (row, text) in each(arena, bits, lens)?.enumerate() {
-            match self.replace(text?, template, &mut places, &mut replaced.bytes) {
+            let most = if replaced.bytes.len() > MUCH { 0 } else { longest };
+            match self.replace(text?, template, &mut places, most, &mut replaced.bytes) {
                 Replacement::Made => {
                     replaced.rows.push(row as u32);
                     replaced.ends.push(replaced.bytes.len());
@@ -259,18 +265,16 @@ impl Pattern {
     }
 
     /// Appends the text with its matches replaced, or nothing where there is no match.
-    fn replace_literally(&self, text: &str, template: &[Piece], out: &mut Vec<u8>) -> Replacement {
-        let start = out.len();
+    fn replace_literally(&self, text: &str, template: &[Piece], end: usize, out: &mut Vec<u8>) -> Replacement {
         let mut last = None;
         for found in self.regex.find_iter(text) {
             out.extend_from_slice(&text.as_bytes()[last.unwrap_or(0)..found.start()]);
-            expand(template, text, None, out);
-            if out.len() - start > MAX_RESULT {
+            if !expand(template, text, None, end, out) {
                 return Replacement::Declined;
             }
             last = Some(found.end());
         }
-        finish(text, last, start, out)
+        finish(text, last, end, out)
     }
 
     fn replace_groups(
@@ -278,9 +282,9 @@ impl Pattern {
         text: &str,
         template: &[Piece],
         places: &mut CaptureLocations,
+        end: usize,
         out: &mut Vec<u8>,
     ) -> Replacement {
-        let start = out.len();
         let mut at = 0;
         let mut last = None;
         while at <= text.len() {
@@ -293,14 +297,13 @@ impl Pattern {
                 continue;
             }
             out.extend_from_slice(&text.as_bytes()[last.unwrap_or(0)..found.start()]);
-            expand(template, text, Some(places), out);
-            if out.len() - start > MAX_RESULT {
+            if !expand(template, text, Some(places), end, out) {
                 return Replacement::Declined;
             }
             last = Some(found.end());
             at = if found.is_empty() { next_char(text, found.end()) } else { found.end() };
         }
-        finish(text, last, start, out)
+        finish(text, last, end, out)
     }
 
     /// The first match of each view: `wanted` groups as views on the text itself.
@@ -342,20 +345,24 @@ pub enum Replacement {
 }
 
 /// Appends the rest of a text behind its last match.
-fn finish(text: &str, last: Option<usize>, start: usize, out: &mut Vec<u8>) -> Replacement {
+fn finish(text: &str, last: Option<usize>, end: usize, out: &mut Vec<u8>) -> Replacement {
     let Some(last) = last else {
         return Replacement::None;
     };
     let rest = &text.as_bytes()[last..];
-    if out.len() - start + rest.len() > MAX_RESULT {
+    if out.len() + rest.len() > end {
         return Replacement::Declined;
     }
     out.extend_from_slice(rest);
     Replacement::Made
 }
 
-fn expand(template: &[Piece], text: &str, places: Option<&CaptureLocations>, out: &mut Vec<u8>) {
+/// Appends a template filled in; false, with a part of it, where that would go beyond `end`.
+fn expand(template: &[Piece], text: &str, places: Option<&CaptureLocations>, end: usize, out: &mut Vec<u8>) -> bool {
     for piece in template {
+        if out.len() > end {
+            return false;
+        }
         match piece {
             Piece::Literal(bytes) => out.extend_from_slice(bytes),
             Piece::Group(group) => {
@@ -364,6 +371,7 @@ fn expand(template: &[Piece], text: &str, places: Option<&CaptureLocations>, out
             }
         }
     }
+    out.len() <= end
 }
 
 fn next_char(text: &str, at: usize) -> usize {

@@ -265,6 +265,10 @@ impl Batch {
         self.core.drop_rows(table, mask.get()).map_err(bad)
     }
 
+    fn size(&self) -> i64 {
+        self.core.arena.end()
+    }
+
     fn put<'py>(
         &mut self,
         py: Python<'py>,

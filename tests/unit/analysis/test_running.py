@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ottl.analysis.running import Alarm, Deviation, Ewma, Score, Series
+from ottl.codec import native
+from ottl.stdlib.statistics import advance
 from tests.unit.analysis import oracles
 
 VALUES = st.one_of(
@@ -20,6 +23,8 @@ VALUES = st.one_of(
     st.sampled_from([0.0, -0.0, 1e15, 1e15 + 1, 1e-300, 5e-324]),
 )
 ROWS = st.lists(st.tuples(st.integers(0, 3), VALUES), max_size=60)
+FEW = [0, 2, 100, *([None] if native.available() else [])]
+"""How many series make a round; None for native code."""
 MAKERS: dict[str, Any] = {
     "ewma": lambda: Ewma(0.2),
     "deviation": lambda: Deviation(5),
@@ -33,14 +38,15 @@ def _one_by_one(series: Series, rows: list[tuple[int, float]]) -> list[float | N
     return [series.step(slot, value) for slot, value in rows]
 
 
-def _in_batches(series: Series, rows: list[tuple[int, float]], cuts: list[int], few: int) -> list[float | None]:
-    series.few = few
+def _in_batches(series: Series, rows: list[tuple[int, float]], cuts: list[int], few: int | None) -> list[float | None]:
+    series.few = series.few if few is None else few
+    steps = partial(advance, series) if few is None else series.steps
     series.resize(4)
     found: list[float | None] = []
     bounds = [0, *sorted(c for c in cuts if c < len(rows)), len(rows)]
     for begin, end in itertools.pairwise(bounds):
         part = rows[begin:end]
-        values, valid = series.steps(
+        values, valid = steps(
             np.array([slot for slot, _ in part], np.intp), np.array([value for _, value in part], np.float64)
         )
         found += [v if ok else None for v, ok in zip(values.tolist(), valid.tolist(), strict=True)]
@@ -48,9 +54,9 @@ def _in_batches(series: Series, rows: list[tuple[int, float]], cuts: list[int], 
 
 
 @pytest.mark.parametrize("name", sorted(MAKERS))
-@given(rows=ROWS, cuts=st.lists(st.integers(0, 60), max_size=4), few=st.sampled_from([0, 2, 100]))
-def test_batches_do_not_matter(name: str, rows: list[tuple[int, float]], cuts: list[int], few: int) -> None:
-    """Row by row, in rounds or by series, and however rows are cut: the very same floats, the very same memory."""
+@given(rows=ROWS, cuts=st.lists(st.integers(0, 60), max_size=4), few=st.sampled_from(FEW))
+def test_batches_do_not_matter(name: str, rows: list[tuple[int, float]], cuts: list[int], few: int | None) -> None:
+    """Row by row, in rounds, by series or natively, and however rows are cut: the very same floats and memory."""
     one, many = MAKERS[name](), MAKERS[name]()
     expected = _one_by_one(one, rows)
     assert repr(_in_batches(many, rows, cuts, few)) == repr(expected)

@@ -331,7 +331,7 @@ def test_save_and_open(session: Session, tmp_path: Path) -> None:
         payloads = [json.dumps([s, p.hex()]) for s, p in zip(session.data.signals, session.data.payloads, strict=True)]
         again = [json.dumps([s, p.hex()]) for s, p in read(f"{tmp_path}/{name}", Limits(), None, None)]
         assert again == payloads
-    assert session.answer(f":open {tmp_path}/out.jsonl").startswith(f"{tmp_path}/out.jsonl  |  18 spans")
+    assert session.answer(f":open {tmp_path}/out.jsonl").startswith("out.jsonl  |  18 spans")
     assert session.answer("span.name") == '"x" : string'
     assert session.answer(":open").startswith("sample  |  18 spans")
 

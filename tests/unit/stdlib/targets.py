@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ottl.functions import MISSING
-from ottl.types import Missing, Slice, Value, storable
+from ottl.types import Map, Missing, Slice, Value, storable
 
 
 class PlainMap:
@@ -21,11 +21,19 @@ class PlainMap:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def items(self) -> list[tuple[bytes, Value]]:
-        return list(self.entries)
+    def items(self, start: int = 0) -> list[tuple[bytes, Value]]:
+        return self.entries[start:]
 
     def keys(self) -> list[bytes]:
         return [key for key, _ in self.entries]
+
+    def flat_keys(self) -> list[bytes]:
+        nested = (n for n, (_, value) in enumerate(self.entries) if value is None or isinstance(value, (Map, Slice)))
+        return self.keys()[: next(nested, len(self.entries))]
+
+    def rename(self, keys: list[bytes]) -> None:
+        for index, key in enumerate(keys):
+            self.entries[index] = key, self.entries[index][1]
 
     def get(self, key: bytes) -> Value | Missing:
         return next((value for name, value in self.entries if name == key), MISSING)
@@ -52,8 +60,8 @@ class PlainMap:
     def retain(self, keep: list[bool]) -> None:
         self.entries = [entry for entry, stays in zip(self.entries, keep, strict=True) if stays]
 
-    def replace(self, entries: Iterable[tuple[bytes, Value]]) -> None:
-        self.entries = [(key, storable(value)) for key, value in entries]
+    def replace(self, entries: Iterable[tuple[bytes, Value]], start: int = 0) -> None:
+        self.entries[start:] = [(key, storable(value)) for key, value in entries]
 
 
 class PlainValue:

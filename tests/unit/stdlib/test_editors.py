@@ -154,6 +154,26 @@ def test_flatten_resolves_conflicts_in_order() -> None:
     assert target.entries == [(b"a.b", 1), (b"a.b.0", 2), (b"a.b.1", 3)]
 
 
+@pytest.mark.parametrize(
+    ("entries", "prefix", "expected"),
+    [
+        ([(b"a", 1), (b"b", b"x")], "", [(b"a", 1), (b"b", b"x")]),
+        ([(b"a", 1), (b"b", b"x")], "p", [(b"p.a", 1), (b"p.b", b"x")]),
+        ([(b"a", 1), (b"m", Map([(b"k", 2)])), (b"b", 3)], "p", [(b"p.a", 1), (b"p.m.k", 2), (b"p.b", 3)]),
+        ([(b"a.b", 1), (b"c", 2), (b"a", Map([(b"b", 3)]))], "", [(b"a.b", 3), (b"c", 2)]),
+        ([(b"a", 1), (b"b", 2), (b"a", 3)], "", [(b"a", 3), (b"b", 2)]),
+        ([(b"a", 1), (b"e", None), (b"a", 3)], "", [(b"a", 3), (b"e", None)]),
+    ],
+)
+def test_flatten_of_what_is_flat_in_front(
+    entries: list[tuple[bytes, Value]], prefix: str, expected: list[tuple[bytes, Value]]
+) -> None:
+    """Entries in front of the first nested one only get new keys, unless a key comes twice."""
+    target = PlainMap(*entries)
+    editors.flatten(target, prefix)
+    assert target.entries == expected
+
+
 def test_flatten_cannot_grow_keys_without_end() -> None:
     """Long keys over many leaves add up."""
     wide = Map([(b"%d" % index, 0) for index in range(20)])

@@ -78,7 +78,7 @@ def test_format_of_what_the_reference_shows_as_addresses(layout: str, value: Val
 )
 def test_format_refuses_long_results(layout: str, values: list[Value]) -> None:
     """The limit holds for paddings, precisions and lists of padded elements."""
-    with pytest.raises(ValueError, match="format: the result is longer"):
+    with pytest.raises(ValueError, match="the result is longer"):
         format_text(layout, values)
 
 

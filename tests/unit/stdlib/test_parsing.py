@@ -103,6 +103,16 @@ def test_pairs_that_are_none(text: bytes) -> None:
         parsing.parse_key_value(text)
 
 
+def test_a_backslash_protects_beyond_a_delimiter() -> None:
+    """What it protects is the next byte that stays, as in the reference."""
+    assert parsing.parse_key_value(b"a=1\\ 'b=2 c=3").entries == [(b"a", b"1\\"), (b"'b", b"2"), (b"c", b"3")]
+
+
+def test_quotes_may_be_in_delimiters() -> None:
+    """A delimiter is one before it is a quote."""
+    assert parsing.parse_key_value(b"a:x'b:\"d'e\"", ":", "'").entries == [(b"a", b"x"), (b"b", b"d'e")]
+
+
 def test_long_delimiters() -> None:
     """Delimiters are texts, not characters."""
     assert parsing.parse_key_value(b"a->1||b->'||'", "->", "||").entries == [(b"a", b"1"), (b"b", b"||")]

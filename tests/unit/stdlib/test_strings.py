@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from ottl.bounds import DEFAULT_LIMITS
 from ottl.functions import Function
 from ottl.stdlib import strings
-from ottl.types import MAX_LIST_ITEMS, MAX_STRING_BYTES
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_substring_survives_the_largest_integers() -> None:
 
 def test_results_are_limited() -> None:
     """A result beyond the limit is an error of the row."""
-    half = bytes(MAX_STRING_BYTES // 2 + 1)
-    with pytest.raises(ValueError, match="concat: the result has"):
+    half = bytes(DEFAULT_LIMITS.max_string // 2 + 1)
+    with pytest.raises(ValueError, match="the result is longer than"):
         strings.concat([half, half], b"")
-    with pytest.raises(ValueError, match="split: the result has"):
-        strings.split(bytes(MAX_LIST_ITEMS), b"\x00")
+    with pytest.raises(ValueError, match="the result has more than"):
+        strings.split(bytes(DEFAULT_LIMITS.max_items), b"\x00")

@@ -5,7 +5,7 @@ use regex::CaptureLocations;
 use super::{boolean, kinds, Declined, Done, Run, Slot};
 use crate::arena::Arena;
 use crate::kernels::parse::{self, Pairs};
-use crate::kernels::{self, Algorithm, Pattern, Piece, Replacement, MAX_RESULT};
+use crate::kernels::{self, Algorithm, Pattern, Piece, Replacement};
 use crate::maps::{self, Keys, START};
 use crate::schema::{tags, Values};
 use crate::values::{self, Cell};
@@ -191,10 +191,11 @@ pub fn replaced<P: AsRef<[u8]>>(
     (places, out): (&mut CaptureLocations, &mut Vec<u8>),
     pattern: &Pattern,
     template: &[Piece],
+    longest: usize,
     cell: Cell,
 ) -> Done<Option<Cell>> {
     out.clear();
-    match pattern.replace(arena.get(cell.bits, cell.len).ok_or(Declined)?, template, places, out) {
+    match pattern.replace(arena.get(cell.bits, cell.len).ok_or(Declined)?, template, places, longest, out) {
         Replacement::Made => Ok(Some(Cell::view(tags::STRING, arena.add(out), out.len()))),
         Replacement::None => Ok(None),
         Replacement::Declined => Err(Declined),
@@ -293,6 +294,9 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             if number > 0 {
                 out.extend_from_slice(between);
             }
+            if out.len() > self.room.longest {
+                return Err(Declined);
+            }
             let cell = self.get(part);
             match cell.tag {
                 tags::STRING => out.extend_from_slice(self.text(cell)?),
@@ -302,7 +306,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
                 _ => return Err(Declined),
             }
         }
-        if out.len() > MAX_RESULT {
+        if out.len() > self.room.longest {
             return Err(Declined);
         }
         Ok(())

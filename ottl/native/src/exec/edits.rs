@@ -106,7 +106,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             Editor::Merge { source, strategy } => self.merge(row, map, self.get(*source), *strategy),
             Editor::MergeCall { function, text, strategy } => self.merge_call(row, map, function, *text, *strategy),
             Editor::Flatten { prefix, depth, resolve } => {
-                self.flatten(row, map, Flatten { prefix, depth: *depth, resolve: *resolve })
+                self.flatten(row, map, Flatten { prefix, depth: *depth, resolve: *resolve, longest: self.room.longest })
             }
             Editor::ReplaceAll { pattern, template } => self.replace_all(row, map, pattern, template),
         }
@@ -200,9 +200,10 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
         let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
         let (places, out) = self.scratch.places(pattern);
+        let longest = self.room.longest;
         let mut found: Vec<(usize, Cell)> = Vec::new();
         for (at, entry) in map.row(row).1.iter().enumerate().filter(|(_, entry)| entry.tag == tags::STRING) {
-            if let Some(cell) = replaced(self.arena, (places, out), pattern, template, entry.cell())? {
+            if let Some(cell) = replaced(self.arena, (places, out), pattern, template, longest, entry.cell())? {
                 found.push((at, cell));
             }
         }
@@ -229,7 +230,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             return Ok(false);
         }
         let room = self.scratch.places(pattern);
-        let Some(cell) = replaced(self.arena, room, pattern, template, cell)? else {
+        let Some(cell) = replaced(self.arena, room, pattern, template, self.room.longest, cell)? else {
             return Ok(false);
         };
         match place {

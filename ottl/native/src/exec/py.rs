@@ -6,8 +6,8 @@ use pyo3::types::{PyBytes, PyTuple};
 
 use super::calls::{Group, Reading};
 use super::{
-    Action, Block, Constant, Editor, Function, Key, KeySet, Operation, Operator, Place, Program as Core, Slot, Source,
-    Statement, Step, Width,
+    Action, Block, Constant, Editor, Function, Key, KeySet, Operation, Operator, Place, Program as Core, Room, Slot,
+    Source, Statement, Step, Width,
 };
 use crate::kernels::nested::Strategy;
 use crate::kernels::{template_of, Algorithm, Piece, PyPiece, Regex};
@@ -18,7 +18,7 @@ fn bad(message: String) -> PyErr {
     PyValueError::new_err(message)
 }
 
-type Steps<'py> = Vec<(String, Slot, i64, Vec<Slot>, Bound<'py, PyTuple>)>;
+type PyStep<'py> = (String, Slot, Option<(u32, u32)>, Vec<Slot>, Bound<'py, PyTuple>, Vec<u32>);
 type KeySets<'py> = Vec<(Vec<Vec<u8>>, Option<Bound<'py, Regex>>, bool)>;
 
 /// Statements for the native executor.
@@ -39,6 +39,16 @@ enum PyKey {
     Name(Vec<u8>),
 }
 
+/// Bytes of a text, bytes of the arena, seconds.
+#[derive(FromPyObject)]
+struct PyRoom(usize, i64, f64);
+
+impl From<PyRoom> for Room {
+    fn from(PyRoom(longest, most, seconds): PyRoom) -> Room {
+        Room { longest, most, seconds }
+    }
+}
+
 #[pymethods]
 impl Program {
     /// What `ottl.vm.native` has lowered: see `Action` for the steps.
@@ -47,10 +57,11 @@ impl Program {
     fn new(
         context: usize,
         registers: usize,
+        memos: usize,
         constants: Vec<(Slot, PyConstant)>,
         keys: Vec<(u32, u32, Vec<u8>)>,
         key_sets: KeySets<'_>,
-        steps: Steps<'_>,
+        steps: Vec<PyStep<'_>>,
         statements: Vec<(usize, usize, i64)>,
     ) -> PyResult<Program> {
         let constants = constants.into_iter().map(|(slot, constant)| match constant {
@@ -72,6 +83,7 @@ impl Program {
             core: Core {
                 context,
                 registers,
+                memos,
                 constants: constants.collect(),
                 keys,
                 key_sets: key_sets.collect(),
@@ -82,41 +94,43 @@ impl Program {
     }
 
     /// Runs the statements from number `first` on, over all rows or some.
-    #[pyo3(signature = (batch, rows, first))]
+    #[pyo3(signature = (batch, rows, first, room))]
     #[allow(clippy::type_complexity)]
     fn run<'py>(
         &self,
         batch: &Bound<'py, Batch>,
         rows: Option<Input<'py, i32>>,
         first: usize,
+        room: PyRoom,
     ) -> PyResult<(Vec<i64>, Vec<i64>, Vec<i64>, Vec<(usize, Array<'py, i32>)>)> {
         let py = batch.py();
         let mut batch = batch.try_borrow_mut()?;
         let core = &mut batch.core;
         let rows = rows.as_ref().map(Input::get);
-        let outcome = py.detach(|| self.core.run(core, rows, first)).map_err(bad)?;
+        let outcome = py.detach(|| self.core.run(core, rows, first, room.into())).map_err(bad)?;
         let declined = outcome.declined.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty());
         let declined = declined.map(|(number, rows)| (number, frozen(py, rows))).collect();
         Ok((outcome.matched, outcome.changed, outcome.ns, declined))
     }
 
     /// Where a condition holds: 1, or 0; 2 where it declined.
-    #[pyo3(signature = (batch, rows, number))]
+    #[pyo3(signature = (batch, rows, number, room))]
     fn select<'py>(
         &self,
         batch: &Bound<'py, Batch>,
         rows: Option<Input<'py, i32>>,
         number: usize,
+        room: PyRoom,
     ) -> PyResult<Array<'py, u8>> {
         let py = batch.py();
         let mut batch = batch.try_borrow_mut()?;
         let core = &mut batch.core;
         let rows = rows.as_ref().map(Input::get);
-        Ok(frozen(py, py.detach(|| self.core.select(core, rows, number)).map_err(bad)?))
+        Ok(frozen(py, py.detach(|| self.core.select(core, rows, number, room.into())).map_err(bad)?))
     }
 }
 
-fn step((name, result, outer, slots, data): (String, Slot, i64, Vec<Slot>, Bound<'_, PyTuple>)) -> PyResult<Step> {
+fn step((name, result, once, slots, data, kills): PyStep<'_>) -> PyResult<Step> {
     let slot = |number: usize| slots.get(number).copied().ok_or_else(|| bad(format!("{name}: too few registers")));
     let action = match name.as_str() {
         "load_entry" => {
@@ -203,7 +217,7 @@ fn step((name, result, outer, slots, data): (String, Slot, i64, Vec<Slot>, Bound
         "call" => Action::Call { function: function(&data)?, arguments: slots.clone() },
         _ => edit(&name, &data, slots.first().copied())?,
     };
-    Ok(Step { action, result, outer: u32::try_from(outer).ok() })
+    Ok(Step { action, result, once, kills })
 }
 
 fn key_of(key: PyKey) -> Key {

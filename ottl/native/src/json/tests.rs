@@ -26,7 +26,7 @@ fn member(field: RawField) -> RawField {
     RawField { oneof: Some(0), ..field }
 }
 
-/// Message 0 has a field of each kind, 1 is a value like AnyValue, 2 a list of those.
+/// Message 0 has a field of each kind, 1 is a value like AnyValue, 2 a list of those, 3 a pair like KeyValue.
 fn schema() -> JsonSchema {
     let kinds = vec![
         field(1, types::BYTES, "trace_id", "traceId"),
@@ -50,6 +50,8 @@ fn schema() -> JsonSchema {
         field(16, types::SINT32, "zig", "zig"),
         field(40, types::SFIXED32, "far", "far"),
         list(of(0, field(41, types::MESSAGE, "children", "children"))),
+        list(of(3, field(42, types::MESSAGE, "pairs", "pairs"))),
+        list(of(3, field(43, types::MESSAGE, "others", "others"))),
     ];
     let value = vec![
         member(field(1, types::STRING, "string_value", "stringValue")),
@@ -60,7 +62,9 @@ fn schema() -> JsonSchema {
         member(field(7, types::BYTES, "bytes_value", "bytesValue")),
     ];
     let array = vec![list(of(1, field(1, types::MESSAGE, "values", "values")))];
-    let messages = vec![("Kinds".into(), kinds), ("Value".into(), value), ("Array".into(), array)];
+    let pair = vec![field(1, types::STRING, "key", "key"), of(1, field(2, types::MESSAGE, "value", "value"))];
+    let messages =
+        vec![("Kinds".into(), kinds), ("Value".into(), value), ("Array".into(), array), ("Pair".into(), pair)];
     JsonSchema::new(&Schema::new(messages).expect("a valid schema"))
 }
 
@@ -216,6 +220,71 @@ fn odd_protobuf_is_read_as_the_parser_reads_it() {
     assert!(write(&[0x7a, 1, 0x0a, 0x7a, 1, 0x00]).is_err());
 }
 
+#[test]
+fn pairs_that_begin_like_those_before_are_read_and_written_as_alone() {
+    let first = r#"{"key":"a","value":{"stringValue":"b"}}"#;
+    let long = format!(r#"{{"key":"a","value":{{"stringValue":"{}"}}}}"#, "x".repeat(300));
+    let others = [
+        first,
+        &long,
+        r#"{"key":"a","value":{"stringValue":""}}"#,
+        r#"{"key":"a","value":{"stringValue":"\u0041\n"}}"#,
+        r#"{"key":"a","value":{"stringValue":"b" }}"#,
+        r#"{"key":"a","value":{"stringValue":"b"},"key":"c"}"#,
+        r#"{"key":"a","value":{"stringValue":"b","intValue":"1"}}"#,
+        r#"{"key":"a","value":{"stringValue":null}}"#,
+        r#"{"key":"a","value":{"intValue":"1"}}"#,
+        r#"{"key":"a","value":{"intValue":1e3}}"#,
+        r#"{"key":"a","value":{"bytesValue":"AAEC"}}"#,
+        r#"{"key":"a","value":{"arrayValue":{"values":[{}]}}}"#,
+        r#"{"key":"a","value":{}}"#,
+        r#"{"key":"a"}"#,
+        r#"{"key":"","value":{"boolValue":false}}"#,
+        r#"{"value":{"boolValue":false},"key":"a"}"#,
+        r#"{"key":"\u0041","value":{"boolValue":true}}"#,
+        "null",
+        "{}",
+    ];
+    let alone = |pair: &str| read(&format!(r#"{{"pairs":[{pair}]}}"#)).expect("a valid text");
+    for other in others {
+        let rows: Vec<String> =
+            [first, other, other, first, other].map(|pair| format!(r#"{{"pairs":[{pair}]}}"#)).into();
+        let text = format!(r#"{{"children":[{}]}}"#, rows.join(","));
+        let bytes = read(&text).expect("a valid text");
+        let mut wanted = Vec::new();
+        for pair in [first, other, other, first, other] {
+            wire::put_bytes(&mut wanted, 41, &alone(pair));
+        }
+        assert_eq!(bytes, wanted, "{other}");
+        let one = |pair: &str| write(&alone(pair)).expect("valid bytes");
+        let all = [first, other, other, first, other].map(one).join(",");
+        assert_eq!(write(&bytes), Ok(format!(r#"{{"children":[{all}]}}"#)), "{other}");
+    }
+    // The same pairs in two fields: a tag of each, one text.
+    let both = format!(r#"{{"pairs":[{first},{first}],"others":[{first},{first}]}}"#);
+    let mut wanted = alone(first).repeat(2);
+    let other = read(&format!(r#"{{"others":[{first}]}}"#)).expect("a valid text");
+    wanted.extend(other.repeat(2));
+    assert_eq!(read(&both), Ok(wanted.clone()));
+    assert_eq!(write(&wanted), Ok(both));
+    let refused = |pair: &str| offset(format!(r#"{{"pairs":[{first}],"children":[{{"pairs":[{pair}]}}]}}"#));
+    let before = format!(r#"{{"pairs":[{first}],"children":[{{"pairs":["#).len();
+    assert_eq!(refused(r#"{"key":"a","value":{"stringValue":1}}"#), before + 34);
+    assert_eq!(refused(r#"{"key":"a","value":{"stringValue":"b"]}"#), before + 37);
+    assert_eq!(refused(r#"{"key":"a","value":{"stringValue":"b"}]"#), before + 38);
+    let many = |n| {
+        to_protobuf(
+            &schema(),
+            0,
+            format!(r#"{{"pairs":[{first}],"children":[{{"pairs":[{first}]}}]}}"#).as_bytes(),
+            n,
+            100,
+        )
+    };
+    assert!(many(5).is_ok());
+    assert!(many(4).is_err());
+}
+
 /// A small generator of bits, so that a failure repeats.
 struct Random(u64);
 
@@ -259,7 +328,9 @@ fn mutated_input_never_panics_and_what_is_read_can_be_written() {
     let schema = schema();
     let seed = r#"{"traceId":"00ff","name":"a\"\\b","kind":2,"big":"-9","ratio":-0.5,"flag":true,"data":"AAEC","bounds":[0,1.5],"#
         .to_owned()
-        + r#""value":{"arrayValue":{"values":[{"intValue":"0"},{}]}},"values":[{},{"boolValue":false}],"children":[{"child":{}}]}"#;
+        + r#""value":{"arrayValue":{"values":[{"intValue":"0"},{}]}},"values":[{},{"boolValue":false}],"children":[{"child":{}}]"#
+        + r#","pairs":[{"key":"a","value":{"stringValue":"b"}},{"key":"c","value":{"intValue":"1"}}],"children":[{"pairs":"#
+        + r#"[{"key":"a","value":{"stringValue":""}},{"key":"c","value":{"intValue":"-1"}},{"key":"c","value":{}}]}]}"#;
     let wire = to_protobuf(&schema, 0, seed.as_bytes(), 1000, 100).expect("a valid text");
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut read = 0;

@@ -1,38 +1,52 @@
 //! Protobuf bytes to OTLP JSON text.
 
-use super::{fail, plain_run, Descriptor, Field, JsonSchema, Kind, Result, BASE64_DIGITS, MAX_RECURSION};
-use crate::wire;
+use super::binary::{hex_pair, write_base64, write_hex};
+use super::numbers::{write_double, write_integer, write_signed};
+use super::pairs::{self, Beginnings, Hash};
+use super::text::{append, append_block, is_plain, run};
+use super::{fail, stop, Descriptor, Field, JsonSchema, Kind, Result, Step, LEAD, MAX_RECURSION};
+use crate::wire::{self, Stop};
+
+#[inline(always)]
+fn checked<T>(found: std::result::Result<T, Stop>) -> Step<T> {
+    found.map_err(|stop| Box::new(stop.into()))
+}
 
 /// Field number, wire type and the position behind the tag.
 #[inline]
-fn tag(bytes: &[u8], pos: usize) -> Result<(u32, u8, usize)> {
-    let (tag, next) = wire::tag(bytes, pos, bytes.len())?;
+fn tag(bytes: &[u8], pos: usize) -> Step<(u32, u8, usize)> {
+    let (tag, next) = checked(wire::tag(bytes, pos, bytes.len()))?;
     Ok((tag >> 3, (tag & 7) as u8, next))
 }
 
 /// Bounds of a length-delimited value whose length is at `pos`.
-#[inline]
-fn body(bytes: &[u8], pos: usize) -> Result<(usize, usize)> {
-    Ok(wire::length(bytes, pos, bytes.len())?)
+#[inline(always)]
+fn length(bytes: &[u8], pos: usize, end: usize) -> Step<(usize, usize)> {
+    checked(wire::length(bytes, pos, end))
+}
+
+#[inline(always)]
+fn body(bytes: &[u8], pos: usize) -> Step<(usize, usize)> {
+    length(bytes, pos, bytes.len())
 }
 
 /// Position behind the value at `pos`, whose tag is at `at`; groups are walked without recursion.
 #[inline]
-fn skip_value(bytes: &[u8], at: usize, pos: usize, number: u32, kind: u8, room: usize) -> Result<usize> {
+fn skip_value(bytes: &[u8], at: usize, pos: usize, number: u32, kind: u8, room: usize) -> Step<usize> {
     if kind == wire::GROUP {
         return skip_group(bytes, pos, number, room);
     }
-    Ok(wire::skip(bytes, kind, at, pos, bytes.len())?)
+    checked(wire::skip(bytes, kind, at, pos, bytes.len()))
 }
 
-fn skip_group(bytes: &[u8], mut pos: usize, number: u32, room: usize) -> Result<usize> {
+fn skip_group(bytes: &[u8], mut pos: usize, number: u32, room: usize) -> Step<usize> {
     let mut open = vec![number];
     while let Some(&current) = open.last() {
         if open.len() > room {
-            return fail("messages nested too deeply", pos);
+            return stop("messages nested too deeply", pos);
         }
         if pos >= bytes.len() {
-            return fail("group without an end", pos);
+            return stop("group without an end", pos);
         }
         let (number, kind, next) = tag(bytes, pos)?;
         if kind == wire::GROUP {
@@ -42,7 +56,7 @@ fn skip_group(bytes: &[u8], mut pos: usize, number: u32, room: usize) -> Result<
             open.pop();
             pos = next;
         } else {
-            pos = wire::skip(bytes, kind, pos, next, bytes.len())?;
+            pos = checked(wire::skip(bytes, kind, pos, next, bytes.len()))?;
         }
     }
     Ok(pos)
@@ -59,12 +73,22 @@ pub fn to_json(schema: &JsonSchema, root: usize, payload: &[u8], max_depth: usiz
     }
     let mut writer = Writer {
         schema,
-        out: Vec::with_capacity(payload.len() * 2 + 16),
+        out: Vec::with_capacity(payload.len() / 4 * 9 + 64),
         fields: Vec::new(),
         max_depth: max_depth.min(MAX_RECURSION),
+        disordered: vec![false; schema.messages.len()],
+        beginnings: Beginnings::new(payload.len()),
     };
-    writer.message(root, payload, 0, payload.len(), 0)?;
-    Ok(writer.out)
+    if writer.message(root, payload, 0, payload.len(), 0).is_ok() {
+        return Ok(writer.out);
+    }
+    // Of several faults the one that walks find which look at the whole of a message first is reported.
+    writer.out.clear();
+    writer.disordered.fill(true);
+    match writer.message(root, payload, 0, payload.len(), 0) {
+        Ok(()) => Ok(writer.out),
+        Err(error) => Err(*error),
+    }
 }
 
 struct Writer<'a> {
@@ -73,14 +97,240 @@ struct Writer<'a> {
     /// A stack of the fields of the messages that are open: rank in the high, offset of the tag in the low 32 bits.
     fields: Vec<u64>,
     max_depth: usize,
+    /// Kinds of messages of which one had its fields in another order than the descriptor's, or more than once.
+    disordered: Vec<bool>,
+    beginnings: Beginnings,
 }
 
 impl<'a> Writer<'a> {
-    /// Writes the message whose body is `bytes[start..end]`. A first walk notes where the fields are (a run of the elements
-    /// of one repeated field once), the second writes them in the order of the descriptor.
-    fn message(&mut self, kind: usize, bytes: &[u8], start: usize, end: usize, depth: usize) -> Result<()> {
+    /// Writes the message whose body is `bytes[start..end]`.
+    ///
+    /// Fields mostly come in the order of the descriptor, which is that of JSON, and are written in one walk. Where a kind of
+    /// message once did not keep to it, two walks are made of all that follow.
+    #[inline]
+    fn message(&mut self, kind: usize, bytes: &[u8], start: usize, end: usize, depth: usize) -> Step<()> {
+        if self.disordered[kind] {
+            return self.message_in_any_order(kind, bytes, start, end, depth);
+        }
+        self.message_in_order(kind, bytes, start, end, depth)
+    }
+
+    /// Writes a message while its fields come in order, and from the beginning if one does not.
+    fn message_in_order(&mut self, kind: usize, bytes: &[u8], start: usize, end: usize, depth: usize) -> Step<()> {
         if depth > self.max_depth {
-            return fail("messages nested too deeply", start);
+            return stop("messages nested too deeply", start);
+        }
+        let schema: &'a JsonSchema = self.schema;
+        let descriptor = &schema.messages[kind];
+        let mark = self.out.len();
+        let mut pos = start;
+        let mut least = 0;
+        let mut oneofs = 0u64;
+        while pos < end {
+            let (tag, value) = checked(wire::tag(bytes, pos, end))?;
+            let rank = descriptor.rank_of_tag(tag);
+            let Some(field) = descriptor.fields.get(rank) else {
+                let room = self.max_depth.saturating_sub(depth);
+                pos = skip_value(&bytes[..end], pos, value, tag >> 3, (tag & 7) as u8, room)?;
+                continue;
+            };
+            let bit = field.oneof.map_or(0, |oneof| 1u64 << (oneof % 64));
+            if rank < least || oneofs & bit != 0 {
+                self.out.truncate(mark);
+                self.disordered[kind] = true;
+                return self.message_in_any_order(kind, bytes, start, end, depth);
+            }
+            least = rank + 1;
+            oneofs |= bit;
+            let before = self.out.len();
+            self.begin(field);
+            if field.repeated {
+                pos = self.elements(field, tag, bytes, value, end, depth)?;
+            } else if field.kind == Kind::Message {
+                let (from, to) = length(bytes, value, end)?;
+                self.message(field.message, bytes, from, to, depth + 1)?;
+                pos = to;
+            } else {
+                let (next, kept) = self.scalar(field, bytes, value, end, bit != 0)?;
+                if !kept {
+                    self.out.truncate(before);
+                }
+                pos = next;
+            }
+        }
+        self.finish(mark);
+        Ok(())
+    }
+
+    /// Writes a comma, the key and what every value of the field begins with.
+    #[inline(always)]
+    fn begin(&mut self, field: &Field) {
+        if field.begun.len() <= LEAD {
+            append_block(&mut self.out, &field.lead, field.begun.len());
+        } else {
+            self.out.extend_from_slice(&field.begun);
+        }
+    }
+
+    /// Makes an object of the fields from `mark` on, each of which has a comma before it.
+    #[inline(always)]
+    fn finish(&mut self, mark: usize) {
+        match self.out.get_mut(mark) {
+            Some(comma) => *comma = b'{',
+            None => self.out.push(b'{'),
+        }
+        self.out.push(b'}');
+    }
+
+    /// Writes the elements of a repeated field that follow one another with one tag, the first one's value being at `pos`, and
+    /// closes the array; nothing stays of one without elements (packed values of length zero). Returns where they end.
+    #[inline(always)]
+    fn elements(
+        &mut self,
+        field: &Field,
+        first: u32,
+        bytes: &[u8],
+        mut pos: usize,
+        end: usize,
+        depth: usize,
+    ) -> Step<usize> {
+        let mark = self.out.len();
+        loop {
+            if field.pairs.is_some() {
+                let (from, to) = length(bytes, pos, end)?;
+                self.pair(field, bytes, (from, to), depth + 1)?;
+                pos = to;
+            } else if field.kind == Kind::Message {
+                let (from, to) = length(bytes, pos, end)?;
+                self.message(field.message, bytes, from, to, depth + 1)?;
+                self.out.push(b',');
+                pos = to;
+            } else if field.packed() && (first & 7) as u8 == wire::LEN {
+                let (mut from, to) = length(bytes, pos, end)?;
+                while from < to {
+                    from = self.element(field, bytes, from, to)?;
+                }
+                pos = to;
+            } else {
+                pos = self.element(field, bytes, pos, end)?;
+            }
+            if pos >= end {
+                break;
+            }
+            match checked(wire::tag(bytes, pos, end))? {
+                (tag, next) if tag == first => pos = next,
+                _ => break,
+            }
+        }
+        self.close(field, mark);
+        Ok(pos)
+    }
+
+    /// Writes a pair and a comma.
+    #[inline(always)]
+    fn pair(&mut self, field: &Field, bytes: &[u8], (from, to): (usize, usize), depth: usize) -> Step<()> {
+        let hash = field.pairs.and_then(|pairs| pairs.of_wire(bytes.get(from..)?));
+        if hash.is_some_and(|hash| self.known_pair(field, hash, bytes, (from, to), depth)) {
+            return Ok(());
+        }
+        self.message(field.message, bytes, from, to, depth)?;
+        self.out.push(b',');
+        if let Some((hash, place)) = hash.and_then(|hash| Some((hash, self.beginnings.vacancy(hash)?))) {
+            self.remember(field, &bytes[from..to], place, hash);
+        }
+        Ok(())
+    }
+
+    /// Writes a pair that begins as one before it did and holds one scalar, and a comma; nothing is done, and false returned,
+    /// for another.
+    #[inline(always)]
+    fn known_pair(
+        &mut self,
+        field: &Field,
+        hash: Hash,
+        bytes: &[u8],
+        (from, to): (usize, usize),
+        depth: usize,
+    ) -> bool {
+        let schema: &'a JsonSchema = self.schema;
+        let known = self.beginnings.recall(hash, &bytes[from..to]);
+        let Some(known) = known.filter(|_| depth < self.max_depth) else {
+            return false;
+        };
+        let Ok((value, end)) = wire::length(bytes, from + known.source_len, to) else {
+            return false;
+        };
+        let Some((_, choice)) = pairs::fields(&schema.messages[field.message]).filter(|_| end == to) else {
+            return false;
+        };
+        let Ok((tag, value)) = wire::tag(bytes, value, to) else {
+            return false;
+        };
+        let choices = &schema.messages[choice.message];
+        let Some(member) = choices.fields.get(choices.rank_of_tag(tag)).filter(|m| m.kind != Kind::Message) else {
+            return false;
+        };
+        let mark = self.out.len();
+        append_block(&mut self.out, known.result, known.result_len);
+        let brace = self.out.len();
+        self.begin(member);
+        self.out[brace] = b'{';
+        match self.scalar(member, bytes, value, to, true) {
+            Ok((end, _)) if end == to => {
+                self.out.extend_from_slice(b"}},");
+                true
+            }
+            _ => {
+                self.out.truncate(mark);
+                false
+            }
+        }
+    }
+
+    /// Remembers how the pair that was written begins, if it has its two fields in order.
+    #[inline(never)]
+    fn remember(&mut self, field: &Field, bytes: &[u8], place: usize, hash: Hash) -> Option<()> {
+        let (key, choice) = pairs::fields(&self.schema.messages[field.message])?;
+        let (tag, next) = wire::tag(bytes, 0, bytes.len()).ok().filter(|_| bytes.len() < 0x4000)?;
+        let (from, to) = (tag >> 3 == key.number && key.takes((tag & 7) as u8))
+            .then(|| wire::length(bytes, next, bytes.len()).ok())?
+            .filter(|&(from, to)| from < to && is_plain(bytes, from, to))?;
+        let (tag, next) = wire::tag(bytes, to, bytes.len()).ok()?;
+        if tag >> 3 != choice.number || !choice.takes((tag & 7) as u8) {
+            return None;
+        }
+        let text = [b"{", key.begun.get(1..)?, &bytes[from..to], b"\"", &choice.begun];
+        self.beginnings.remember(place, hash, &bytes[..next], &text, 0);
+        Some(())
+    }
+
+    /// Writes a scalar element and a comma.
+    #[inline]
+    fn element(&mut self, field: &Field, bytes: &[u8], pos: usize, end: usize) -> Step<usize> {
+        if field.kind.quoted() {
+            self.out.push(b'"');
+        }
+        let (next, _) = self.scalar(field, bytes, pos, end, true)?;
+        self.out.push(b',');
+        Ok(next)
+    }
+
+    /// Makes an array of the elements from `mark` on, each of which has a comma behind it; of none, nothing stays of the field.
+    #[inline(always)]
+    fn close(&mut self, field: &Field, mark: usize) {
+        if self.out.len() == mark {
+            self.out.truncate(mark - field.begun.len());
+        } else if let Some(comma) = self.out.last_mut() {
+            *comma = b']';
+        }
+    }
+
+    /// Writes a message with its fields in any order. A first walk notes where the fields are (a run of the elements of one
+    /// repeated field once), the second writes them in the order of the descriptor.
+    #[inline(never)]
+    fn message_in_any_order(&mut self, kind: usize, bytes: &[u8], start: usize, end: usize, depth: usize) -> Step<()> {
+        if depth > self.max_depth {
+            return stop("messages nested too deeply", start);
         }
         let schema: &'a JsonSchema = self.schema;
         let descriptor = &schema.messages[kind];
@@ -92,10 +342,9 @@ impl<'a> Writer<'a> {
         if !self.fields[base..].is_sorted() {
             self.fields[base..].sort_unstable();
         }
-        self.out.push(b'{');
+        let mark = self.out.len();
         let mut at = base;
         let top = self.fields.len();
-        let mut first = true;
         while at < top {
             let rank = (self.fields[at] >> 32) as usize;
             let mut next = at + 1;
@@ -103,35 +352,28 @@ impl<'a> Writer<'a> {
                 next += 1;
             }
             let field = &descriptor.fields[rank];
-            let mark = self.out.len();
-            if !first {
-                self.out.push(b',');
-            }
-            self.out.extend_from_slice(&field.quoted);
-            let written = if field.repeated {
-                self.array(field, &bytes[..end], at, next, depth)?
+            let before = self.out.len();
+            self.begin(field);
+            if field.repeated {
+                self.array(field, &bytes[..end], at, next, depth)?;
             } else if field.kind == Kind::Message {
                 self.submessage(field, &bytes[..end], at, next, depth)?;
-                true
             } else {
                 let tag_at = self.fields[next - 1] as u32 as usize;
                 let (_, _, value) = tag(bytes, tag_at)?;
-                self.scalar(field, &bytes[..end], value, field.oneof.is_some())?.1
-            };
-            if written {
-                first = false;
-            } else {
-                self.out.truncate(mark);
+                if !self.scalar(field, bytes, value, end, field.oneof.is_some())?.1 {
+                    self.out.truncate(before);
+                }
             }
             at = next;
         }
         self.fields.truncate(base);
-        self.out.push(b'}');
+        self.finish(mark);
         Ok(())
     }
 
     /// Pushes the known fields of a message in wire order and says whether no oneof was set twice.
-    fn collect(&mut self, descriptor: &Descriptor, bytes: &[u8], start: usize, depth: usize) -> Result<bool> {
+    fn collect(&mut self, descriptor: &Descriptor, bytes: &[u8], start: usize, depth: usize) -> Step<bool> {
         let mut pos = start;
         let mut run = usize::MAX;
         let mut oneofs = 0u64;
@@ -161,7 +403,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Drops the members of oneofs that a later different member replaced; replaced messages must still be well-formed.
-    fn settle_oneofs(&mut self, descriptor: &Descriptor, bytes: &[u8], base: usize, depth: usize) -> Result<()> {
+    fn settle_oneofs(&mut self, descriptor: &Descriptor, bytes: &[u8], base: usize, depth: usize) -> Step<()> {
         let mut winners: Vec<(u32, usize, bool)> = Vec::new();
         let fields = self.fields.split_off(base);
         let mut kept = Vec::with_capacity(fields.len());
@@ -191,9 +433,9 @@ impl<'a> Writer<'a> {
     }
 
     /// Whether a message that is not written is well-formed, as deep as the schema knows.
-    fn check(&self, kind: usize, bytes: &[u8], start: usize, end: usize, depth: usize) -> Result<()> {
+    fn check(&self, kind: usize, bytes: &[u8], start: usize, end: usize, depth: usize) -> Step<()> {
         if depth > self.max_depth {
-            return fail("messages nested too deeply", start);
+            return stop("messages nested too deeply", start);
         }
         let descriptor = &self.schema.messages[kind];
         let bytes = &bytes[..end];
@@ -214,7 +456,7 @@ impl<'a> Writer<'a> {
                 Some(field) if field.packed() => {
                     let mut at = from;
                     while at < to {
-                        at = wire::skip(bytes, field.wire, at, at, to)?;
+                        at = checked(wire::skip(bytes, field.wire, at, at, to))?;
                     }
                 }
                 _ => {}
@@ -224,7 +466,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A singular message from its occurrences `fields[at..next]`: several are one message whose bodies are joined.
-    fn submessage(&mut self, field: &Field, bytes: &[u8], at: usize, next: usize, depth: usize) -> Result<()> {
+    fn submessage(&mut self, field: &Field, bytes: &[u8], at: usize, next: usize, depth: usize) -> Step<()> {
         let first = self.fields[at] as u32 as usize;
         if next == at + 1 {
             let (_, _, value) = tag(bytes, first)?;
@@ -240,15 +482,14 @@ impl<'a> Writer<'a> {
         }
         let len = joined.len();
         match self.message(field.message, &joined, 0, len, depth + 1) {
-            Err(error) => fail(error.message, first),
+            Err(error) => stop(error.message, first),
             done => done,
         }
     }
 
-    /// A repeated field from its runs `fields[at..next]`; false if it has no elements (packed fields of length zero).
-    fn array(&mut self, field: &Field, bytes: &[u8], at: usize, next: usize, depth: usize) -> Result<bool> {
-        self.out.push(b'[');
-        let mut empty = true;
+    /// A repeated field from its runs `fields[at..next]`.
+    fn array(&mut self, field: &Field, bytes: &[u8], at: usize, next: usize, depth: usize) -> Step<()> {
+        let mark = self.out.len();
         for i in at..next {
             let mut pos = self.fields[i] as u32 as usize;
             while pos < bytes.len() {
@@ -259,84 +500,75 @@ impl<'a> Writer<'a> {
                 if field.packed() && kind == wire::LEN {
                     let (mut start, end) = body(bytes, value)?;
                     while start < end {
-                        self.comma(&mut empty);
-                        start = self.scalar(field, &bytes[..end], start, true)?.0;
+                        start = self.element(field, bytes, start, end)?;
                     }
                     pos = end;
                 } else if field.kind == Kind::Message {
-                    self.comma(&mut empty);
                     let (start, end) = body(bytes, value)?;
                     self.message(field.message, bytes, start, end, depth + 1)?;
+                    self.out.push(b',');
                     pos = end;
                 } else {
-                    self.comma(&mut empty);
-                    pos = self.scalar(field, bytes, value, true)?.0;
+                    pos = self.element(field, bytes, value, bytes.len())?;
                 }
             }
         }
-        self.out.push(b']');
-        Ok(!empty)
+        self.close(field, mark);
+        Ok(())
     }
 
-    #[inline]
-    fn comma(&mut self, empty: &mut bool) {
-        if !std::mem::replace(empty, false) {
-            self.out.push(b',');
-        }
-    }
-
-    /// Writes the value at `pos`; returns the position behind it and whether it is to be kept (not a zero that may go).
-    fn scalar(&mut self, field: &Field, bytes: &[u8], pos: usize, keep: bool) -> Result<(usize, bool)> {
+    /// Writes the value at `pos` without the quote that opens it; returns the position behind it and whether it is to be kept
+    /// (not a zero that may go).
+    #[inline(always)]
+    fn scalar(&mut self, field: &Field, bytes: &[u8], pos: usize, end: usize, keep: bool) -> Step<(usize, bool)> {
         let out = &mut self.out;
         let (next, zero) = match field.kind {
-            Kind::String | Kind::Base64 | Kind::Hex => {
-                let (start, end) = body(bytes, pos)?;
-                let value = &bytes[start..end];
-                if keep || !value.is_empty() {
-                    match field.kind {
-                        Kind::String => write_string(out, value),
-                        Kind::Hex => write_hex(out, value),
-                        _ => write_base64(out, value),
-                    }
-                }
-                (end, value.is_empty())
+            Kind::String => {
+                let (from, to) = length(bytes, pos, end)?;
+                write_string(out, bytes, from, to);
+                (to, from == to)
+            }
+            Kind::Base64 | Kind::Hex => {
+                let (from, to) = length(bytes, pos, end)?;
+                let write = if field.kind == Kind::Hex { write_hex } else { write_base64 };
+                write(out, &bytes[from..to]);
+                out.push(b'"');
+                (to, from == to)
             }
             Kind::Double => {
-                let (bits, next) = wire::fixed64(bytes, pos, bytes.len())?;
-                let value = f64::from_bits(bits);
-                write_double(out, value);
-                (next, value.to_bits() == 0)
+                let (bits, next) = checked(wire::fixed64(bytes, pos, end))?;
+                write_double(out, f64::from_bits(bits));
+                (next, bits == 0)
             }
             Kind::Float => {
-                let (bits, next) = wire::fixed32(bytes, pos, bytes.len())?;
-                let value = f32::from_bits(bits);
-                write_double(out, f64::from(value));
-                (next, value.to_bits() == 0)
+                let (bits, next) = checked(wire::fixed32(bytes, pos, end))?;
+                write_double(out, f64::from(f32::from_bits(bits)));
+                (next, bits == 0)
             }
             Kind::Fixed64 => {
-                let (value, next) = wire::fixed64(bytes, pos, bytes.len())?;
-                write_quoted(out, false, value);
+                let (value, next) = checked(wire::fixed64(bytes, pos, end))?;
+                write_integer(out, value);
+                out.push(b'"');
                 (next, value == 0)
             }
             Kind::Sfixed64 => {
-                let (bits, next) = wire::fixed64(bytes, pos, bytes.len())?;
-                let value = bits as i64;
-                write_quoted(out, value < 0, value.unsigned_abs());
-                (next, value == 0)
+                let (bits, next) = checked(wire::fixed64(bytes, pos, end))?;
+                write_signed(out, bits as i64);
+                out.push(b'"');
+                (next, bits == 0)
             }
             Kind::Fixed32 => {
-                let (value, next) = wire::fixed32(bytes, pos, bytes.len())?;
+                let (value, next) = checked(wire::fixed32(bytes, pos, end))?;
                 write_integer(out, u64::from(value));
                 (next, value == 0)
             }
             Kind::Sfixed32 => {
-                let (bits, next) = wire::fixed32(bytes, pos, bytes.len())?;
-                let value = bits as i32;
-                write_signed(out, i64::from(value));
-                (next, value == 0)
+                let (bits, next) = checked(wire::fixed32(bytes, pos, end))?;
+                write_signed(out, i64::from(bits as i32));
+                (next, bits == 0)
             }
             _ => {
-                let (value, next) = wire::varint(bytes, pos, bytes.len())?;
+                let (value, next) = checked(wire::varint(bytes, pos, end))?;
                 (next, write_varint(out, field.kind, value))
             }
         };
@@ -344,14 +576,21 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Writes a number that was a varint on the wire; returns whether it is zero.
+/// Writes a number that was a varint on the wire, without the quote that opens it; returns whether it is zero.
+#[inline]
 fn write_varint(out: &mut Vec<u8>, kind: Kind, value: u64) -> bool {
     match kind {
-        Kind::Uint64 => write_quoted(out, false, value),
-        Kind::Int64 => write_quoted(out, (value as i64) < 0, (value as i64).unsigned_abs()),
+        Kind::Uint64 => {
+            write_integer(out, value);
+            out.push(b'"');
+        }
+        Kind::Int64 => {
+            write_signed(out, value as i64);
+            out.push(b'"');
+        }
         Kind::Sint64 => {
-            let value = unzigzag(value);
-            write_quoted(out, value < 0, value.unsigned_abs());
+            write_signed(out, unzigzag(value));
+            out.push(b'"');
         }
         Kind::Bool => {
             let word: &[u8] = if value == 0 { b"false" } else { b"true" };
@@ -374,182 +613,35 @@ fn write_varint(out: &mut Vec<u8>, kind: Kind, value: u64) -> bool {
     value == 0
 }
 
-/// Writes decimal digits.
-fn write_integer(out: &mut Vec<u8>, mut value: u64) {
-    const PAIRS: [[u8; 2]; 100] = {
-        let mut table = [[0; 2]; 100];
-        let mut i = 0;
-        while i < 100 {
-            table[i] = [b'0' + (i / 10) as u8, b'0' + (i % 10) as u8];
-            i += 1;
-        }
-        table
-    };
-    let mut buffer = [0u8; 20];
-    let mut at = buffer.len();
-    while value >= 100 {
-        at -= 2;
-        buffer[at..at + 2].copy_from_slice(&PAIRS[(value % 100) as usize]);
-        value /= 100;
-    }
-    if value >= 10 {
-        at -= 2;
-        buffer[at..at + 2].copy_from_slice(&PAIRS[value as usize]);
+/// Writes a string with its escapes and the quote that closes it; each byte that is not part of valid UTF-8 becomes U+FFFD.
+#[inline(always)]
+fn write_string(out: &mut Vec<u8>, bytes: &[u8], start: usize, end: usize) {
+    if is_plain(bytes, start, end) {
+        append(out, bytes, start, end);
     } else {
-        at -= 1;
-        buffer[at] = b'0' + value as u8;
+        write_any_string(out, &bytes[start..end]);
     }
-    out.extend_from_slice(&buffer[at..]);
-}
-
-fn write_signed(out: &mut Vec<u8>, value: i64) {
-    if value < 0 {
-        out.push(b'-');
-    }
-    write_integer(out, value.unsigned_abs());
-}
-
-fn write_quoted(out: &mut Vec<u8>, negative: bool, magnitude: u64) {
-    out.push(b'"');
-    if negative {
-        out.push(b'-');
-    }
-    write_integer(out, magnitude);
     out.push(b'"');
 }
 
-/// Writes a double as Go's `strconv` has it in the shortest form: positional from 1e-6 up to 1e21, else with an exponent of
-/// at least two digits. NaN and the infinities are strings.
-fn write_double(out: &mut Vec<u8>, value: f64) {
-    if !value.is_finite() {
-        let word: &[u8] = if value.is_nan() {
-            b"\"NaN\""
-        } else if value > 0.0 {
-            b"\"Infinity\""
-        } else {
-            b"\"-Infinity\""
-        };
-        out.extend_from_slice(word);
-        return;
+#[inline(never)]
+fn write_any_string(out: &mut Vec<u8>, value: &[u8]) {
+    if std::str::from_utf8(value).is_ok() {
+        return write_escaped(out, value);
     }
-    if value.is_sign_negative() {
-        out.push(b'-');
-    }
-    let magnitude = value.abs();
-    if magnitude < 9e15 && magnitude.trunc() == magnitude {
-        return write_integer(out, magnitude as u64);
-    }
-    // Ryu breaks ties between shortest digits as Go and Python do; Rust's own formatting does not.
-    let mut buffer = ryu::Buffer::new();
-    let shortest = buffer.format_finite(magnitude).as_bytes();
-    let (mantissa, mut exponent) = match shortest.iter().position(|&byte| byte == b'e') {
-        Some(at) => (&shortest[..at], decimal_exponent(&shortest[at + 1..])),
-        None => (shortest, 0),
-    };
-    // The value is 0.DIGITS times ten to the power of `exponent`.
-    let mut digits = [0u8; 32];
-    let mut count = 0;
-    let point = mantissa.iter().position(|&byte| byte == b'.').unwrap_or(mantissa.len());
-    exponent += point as i32;
-    for &digit in mantissa.iter().filter(|&&byte| byte != b'.') {
-        if digit == b'0' && count == 0 {
-            exponent -= 1;
-        } else if count < digits.len() {
-            digits[count] = digit;
-            count += 1;
+    for chunk in value.utf8_chunks() {
+        write_escaped(out, chunk.valid().as_bytes());
+        for _ in chunk.invalid() {
+            out.extend_from_slice("\u{fffd}".as_bytes());
         }
     }
-    while count > 1 && digits[count - 1] == b'0' {
-        count -= 1;
-    }
-    place_point(out, &digits[..count], exponent);
-}
-
-fn decimal_exponent(text: &[u8]) -> i32 {
-    let (sign, digits) = match text {
-        [b'-', rest @ ..] => (-1, rest),
-        _ => (1, text),
-    };
-    sign * digits.iter().fold(0, |value, &digit| value * 10 + i32::from(digit - b'0'))
-}
-
-/// Writes 0.DIGITS times ten to the power of `exponent`.
-fn place_point(out: &mut Vec<u8>, digits: &[u8], exponent: i32) {
-    let leading = exponent - 1;
-    if !(-6..21).contains(&leading) {
-        out.push(digits[0]);
-        if digits.len() > 1 {
-            out.push(b'.');
-            out.extend_from_slice(&digits[1..]);
-        }
-        out.extend_from_slice(if leading < 0 { b"e-" } else { b"e+" });
-        if leading.abs() < 10 {
-            out.push(b'0');
-        }
-        write_integer(out, u64::from(leading.unsigned_abs()));
-    } else if exponent <= 0 {
-        out.extend_from_slice(b"0.");
-        out.extend(std::iter::repeat_n(b'0', exponent.unsigned_abs() as usize));
-        out.extend_from_slice(digits);
-    } else {
-        let whole = exponent as usize;
-        out.extend_from_slice(&digits[..whole.min(digits.len())]);
-        if whole >= digits.len() {
-            out.extend(std::iter::repeat_n(b'0', whole - digits.len()));
-        } else {
-            out.push(b'.');
-            out.extend_from_slice(&digits[whole..]);
-        }
-    }
-}
-
-const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
-
-fn write_hex(out: &mut Vec<u8>, value: &[u8]) {
-    out.reserve(value.len() * 2 + 2);
-    out.push(b'"');
-    for &byte in value {
-        out.push(HEX_DIGITS[usize::from(byte >> 4)]);
-        out.push(HEX_DIGITS[usize::from(byte & 15)]);
-    }
-    out.push(b'"');
-}
-
-fn write_base64(out: &mut Vec<u8>, value: &[u8]) {
-    out.reserve(value.len() / 3 * 4 + 6);
-    out.push(b'"');
-    for chunk in value.chunks(3) {
-        let mut group = [0; 3];
-        group[..chunk.len()].copy_from_slice(chunk);
-        let bits = u32::from(group[0]) << 16 | u32::from(group[1]) << 8 | u32::from(group[2]);
-        for i in 0..4 {
-            out.push(if i <= chunk.len() { BASE64_DIGITS[(bits >> (18 - 6 * i)) as usize & 63] } else { b'=' });
-        }
-    }
-    out.push(b'"');
-}
-
-/// Writes a string with its escapes; each byte that is not part of valid UTF-8 becomes U+FFFD.
-fn write_string(out: &mut Vec<u8>, value: &[u8]) {
-    out.push(b'"');
-    if value.is_ascii() || std::str::from_utf8(value).is_ok() {
-        write_escaped(out, value);
-    } else {
-        for chunk in value.utf8_chunks() {
-            write_escaped(out, chunk.valid().as_bytes());
-            for _ in chunk.invalid() {
-                out.extend_from_slice("\u{fffd}".as_bytes());
-            }
-        }
-    }
-    out.push(b'"');
 }
 
 fn write_escaped(out: &mut Vec<u8>, value: &[u8]) {
     let mut from = 0;
     loop {
-        let at = plain_run(value, from);
-        out.extend_from_slice(&value[from..at]);
+        let (at, _) = run(value, from);
+        append(out, value, from, at);
         let Some(&byte) = value.get(at) else {
             return;
         };
@@ -559,9 +651,8 @@ fn write_escaped(out: &mut Vec<u8>, value: &[u8]) {
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
             _ => {
-                let digits = [HEX_DIGITS[usize::from(byte >> 4)], HEX_DIGITS[usize::from(byte & 15)]];
                 out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&digits);
+                out.extend_from_slice(&hex_pair(byte));
             }
         }
         from = at + 1;

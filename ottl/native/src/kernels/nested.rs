@@ -1,7 +1,6 @@
 //! Editors over the maps of many rows: merged with other maps, and flattened.
 
 use super::parse::DEEPEST;
-use super::MAX_RESULT;
 use crate::arena::Arena;
 use crate::maps::{damaged, decode_map, flags, Entry, Keys, Map, Rows, START};
 use crate::schema::{tags, Values};
@@ -102,12 +101,14 @@ pub fn deep<P: AsRef<[u8]>>(arena: &Arena<P>, values: &Values, cell: Cell, room:
     Ok(false)
 }
 
-/// What `flatten` does: the prefix of all keys, how many levels are taken apart, whether taken keys get numbers.
+/// What `flatten` does: the prefix of all keys, how many levels are taken apart, whether taken keys get numbers, and
+/// how many bytes the keys of a row may have in all.
 #[derive(Debug, Clone, Copy)]
 pub struct Flatten<'a> {
     pub prefix: &'a [u8],
     pub depth: usize,
     pub resolve: bool,
+    pub longest: usize,
 }
 
 /// Replaces nested lists and maps of rows by entries with dotted keys; rows that have none stay. False, and nothing is changed,
@@ -207,7 +208,7 @@ impl Flattened {
             }
         }
         self.rows.push((row, self.entries.len()));
-        Ok(self.key_bytes <= MAX_RESULT)
+        Ok(self.key_bytes <= how.longest)
     }
 
     /// A value under the key that stands in `self.key`, which is the same afterwards.
@@ -295,21 +296,21 @@ impl Flattened {
     }
 
     /// Puts an entry under a key. One that the row has already gets a number, or the entry takes its place.
-    fn put_code(&mut self, keys: &mut Keys, how: Flatten, mut code: u32, entry: Entry) {
+    fn put_code(&mut self, keys: &mut Keys, how: Flatten, mut code: u32, mut entry: Entry) {
         if self.places.len() <= code as usize {
             self.places.resize(keys.len(), (0, 0, 0));
         }
         let number = self.number;
-        if let Some((row, place, made)) = self.places.get_mut(code as usize).filter(|known| known.0 == number) {
+        if let Some((_, place, made)) = self.places.get_mut(code as usize).filter(|known| known.0 == number) {
             if !how.resolve {
                 self.entries[*place] = entry;
                 return;
             }
             let mut key = keys.get(code).to_vec();
             key.extend_from_slice(format!(".{made}").as_bytes());
-            debug_assert_eq!(*row, number);
             *made += 1;
             self.key_bytes += key.len() - keys.get(code).len();
+            entry = Entry::made(entry.cell()); // the payload has it under its old key
             code = keys.code(&key);
             self.places.resize(keys.len().max(self.places.len()), (0, 0, 0));
             if let Some(&(_, place, _)) = self.places.get(code as usize).filter(|known| known.0 == number) {

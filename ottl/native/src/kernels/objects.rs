@@ -22,6 +22,9 @@ fn bad(message: String) -> PyErr {
     PyValueError::new_err(message)
 }
 
+/// Bytes that are written at once; values beyond are declined, and the caller counts what it makes of each.
+const MUCH: usize = 1 << 28;
+
 /// The classes of values that have no type of Python's own: map, list, bytes, list of one Go type.
 #[derive(FromPyObject)]
 struct Classes<'py>(Bound<'py, PyType>, Bound<'py, PyType>, Bound<'py, PyType>, Bound<'py, PyType>);
@@ -84,6 +87,8 @@ fn objects<'py>(
 struct Writer<'a, 'py> {
     values: Values,
     classes: &'a Classes<'py>,
+    /// Elements that the value may still have.
+    room: std::cell::Cell<usize>,
 }
 
 impl<'py> Writer<'_, 'py> {
@@ -129,7 +134,17 @@ impl<'py> Writer<'_, 'py> {
         self.list(object.cast::<PyList>()?, out, depth)
     }
 
+    /// Whether there is room for so many elements more.
+    fn takes(&self, count: usize) -> bool {
+        let left = self.room.get().checked_sub(count);
+        self.room.set(left.unwrap_or(0));
+        left.is_some()
+    }
+
     fn list(&self, items: &Bound<'py, PyList>, out: &mut Vec<u8>, depth: usize) -> PyResult<Option<Cell>> {
+        if !self.takes(items.len()) {
+            return Ok(None);
+        }
         let (mut body, mut bytes) = (Vec::new(), Vec::new());
         for item in items.iter() {
             bytes.clear();
@@ -143,8 +158,12 @@ impl<'py> Writer<'_, 'py> {
 
     fn map(&self, map: &Bound<'py, PyAny>, out: &mut Vec<u8>, depth: usize) -> PyResult<Option<Cell>> {
         let entries = map.getattr(intern!(map.py(), "entries"))?;
+        let entries = entries.cast::<PyList>()?;
+        if !self.takes(entries.len()) {
+            return Ok(None);
+        }
         let (mut body, mut bytes) = (Vec::new(), Vec::new());
-        for entry in entries.cast::<PyList>()?.iter() {
+        for entry in entries.iter() {
             let (key, value): (Bound<'py, PyBytes>, Bound<'py, PyAny>) = entry.extract()?;
             bytes.clear();
             let Some(cell) = self.value(&value, &mut bytes, depth + 1)? else {
@@ -168,17 +187,21 @@ fn cells<'py>(
     batch: &Bound<'py, Batch>,
     values: &Bound<'py, PyList>,
     classes: Classes<'py>,
+    most: usize,
 ) -> PyResult<(CellArrays<'py>, Vec<usize>)> {
     let py = batch.py();
     let mut batch = batch.try_borrow_mut()?;
-    let writer = Writer { values: batch.core.values().map_err(bad)?, classes: &classes };
+    let writer = Writer { values: batch.core.values().map_err(bad)?, classes: &classes, room: most.into() };
     let base = batch.core.arena.end();
     let mut out = Vec::new();
     let mut found = CellVec::with_capacity(values.len());
     let mut declined = Vec::new();
     for (row, value) in values.iter().enumerate() {
         let begin = out.len();
-        let cell = writer.value(&value, &mut out, 0)?.unwrap_or_else(|| {
+        writer.room.set(most);
+        let cell = if begin > MUCH { None } else { writer.value(&value, &mut out, 0)? };
+        let cell = cell.unwrap_or_else(|| {
+            out.truncate(begin);
             declined.push(row);
             Cell::EMPTY
         });

@@ -1,10 +1,12 @@
 //! The kernels as Python sees them.
 
+use numpy::{PyReadwriteArray1, PyReadwriteArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::nested::{self, Flatten, Flattened, Strategy};
 use super::parse::{self, Parsed};
+use super::running::{self, Statistic, Windows};
 use super::{Algorithm, Pattern, Piece};
 use crate::maps::Map;
 use crate::py::{frozen, Array, Batch, Input};
@@ -44,6 +46,56 @@ fn digests<'py>(
     let begin = arena.add(&bytes);
     let places = (0..bits.len()).map(|row| begin + (row * width) as i64).collect();
     Ok((frozen(py, places), frozen(py, vec![width as u32; bits.len()])))
+}
+
+/// The arrays of `Windows` in their order.
+#[derive(FromPyObject)]
+struct PyWindows<'py>(
+    PyReadwriteArray2<'py, f64>,
+    PyReadwriteArray2<'py, f64>,
+    PyReadwriteArray1<'py, i64>,
+    PyReadwriteArray1<'py, bool>,
+    PyReadwriteArray1<'py, f64>,
+    PyReadwriteArray1<'py, f64>,
+);
+
+/// How many values give 0 after a 1, the threshold, and how many of them are still to come for each series.
+type PyAlarm<'py> = (i64, f64, PyReadwriteArray1<'py, i64>);
+
+#[pyfunction]
+#[pyo3(signature = (slots, values, windows, score, alarm))]
+fn window_steps<'py>(
+    py: Python<'py>,
+    slots: Input<'py, i64>,
+    values: Input<'py, f64>,
+    mut windows: PyWindows<'py>,
+    score: bool,
+    mut alarm: Option<PyAlarm<'py>>,
+) -> PyResult<(Array<'py, f64>, Bools<'py>)> {
+    let [_, window] = *windows.0.as_array().shape() else {
+        return Err(bad("expected windows of two dimensions".into()));
+    };
+    let gaps = |_| bad("the arrays of the windows have gaps".into());
+    let mut arrays = Windows {
+        window,
+        tail_mean: windows.0.as_slice_mut().map_err(gaps)?,
+        tail_squares: windows.1.as_slice_mut().map_err(gaps)?,
+        filled: windows.2.as_slice_mut().map_err(gaps)?,
+        full: windows.3.as_slice_mut().map_err(gaps)?,
+        mean: windows.4.as_slice_mut().map_err(gaps)?,
+        squares: windows.5.as_slice_mut().map_err(gaps)?,
+    };
+    let mut statistic = match &mut alarm {
+        Some((hold, threshold, silent)) => {
+            Statistic::Alarm { silent: silent.as_slice_mut().map_err(gaps)?, threshold: *threshold, hold: *hold }
+        }
+        None if score => Statistic::Score,
+        None => Statistic::Deviation,
+    };
+    let (slots, values) = (slots.get(), values.get());
+    let found = py.detach(|| running::steps(&mut arrays, &mut statistic, slots, values));
+    let (results, valid) = found.map_err(bad)?;
+    Ok((frozen(py, results), frozen(py, valid)))
 }
 
 macro_rules! digest_functions {
@@ -232,7 +284,8 @@ fn map_merge<'py>(
 }
 
 #[pyfunction]
-#[pyo3(signature = (batch, table, map, rows, prefix, depth, resolve))]
+#[allow(clippy::too_many_arguments)]
+#[pyo3(signature = (batch, table, map, rows, prefix, depth, resolve, longest))]
 fn map_flatten<'py>(
     batch: &Bound<'py, Batch>,
     table: usize,
@@ -241,13 +294,14 @@ fn map_flatten<'py>(
     prefix: &[u8],
     depth: Option<usize>,
     resolve: bool,
+    longest: usize,
 ) -> PyResult<bool> {
     let py = batch.py();
     let mut batch = batch.try_borrow_mut()?;
     let values = batch.core.values().map_err(bad)?;
     let rows = batch.core.rows(table, rows.as_ref().map(Input::get)).map_err(bad)?;
     let (arena, map, touched) = batch.core.edit(table, map).map_err(bad)?;
-    let how = Flatten { prefix, depth: depth.unwrap_or(usize::MAX), resolve };
+    let how = Flatten { prefix, depth: depth.unwrap_or(usize::MAX), resolve, longest };
     py.detach(|| nested::flatten(arena, &values, map, rows, how, &mut Flattened::default(), touched)).map_err(bad)
 }
 
@@ -351,13 +405,14 @@ impl Regex {
         bits: Input<'py, i64>,
         lens: Input<'py, u32>,
         template: Vec<PyPiece>,
+        longest: usize,
     ) -> PyResult<(Array<'py, i64>, Array<'py, u32>, Bools<'py>, Option<Bools<'py>>)> {
         let py = batch.py();
         let template = template_of(template);
         let mut batch = batch.try_borrow_mut()?;
         let arena = &mut batch.core.arena;
         let (bits, lens) = (bits.get(), lens.get());
-        let replaced = py.detach(|| self.core.replace_all(arena, bits, lens, &template)).map_err(bad)?;
+        let replaced = py.detach(|| self.core.replace_all(arena, bits, lens, &template, longest)).map_err(bad)?;
         let start = arena.add(&replaced.bytes);
         let (mut new_bits, mut new_lens) = (bits.to_vec(), lens.to_vec());
         let mut begin = 0;
@@ -413,6 +468,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(concat, module)?)?;
     module.add_function(wrap_pyfunction!(map_merge, module)?)?;
     module.add_function(wrap_pyfunction!(map_flatten, module)?)?;
+    module.add_function(wrap_pyfunction!(window_steps, module)?)?;
     module.add_function(wrap_pyfunction!(map_scratch, module)?)?;
     module.add_function(wrap_pyfunction!(map_changed, module)?)?;
     super::objects::register(module)?;

@@ -1,0 +1,273 @@
+"""More than one core: `python bench/cores.py [--rows 512] [--megabytes 60] [--rounds 5]`.
+
+- *jobs*: `ottl run --jobs N` over files of length-prefixed protobuf, JSON lines and JSON lines in gzip: the fastest of
+  some runs, by turns, and how many times as fast as one process that is; the outputs are compared. `start` is what the
+  command takes with no input, `cpu` the seconds of all its processes.
+- *threads*: `Transform.process` from several threads of one program, and from as many processes that are handed the
+  same payloads, on messages in memory.
+
+With fewer idle cores than jobs the numbers say nothing: the load is printed with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import gzip
+import json
+import math
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import ottl
+from bench import harness, payloads, rules
+from ottl.cli.workers import cores
+from ottl.codec import native
+from ottl.files import Encoding
+
+RULE_SETS: Final = ("one", "policy", "mixed")
+SEEDS: Final = 4
+
+
+def messages(rows: int, encoding: str) -> list[bytes]:
+    """A few payloads of spans."""
+    found = [payloads.traces(rows, seed) for seed in range(SEEDS)]
+    return [native.to_json(one, "traces", ottl.Limits()) for one in found] if encoding == "json" else found
+
+
+# -- jobs -----------------------------------------------------------------------------------------------------------
+
+
+def write_inputs(folder: Path, rows: int, size: int) -> list[Path]:
+    """A file of each format, of about so many bytes before it is compressed."""
+    framed = [len(one).to_bytes(4, "big") + one for one in messages(rows, "protobuf")]
+    lines = [one + b"\n" for one in messages(rows, "json")]
+    found = []
+    for name, parts in (("in.pb", framed), ("in.jsonl", lines), ("in.jsonl.gz", lines)):
+        data = b"".join(parts) * max(1, size // sum(map(len, parts)))
+        path = folder / name
+        path.write_bytes(gzip.compress(data, 1) if name.endswith(".gz") else data)
+        found.append(path)
+    return found
+
+
+def write_config(folder: Path, rule_set: str) -> Path:
+    """A file with the rule set."""
+    path = folder / f"{rule_set}.yaml"
+    path.write_text(json.dumps(rules.configuration("traces", rule_set)), encoding="utf-8")
+    return path
+
+
+def run_command(config: Path, source: Path, jobs: int) -> tuple[float, float, bytes]:
+    """Seconds, seconds of processors, and the output of one run; of an emptied file with 0 jobs.
+
+    Raises:
+        RuntimeError: the command failed.
+    """
+    result = source.with_name(f"out{source.name.removeprefix('in').removesuffix('.gz')}")
+    command = [sys.executable, "-m", "ottl", "run", str(config), str(source), "-o", str(result), "--jobs", str(jobs)]
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=harness.ROOT)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"ottl run ended with {process.returncode}")
+    return seconds, usage.ru_utime + usage.ru_stime, result.read_bytes()
+
+
+def measure_jobs(folder: Path, rule_sets: Sequence[str], rows: int, size: int, rounds: int) -> Iterator[list[str]]:
+    """A line for each rule set and format.
+
+    Raises:
+        RuntimeError: the outputs differ.
+    """
+    wanted = sorted({1, 2, cores()})
+    run_command(write_config(folder, "one"), write_inputs(folder, rows, 0)[0], 1)  # warms the system's caches
+    nothing = folder / "in-nothing.jsonl"
+    nothing.write_bytes(b"")
+    for rule_set in rule_sets:
+        config = write_config(folder, rule_set)
+        for source in write_inputs(folder, rows, size):
+            best = dict.fromkeys(wanted, math.inf)
+            spent = dict.fromkeys(wanted, math.inf)
+            start = math.inf
+            outputs = set()
+            for _ in range(rounds):
+                start = min(start, run_command(config, nothing, 1)[0])
+                for jobs in wanted:
+                    seconds, cpu, output = run_command(config, source, jobs)
+                    best[jobs], spent[jobs] = min(best[jobs], seconds), min(spent[jobs], cpu)
+                    outputs.add(hash(output))
+            if len(outputs) != 1:
+                raise RuntimeError(f"{rule_set}, {source.name}: outputs differ")
+            line = [rule_set, source.name.removeprefix("in."), f"{start:.2f} s"]
+            for jobs in wanted:
+                work = (best[1] - start) / (best[jobs] - start)
+                line += [f"{best[jobs]:.2f} s", f"{spent[jobs]:.2f} s", f"{best[1] / best[jobs]:.2f}", f"{work:.2f}"]
+            yield line
+
+
+def jobs_header() -> list[str]:
+    """The columns of the table of jobs."""
+    header = ["rules", "format", "start"]
+    for jobs in sorted({1, 2, cores()}):
+        header += [f"--jobs {jobs}", "cpu", "times", "without start"]
+    return header
+
+
+# -- threads --------------------------------------------------------------------------------------------------------
+
+
+def in_threads(count: int, process: Callable[[bytes], object], work: Sequence[bytes]) -> None:
+    """Every payload once, by whichever thread is free."""
+    left = iter(work)
+    lock = threading.Lock()
+
+    def run() -> None:
+        while True:
+            with lock:
+                payload = next(left, None)
+            if payload is None:
+                return
+            process(payload)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def answer(connection: Any, process: Callable[[bytes], bytes]) -> None:
+    """Sends back what becomes of each payload, until an empty one comes; or, for seconds, how often it ran the last."""
+    last = b""
+    while payload := connection.recv():
+        if isinstance(payload, float):
+            connection.send(harness.time_for(payload, functools.partial(process, last))[0])
+        else:
+            last = payload
+            connection.send(process(payload))
+
+
+def ask(connection: Any, payload: bytes) -> None:
+    """One payload through a process."""
+    connection.send(payload)
+    connection.recv()
+
+
+def at_most(connections: Sequence[Any], payload: bytes, seconds: float) -> float:
+    """How many times as fast all processes are as one, each with a payload that it has already."""
+    counts = []
+    for some in (connections[:1], connections):
+        for connection in some:
+            ask(connection, payload)
+        for connection in some:
+            connection.send(seconds)
+        counts.append(sum(connection.recv() for connection in some))
+    return float(counts[1] / counts[0])
+
+
+def in_processes(connections: Sequence[Any], work: Sequence[bytes]) -> None:
+    """Every payload once, by whichever process is free."""
+    left = list(connections)
+    lock = threading.Lock()
+
+    def process(payload: bytes) -> None:
+        with lock:
+            connection = left.pop()
+        ask(connection, payload)
+        with lock:
+            left.append(connection)
+
+    in_threads(len(connections), process, work)
+
+
+def measure_threads(rule_sets: Sequence[str], rows: int, seconds: float, rounds: int) -> Iterator[list[str]]:
+    """A line for each rule set and encoding."""
+    count = max(2, cores())
+    context = multiprocessing.get_context("fork")
+    for rule_set in rule_sets:
+        for encoding in ("protobuf", "json"):
+            kind: Encoding = "json" if encoding == "json" else "protobuf"
+            transform = ottl.Transform(rules.configuration("traces", rule_set))
+            process = functools.partial(transform.process, signal="traces", encoding=kind)
+            few = messages(rows, encoding)
+            once, spent = harness.time_for(seconds / 4, lambda few=few, process=process: [process(p) for p in few])  # type: ignore[misc]
+            work = few * max(1, int(seconds * once / spent))
+            pipes = [context.Pipe() for _ in range(count)]
+            workers = [context.Process(target=answer, args=(theirs, process), daemon=True) for _, theirs in pipes]
+            for worker in workers:
+                worker.start()
+            ours = [one for one, _ in pipes]
+            best = dict.fromkeys(("one", "threads", "processes"), math.inf)
+            most = 0.0
+            for _ in range(rounds):
+                for name, run in (
+                    ("one", functools.partial(in_threads, 1, process, work)),
+                    ("threads", functools.partial(in_threads, count, process, work)),
+                    ("processes", functools.partial(in_processes, ours, work)),
+                ):
+                    start = time.perf_counter()
+                    run()
+                    best[name] = min(best[name], time.perf_counter() - start)
+                most = max(most, at_most(ours, few[0], seconds))
+            for one, worker in zip(ours, workers, strict=True):
+                one.send(b"")
+                worker.join()
+            micros = best["one"] / len(work) / rows * 1e6
+            times = [f"{best['one'] / best[name]:.2f}" for name in ("threads", "processes")]
+            yield [rule_set, encoding, f"{micros:.2f}", *times, f"{most:.2f}"]
+
+
+def main() -> None:
+    """Measures, and prints as it goes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=512, help="spans a message")
+    parser.add_argument("--megabytes", type=int, default=60, help="size of the files")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
+    parser.add_argument("--rules", default=",".join(RULE_SETS), help="rule sets, with commas between")
+    parser.add_argument("--seconds", type=float, default=0.4, help="length of a turn of threads")
+    parser.add_argument("--markdown", action="store_true", help="write the tables into docs/performance.md too")
+    arguments = parser.parse_args()
+    rule_sets = arguments.rules.split(",")
+    if unknown := set(rule_sets) - set(rules.STATEMENTS["traces"]):
+        parser.error(f"no such rules: {', '.join(sorted(unknown))}")
+    harness.require_native()
+    facts = harness.describe() | {"cores": f"{os.cpu_count()}, of which {cores()} may be used"}
+    text = harness.machine_lines(facts)
+    print(text, flush=True)
+    lines = list(measure_threads(rule_sets, arguments.rows, arguments.seconds, arguments.rounds))
+    count = max(2, cores())
+    header = [
+        "rules",
+        "encoding",
+        "one thread, µs a span",
+        f"{count} threads, times",
+        f"{count} processes, times",
+        "at most",
+    ]
+    threads = harness.table(header, lines)
+    print(f"\n{threads}\n", flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        size = arguments.megabytes * 10**6
+        found = list(measure_jobs(Path(name), rule_sets, arguments.rows, size, arguments.rounds))
+    jobs = harness.table(jobs_header(), found)
+    print(f"{jobs}\n\nload after: {harness.load():.2f}")
+    if arguments.markdown:
+        about = f"Files of {arguments.megabytes} MB before compression, messages of {arguments.rows} spans."
+        harness.write_section("bench/cores.py", f"{text}\n\nIn one program:\n\n{threads}\n\n{about}\n\n{jobs}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+//! The bytes of JSON strings: where a run without escapes ends, and copies of short runs.
+
+/// Bytes looked at together.
+const CHUNK: usize = 16;
+
+/// Bit `i` of the first number: byte `i` is a quote, a backslash or a control character; of the second: it is not ASCII.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn marks(chunk: &[u8; CHUNK]) -> (u32, u32) {
+    use std::arch::x86_64::{
+        __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
+    };
+    // SAFETY: every x86-64 processor has SSE2, and the load takes the 16 bytes of the chunk at any alignment.
+    unsafe {
+        let bytes = _mm_loadu_si128(chunk.as_ptr().cast::<__m128i>());
+        let quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"' as i8));
+        let backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\' as i8));
+        let control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+        let special = _mm_or_si128(_mm_or_si128(quote, backslash), control);
+        (_mm_movemask_epi8(special) as u32, _mm_movemask_epi8(bytes) as u32)
+    }
+}
+
+/// As above, a byte at a time: compilers make vectors of it.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn marks(chunk: &[u8; CHUNK]) -> (u32, u32) {
+    let (mut special, mut wide) = (0, 0);
+    for (i, &byte) in chunk.iter().enumerate() {
+        special |= u32::from(is_special(byte)) << i;
+        wide |= u32::from(byte >> 7) << i;
+    }
+    (special, wide)
+}
+
+#[inline(always)]
+fn is_special(byte: u8) -> bool {
+    byte == b'"' || byte == b'\\' || byte < 0x20
+}
+
+/// Offset of the first quote, backslash or control character at or behind `pos`, or the length of `bytes`; and whether a
+/// byte before it is not ASCII.
+#[inline(always)]
+pub fn run(bytes: &[u8], mut pos: usize) -> (usize, bool) {
+    let mut wide = 0;
+    while let Some(chunk) = bytes.get(pos..).and_then(|rest| rest.first_chunk::<CHUNK>()) {
+        let (special, high) = marks(chunk);
+        if special != 0 {
+            let before = (special & special.wrapping_neg()).wrapping_sub(1);
+            return (pos + special.trailing_zeros() as usize, (wide | (high & before)) != 0);
+        }
+        wide |= high;
+        pos += CHUNK;
+    }
+    short_run(bytes, pos, wide != 0)
+}
+
+#[inline(never)]
+fn short_run(bytes: &[u8], mut pos: usize, mut wide: bool) -> (usize, bool) {
+    while let Some(&byte) = bytes.get(pos) {
+        if is_special(byte) {
+            break;
+        }
+        wide |= byte > 0x7f;
+        pos += 1;
+    }
+    (pos, wide)
+}
+
+/// Whether `bytes[start..end]`, which lies inside, is ASCII that needs no escapes.
+#[inline(always)]
+pub fn is_plain(bytes: &[u8], mut start: usize, end: usize) -> bool {
+    while start < end {
+        let Some(chunk) = bytes.get(start..).and_then(|rest| rest.first_chunk::<CHUNK>()) else {
+            let (stop, wide) = short_run(&bytes[..end], start, false);
+            return stop == end && !wide;
+        };
+        let (special, high) = marks(chunk);
+        let wanted = match end - start {
+            rest if rest < CHUNK => (1 << rest) - 1,
+            _ => u32::MAX,
+        };
+        if (special | high) & wanted != 0 {
+            return false;
+        }
+        start += CHUNK;
+    }
+    true
+}
+
+/// Appends `bytes[start..end]`, which lies inside. Short ones are copied in blocks of a fixed size, which takes no call.
+#[inline(always)]
+pub fn append(out: &mut Vec<u8>, bytes: &[u8], start: usize, end: usize) {
+    let len = end - start;
+    let rest = &bytes[start..];
+    let filled = out.len() + len;
+    if len <= 16 {
+        if let Some(block) = rest.first_chunk::<16>() {
+            out.extend_from_slice(block);
+            return out.truncate(filled);
+        }
+    } else if len <= 64 {
+        if let Some(block) = rest.first_chunk::<64>() {
+            out.extend_from_slice(block);
+            return out.truncate(filled);
+        }
+    }
+    out.extend_from_slice(&bytes[start..end]);
+}
+
+/// Appends the first `len` bytes of a block.
+#[inline(always)]
+pub fn append_block<const N: usize>(out: &mut Vec<u8>, block: &[u8; N], len: usize) {
+    let filled = out.len() + len.min(N);
+    out.extend_from_slice(block);
+    out.truncate(filled);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_end_at_each_special_byte_wherever_it_stands() {
+        for len in 0..70 {
+            let clean = vec![b'a'; len];
+            assert_eq!(run(&clean, 0), (len, false));
+            assert!(is_plain(&clean, 0, len));
+            for at in 0..len {
+                for byte in 0..=255u8 {
+                    let mut bytes = clean.clone();
+                    bytes[at] = byte;
+                    let stop = if is_special(byte) { at } else { len };
+                    assert_eq!(run(&bytes, 0), (stop, byte > 0x7f));
+                    assert_eq!(is_plain(&bytes, 0, len), stop == len && byte < 0x80);
+                    assert!(is_plain(&bytes, 0, at));
+                    assert!(is_plain(&bytes, at + 1, len));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_behind_the_end_of_a_run_do_not_count() {
+        let bytes = "\"ab\\\u{e9}".as_bytes();
+        assert_eq!(run(bytes, 1), (3, false));
+        let mut long = b"abc\"".to_vec();
+        long.extend_from_slice(&[0xff; 40]);
+        assert_eq!(run(&long, 0), (3, false));
+        assert!(is_plain(&long, 0, 3));
+    }
+
+    #[test]
+    fn appended_runs_are_what_they_were() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        for start in [0, 1, 100, 180, 240, 255] {
+            for end in start..=bytes.len() {
+                let mut out = b"x".to_vec();
+                append(&mut out, &bytes, start, end);
+                assert_eq!(out[1..], bytes[start..end]);
+            }
+        }
+        let mut out = Vec::new();
+        append_block(&mut out, b"abcd", 3);
+        assert_eq!(out, b"abc");
+    }
+}

@@ -1,0 +1,142 @@
+//! Whether bytes can be a message of a type: what the detection of signals asks, as `ottl/signals.py` has it.
+//!
+//! Only a few elements (spans, metrics, log records) are looked into, so a large payload costs no more than a small one.
+
+#[cfg(feature = "python")]
+use pyo3::prelude::*;
+
+#[cfg(feature = "python")]
+use crate::py::{payload_of, Schema as PySchema};
+use crate::schema::{types, wire_of, Field, Look, Schema};
+use crate::wire;
+
+/// Elements that are looked into.
+const LEAVES: usize = 6;
+/// Messages between the root and an element: the root's entry, the scope's entry.
+const LEAF_DEPTH: usize = 2;
+/// The field of a scope's entry that has the elements.
+const ELEMENTS: u128 = 2;
+/// Attribute values may nest; what lies deeper is not looked at.
+const DEEPEST: usize = 8;
+
+/// Whether a payload fits a message of the schema, unknown fields allowed or not, and has an element.
+pub fn fits(schema: &Schema, root: u32, payload: &[u8], unknown_allowed: bool) -> bool {
+    let mut check = Check { schema, unknown_allowed, leaves: LEAVES };
+    check.message(payload, root, 0) && check.leaves < LEAVES
+}
+
+struct Check<'a> {
+    schema: &'a Schema,
+    unknown_allowed: bool,
+    leaves: usize,
+}
+
+impl Check<'_> {
+    fn message(&mut self, body: &[u8], message: u32, depth: usize) -> bool {
+        let schema = self.schema;
+        let Some(known) = schema.messages.get(message as usize) else {
+            return false;
+        };
+        let mut at = 0;
+        while at < body.len() {
+            let Some((number, wire_type, value, next)) = next_field(body, at) else {
+                return false;
+            };
+            at = next;
+            let field = u32::try_from(number).ok().and_then(|number| known.field(number));
+            let Some(field) = field else {
+                if self.unknown_allowed {
+                    continue;
+                }
+                return false;
+            };
+            if wire_type != expected(field) || !plausible(field, value) {
+                return false;
+            }
+            let Some(child) = field.message else {
+                continue;
+            };
+            if depth == DEEPEST || (depth <= LEAF_DEPTH && self.leaves == 0) {
+                continue;
+            }
+            if !self.message(value, child, depth + 1) {
+                return false;
+            }
+            if depth == LEAF_DEPTH && number == ELEMENTS {
+                self.leaves -= 1;
+            }
+        }
+        true
+    }
+}
+
+/// The wire type that our writers give a field.
+fn expected(field: &Field) -> u8 {
+    match field.look() {
+        Some(Look::Packed(_)) => wire::LEN,
+        _ => wire_of(field.field_type),
+    }
+}
+
+/// Whether ids have their length and texts no control characters, which would rather be tags of a nested message.
+fn plausible(field: &Field, value: &[u8]) -> bool {
+    let id_length = match field.name.as_str() {
+        "trace_id" => 16,
+        "span_id" | "parent_span_id" => 8,
+        _ => 0,
+    };
+    if id_length > 0 && !value.is_empty() && value.len() != id_length {
+        return false;
+    }
+    field.field_type != types::STRING || !value.iter().any(|&byte| byte < 0x20 && !(0x09..=0x0d).contains(&byte))
+}
+
+/// Number, wire type, bytes and end of the field at a position; none where there is none.
+fn next_field(body: &[u8], at: usize) -> Option<(u128, u8, &[u8], usize)> {
+    let (tag, start) = varint(body, at)?;
+    let (number, wire_type) = (tag >> 3, (tag & 7) as u8);
+    if number == 0 {
+        return None;
+    }
+    let (start, end) = match wire_type {
+        wire::VARINT => (start, varint(body, start)?.1),
+        wire::FIXED64 => (start, start.checked_add(8)?),
+        wire::FIXED32 => (start, start.checked_add(4)?),
+        wire::LEN => {
+            let (length, start) = varint(body, start)?;
+            (start, start.checked_add(usize::try_from(length).ok()?)?)
+        }
+        _ => return None,
+    };
+    Some((number, wire_type, body.get(start..end)?, end))
+}
+
+/// A varint of at most ten bytes, whatever its value, and the position behind it.
+fn varint(body: &[u8], at: usize) -> Option<(u128, usize)> {
+    let mut value = 0;
+    for (index, &byte) in body.get(at..)?.iter().take(10).enumerate() {
+        value |= u128::from(byte & 0x7f) << (7 * index);
+        if byte < 0x80 {
+            return Some((value, at + index + 1));
+        }
+    }
+    None
+}
+
+/// Whether a payload fits the message of index `root`, and has an element.
+#[cfg(feature = "python")]
+#[pyfunction]
+fn fits_message(
+    schema: &Bound<'_, PySchema>,
+    root: u32,
+    payload: &Bound<'_, PyAny>,
+    unknown_allowed: bool,
+) -> PyResult<bool> {
+    let payload = payload_of(payload)?;
+    Ok(fits(&schema.get().core, root, &payload, unknown_allowed))
+}
+
+#[cfg(feature = "python")]
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(fits_message, module)?)
+}
