@@ -9,6 +9,7 @@ pub mod exec;
 pub mod json;
 pub mod kernels;
 pub mod maps;
+pub mod pages;
 pub mod patch;
 pub mod scan;
 pub mod schema;

@@ -4,6 +4,7 @@
 //! [`SLACK`] free slots behind each run so that the first new keys of a row find room.
 
 use crate::arena::{Arena, Codes};
+use crate::pages;
 use crate::schema::{tags, Values};
 use crate::values::{self, Cell, CellVec, Cells, Items};
 use crate::wire::{self, Stop};
@@ -321,6 +322,8 @@ impl Map {
             let more = FIRST + self.codes.len() * 3;
             self.codes.reserve(more);
             self.entries.reserve(more);
+            pages::large_room(&mut self.codes);
+            pages::large_room(&mut self.entries);
         }
         if self.runs.capacity() == 0 {
             self.runs.reserve(FIRST / 4);

@@ -13,6 +13,7 @@ use pyo3::types::{PyBytes, PyList};
 use crate::arena::{self, Ask};
 use crate::batch::Batch as Core;
 use crate::maps::{self, Step};
+use crate::pages;
 use crate::patch;
 use crate::scan::{scan as scan_payload, Limits, MAX_DEPTH};
 use crate::schema::{self, Field, RawAction};
@@ -645,6 +646,7 @@ fn joined<'py, 'a>(
         let object = ffi::PyBytes_FromStringAndSize(std::ptr::null(), len as ffi::Py_ssize_t);
         let bytes = Bound::from_owned_ptr_or_err(py, object)?.cast_into_unchecked::<PyBytes>();
         let target = Target(ffi::PyBytes_AsString(object).cast());
+        pages::large(target.0, len);
         let written = py.detach(move || {
             let target = target;
             let mut at = 0;

@@ -25,7 +25,7 @@ impl Spare {
 const MOST: usize = 4;
 
 /// Larger buffers, in bytes, go back to the system: a payload of such a size pays for its memory by itself.
-const LARGEST: usize = 32 << 20;
+const LARGEST: usize = 256 << 20;
 
 /// The buffers of the batches of one plan.
 #[derive(Debug, Default)]
