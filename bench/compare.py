@@ -86,6 +86,19 @@ def git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
+def resolve(name: str) -> str:
+    """The full name of a commit.
+
+    Raises:
+        SystemExit: there is none.
+    """
+    command = ["git", "rev-parse", "--quiet", "--verify", f"{name}^{{commit}}"]
+    done = subprocess.run(command, cwd=harness.ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"expected a commit, got {name}")
+    return done.stdout.strip()
+
+
 def build(commit: str, cache: Path) -> Path:
     """The Python of a commit's environment, made where it is not there yet.
 
@@ -355,7 +368,7 @@ def main() -> int:
     if arguments.clean:
         clean(arguments.cache)
         return 0
-    commits = [git("rev-parse", "--verify", f"{name}^{{commit}}") for name in (arguments.base, arguments.head)]
+    commits = [resolve(name) for name in (arguments.base, arguments.head)]
     harness.require_native()
     cases = cases_of(arguments.signals.split(","), [int(rows) for rows in arguments.rows.split(",")])
     least = math.ceil(1 - math.log2((1 - CONFIDENCE) / len(cases)))

@@ -3,7 +3,7 @@
 The calls come from the declarations: the first example of a function that succeeds, its first argument (of a list
 literal all elements) moved into an attribute, so that it differs from row to row. Values are varied (digits change,
 text gets a number behind it) as long as the call still succeeds: up to `--distinct` different ones. Each record has six
-more attributes. Times and durations are those of the record.
+more attributes. Times and durations are those of the record. Functions over whole traces are left out.
 
 A converter's result is stored in the cache; where a map cannot hold it, it is compared with nil. *statement* is the
 time of the statement alone: loads, call and store, in columns and in rows; *whole* is the whole way from bytes to
@@ -12,7 +12,6 @@ bytes. What is slower in columns than in rows is marked.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import itertools
 import json
@@ -305,18 +304,14 @@ def as_table(results: Sequence[Result]) -> str:
 
 def main() -> None:
     """Measures and prints; exits 1 where a function is slower in columns, or could not be called."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("names", nargs="*", metavar="NAME", help="only these functions")
-    arguments.add_argument("--quick", action="store_true", help="short turns: for a look, not for a record")
-    arguments.add_argument("--distinct", type=int, default=DISTINCT, metavar="N", help="different values (%(default)s)")
-    arguments.add_argument("--calls", action="store_true", help="print the statements too")
-    arguments.add_argument("--markdown", action="store_true", help="write the table into docs/performance.md too")
-    given = arguments.parse_args()
-    harness.require_native()
-    facts = harness.describe()
-    harness.pin()
+    parser = harness.arguments(__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these functions")
+    parser.add_argument("--distinct", type=int, default=DISTINCT, metavar="N", help="different values (%(default)s)")
+    parser.add_argument("--calls", action="store_true", help="print the statements too")
+    given = parser.parse_args()
+    facts, _ = harness.begin(peers=False)
     functions = standard_functions()
-    names = given.names or sorted(functions)
+    names = given.names or sorted(name for name in functions if functions[name].over is None)
     seconds = 0.03 if given.quick else 0.2
     alone = Case('set(log.cache["out"], log.attributes["value0"])', {"value0": "text"})
     results = [measure("", True, alone, _by_suffix, seconds, given.distinct)]
@@ -333,9 +328,10 @@ def main() -> None:
     print(as_table(results))
     slower = [r.name for r in results if r.slower]
     print(f"\nslower in columns: {', '.join(slower) or 'none'}; not measured: {', '.join(missing) or 'none'}")
+    harness.save("functions", {"machine": facts, "measurements": results}, given.json)
     if given.markdown:
         what = f"Nanoseconds a row, {ROWS:,} rows, up to {given.distinct:,} different values."
-        text = f"{harness.machine_lines(facts)}\n\n{what}\n\n{as_table(results)}"
+        text = f"{harness.source_line(facts)}\n\n{what}\n\n{as_table(results)}"
         harness.write_section("bench/functions.py", text)
     sys.exit(1 if slower or missing else 0)
 

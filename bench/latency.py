@@ -1,85 +1,127 @@
-"""Latency of small payloads: `python bench/latency.py [--quick] [--payloads 1,4,16,64] [--markdown]`.
+"""How long one payload takes, small ones above all: `python bench/latency.py [--quick]`.
 
-One payload of spans after another passes through `Transform.process` with the three policy scripts, in one process,
-with the garbage collector on as in any program. Shown are microseconds a payload: the median and the 99th and 99.9th
-percentiles by the clock, and the 99th of processor time (the clock's also hold what other processes take on a busy
-machine), with the stack that `auto` takes and with each of both; where `columns` becomes the faster is the crossover
-(`engine.SMALL_PAYLOAD`). The last column is how many payloads were timed.
+Percentiles over thousands of calls of `Transform.process`, one call at a time as a server makes them, each on a payload
+of the same size but other values, in the stack that `auto` picks and in both when forced (`plain` only where payloads
+are small enough for it to win).
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import ottl
-from bench import harness, payloads, rules
-from ottl.engine import SMALL_PAYLOAD
+from bench import contenders, harness, payloads, rules
 
-SIZES: Final = (1, 2, 4, 8, 16, 64)
-RUNS: Final = 50_000
-QUICK_RUNS: Final = 3_000
-WARM_UP: Final = 200
-STACKS: Final[tuple[tuple[str, ottl.Stack], ...]] = (("auto", "auto"), ("columns", "fast"), ("rows", "plain"))
+SIZES: Final = (1, 4, 16, 64, 512)
+RULE_SETS: Final = ("one", "policy", "mixed")
+STACKS: Final = ("auto", "plain", "fast")
+LARGEST_PLAIN: Final = 16
+VARIANTS: Final = 30
+WARM_UP: Final = 100
 
 
-def times(one: ottl.Transform, data: bytes, runs: int) -> tuple[list[int], list[int]]:
-    """Nanoseconds of each run by the clock, and of processor time; each sorted."""
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Microseconds a payload, one number a round.
+
+    Args:
+        rows: spans of each payload.
+        rule_set: name in `rules.STATEMENTS`.
+        stack: `auto`, `plain` or `fast`.
+        p50: half of the calls took at most so long.
+        p99: 99 of 100.
+        p99_work: the same in processor time, which holds nothing that other processes took.
+    """
+
+    rows: int
+    rule_set: str
+    stack: str
+    p50: list[float]
+    p99: list[float]
+    p99_work: list[float]
+
+
+def call_times(processor: Any, data: Sequence[bytes], calls: int) -> tuple[list[float], list[float]]:
+    """Microseconds of so many calls by the clock, and of processor time; each sorted."""
     clock, worked = time.perf_counter_ns, time.thread_time_ns
-    for _ in range(WARM_UP):
-        one.process(data, signal="traces")
     by_clock, by_work = [], []
-    for _ in range(runs):
+    for one in islice(cycle(data), calls):
         begun, start = worked(), clock()
-        one.process(data, signal="traces")
-        by_clock.append(clock() - start)
-        by_work.append(worked() - begun)
+        processor.process(one, signal="traces")
+        by_clock.append((clock() - start) / 1e3)
+        by_work.append((worked() - begun) / 1e3)
     return sorted(by_clock), sorted(by_work)
 
 
-def micros(found: Sequence[int], share: float) -> str:
-    """A percentile in microseconds, as text."""
-    return f"{found[min(len(found) - 1, int(len(found) * share))] / 1000:.0f}"
+def percentile(found: Sequence[float], share: float) -> float:
+    """The number that such a share of the sorted numbers does not exceed."""
+    return found[min(len(found) - 1, int(len(found) * share))]
 
 
-def rows(sizes: Sequence[int], runs: int) -> list[list[str]]:
-    """Lines of the table: every size and stack."""
+def measure(data: Sequence[bytes], rows: int, rule_set: str, plan: harness.Plan) -> list[Measurement]:
+    """The stacks by turns."""
+    stacks = [stack for stack in STACKS if stack != "plain" or rows <= LARGEST_PLAIN]
+    configuration = rules.configuration("traces", rule_set)
+    processors = {stack: contenders.transform(configuration, stack) for stack in stacks}
+    calls = {}
+    for stack, one in processors.items():
+        usual = percentile(call_times(one, data, WARM_UP)[0], 0.5)
+        calls[stack] = max(200, int(plan.seconds * 1e6 / usual))
+    takers = {stack: lambda s=stack: call_times(processors[s], data, calls[s]) for stack in stacks}
+    return [
+        Measurement(
+            rows,
+            rule_set,
+            stack,
+            [percentile(clock, 0.5) for clock, _ in turns],
+            [percentile(clock, 0.99) for clock, _ in turns],
+            [percentile(work, 0.99) for _, work in turns],
+        )
+        for stack, turns in harness.rounds(takers, plan.rounds).items()
+    ]
+
+
+def results_table(found: Sequence[Measurement]) -> str:
+    """The measurements in markdown."""
+    header = ["spans, rules"]
+    header += [f"{stack}, {which}" for stack in STACKS for which in ("median", "99 %", "99 % of work")]
+    by_stack = {(f"{m.rows}, {m.rule_set}", m.stack): m for m in found}
     lines = []
-    for size in sizes:
-        data = payloads.traces(size)
-        count = max(QUICK_RUNS // 10, min(runs, runs * 10 // size))
-        for name, stack in STACKS:
-            one = ottl.Transform(rules.configuration("traces", "policy"), stack=stack)
-            by_clock, by_work = times(one, data, count)
-            shown = [micros(by_clock, share) for share in (0.5, 0.99, 0.999)] + [micros(by_work, 0.99)]
-            lines.append([f"{size}, {name}", f"{len(data):,}", *shown, f"{count:,}"])
-    return lines
+    for name in dict.fromkeys(name for name, _ in by_stack):
+        cells = [name]
+        for stack in STACKS:
+            m = by_stack.get((name, stack))
+            if m is None:
+                cells += ["-", "-", "-"]
+                continue
+            work = harness.number(harness.Spread.of(m.p99_work).median)
+            cells += [harness.number(harness.Spread.of(m.p50).median), str(harness.Spread.of(m.p99)), work]
+        lines.append(cells)
+    return harness.table(header, lines)
 
 
 def main() -> None:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few runs: for a look, not for a record")
-    parser.add_argument("--payloads", default=",".join(map(str, SIZES)), help="spans a payload, with commas between")
-    parser.add_argument("--markdown", action="store_true", help="write the table into docs/performance.md too")
-    arguments = parser.parse_args()
-    harness.require_native()
-    facts = harness.describe()
-    harness.pin()
-    sizes = [int(n) for n in arguments.payloads.split(",")]
-    header = ["spans, stack", "bytes", "median", "p99", "p99.9", "p99 work", "payloads"]
-    told = f"Microseconds a payload; `auto` takes rows below {SMALL_PAYLOAD:,} bytes:"
-    table = harness.table(header, rows(sizes, QUICK_RUNS if arguments.quick else RUNS))
-    shown = f"{harness.machine_lines(facts)}\n\n{told}\n\n{table}"
-    print(shown)
-    if arguments.markdown:
-        harness.write_section("bench/latency.py", shown)
+    given = harness.arguments(__doc__).parse_args()
+    plan = harness.QUICK if given.quick else harness.FULL
+    facts, _ = harness.begin(peers=False)
+    found: list[Measurement] = []
+    for rows in SIZES:
+        data = [payloads.traces(rows, seed) for seed in range(VARIANTS)]
+        for rule_set in RULE_SETS:
+            found += measure(data, rows, rule_set, plan)
+    text = f"Microseconds a payload:\n\n{results_table(found)}"
+    print(text)
+    harness.save("latency", {"machine": facts, "measurements": found}, given.json)
+    if given.markdown:
+        harness.write_section("bench/latency.py", f"{harness.source_line(facts)}\n\n{text}")
 
 
 if __name__ == "__main__":

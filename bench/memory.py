@@ -1,11 +1,12 @@
-"""Memory: `python bench/memory.py [--size 2G] [--markdown]`.
+"""Memory: `python bench/memory.py [--size 2G] [--quick] [--markdown]`.
 
 Two measurements, each in processes of their own:
 
-- a file of JSON lines (2 GB unless told otherwise; traces, logs and metrics by turns, made in a temporary folder and
-  removed) passes through `ottl run`: peak of resident memory, time, and a count of the lines that came out;
-- payloads of 8,000 rows pass through `Transform.process`: peak of resident memory above what the process held before,
-  and how often the size of payload and result together that is.
+- a file of JSON lines (2 GB unless told otherwise; traces, logs and metrics by turns, made in a temporary folder)
+  passes through `ottl run`: peak of resident memory, time, and a count of the lines that came out;
+- payloads of 8,000 rows pass through `Transform.process`: the peak of resident memory above that of the interpreter
+  with the processor loaded and warm, before it reads the payload; input and output are in it. *times* is the peak over
+  the sizes of input and output together.
 
 Exits 1 where the file took 400 MB or more, or where lines are missing.
 """
@@ -19,9 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -113,72 +114,107 @@ def run_command(folder: Path, wanted: int) -> Run:
 # -- one payload ----------------------------------------------------------------------------------------------------
 
 
-def _resident(field: str) -> int:
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith(field))
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """What one payload needed.
+
+    Args:
+        bytes_in: size of the payload.
+        bytes_out: size of what came out.
+        before: resident memory of the interpreter with the processor, before the payload was read.
+        peak: most of it after.
+    """
+
+    bytes_in: int
+    bytes_out: int
+    before: int
+    peak: int
+
+    @property
+    def above(self) -> int:
+        """What the payload needed, itself and the output included."""
+        return self.peak - self.before
+
+    @property
+    def times(self) -> float:
+        """How often the sizes of input and output that is."""
+        return self.above / (self.bytes_in + self.bytes_out)
 
 
-def measure_here(signal: str, rule_set: str, stack: str) -> None:
-    """Prints payload size, resident memory before and its peak after, in this process; first runs a small payload."""
+def measure_here(signal: str, rule_set: str, stack: str, source: Path) -> Peak:
+    """That of a payload in this process; first runs a small one."""
     import ottl
 
     one = ottl.Transform(rules.configuration(signal, rule_set), stack=stack)  # type: ignore[arg-type]
-    one.process(payloads.MAKERS[signal](64, 1), signal=signal)
-    data = Path(sys.stdin.readline().strip()).read_bytes()
+    one.process(source.with_suffix(".small").read_bytes(), signal=signal)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
-    before = _resident("VmRSS")
+    before = harness.resident("VmRSS")
+    data = source.read_bytes()
     out = one.process(data, signal=signal)
-    print(json.dumps([len(data), len(out), before, _resident("VmHWM")]))
+    return Peak(len(data), len(out), before, harness.resident("VmHWM"))
 
 
-def payload_rows(folder: Path) -> list[list[str]]:
-    """Lines of the table: every signal, rule set and stack."""
-    lines = []
+def measure_payloads(folder: Path, rows: int) -> list[dict[str, Any]]:
+    """Every signal, rule set and stack."""
+    found = []
     for signal, sets in rules.STATEMENTS.items():
         source = folder / signal
-        source.write_bytes(payloads.MAKERS[signal](ROWS))
+        source.write_bytes(payloads.MAKERS[signal](rows))
+        source.with_suffix(".small").write_bytes(payloads.MAKERS[signal](64))
         for rule_set in sets:
             if rule_set == "none":
                 continue
-            cells = [f"{signal}, {rule_set}", f"{source.stat().st_size / 1e6:.1f}"]
-            for stack in ("fast", "plain"):
-                command = [sys.executable, __file__, "--one", signal, rule_set, stack]
-                done = subprocess.run(command, input=f"{source}\n", capture_output=True, text=True, check=True)
-                came, went, before, peak = json.loads(done.stdout)
-                if stack == "fast":
-                    cells.append(f"{went / 1e6:.1f}")
-                cells += [f"{(peak - before) / 1e6:.1f}", f"{(peak - before) / (came + went):.1f}"]
-            lines.append(cells)
-    return lines
+            one: dict[str, Any] = {"signal": signal, "rule_set": rule_set, "rows": rows}
+            for name, stack in (("columns", "fast"), ("rows_stack", "plain")):
+                command = [sys.executable, __file__, "--one", signal, rule_set, stack, str(source)]
+                done = subprocess.run(command, capture_output=True, text=True, check=True)
+                peak = Peak(*json.loads(done.stdout))
+                one[name] = asdict(peak) | {"above": peak.above, "times": peak.times}
+            found.append(one)
+    return found
+
+
+def payload_table(found: list[dict[str, Any]]) -> str:
+    """The payloads in markdown."""
+    header = ["rules", "in, MB", "out, MB", "columns, MB", "times", "rows, MB", "times"]
+    lines = []
+    for one in found:
+        cells = [f"{one['signal']}, {one['rule_set']}"]
+        cells += [f"{one['columns'][name] / 1e6:.1f}" for name in ("bytes_in", "bytes_out")]
+        for name in ("columns", "rows_stack"):
+            cells += [f"{one[name]['above'] / 1e6:.1f}", f"{one[name]['times']:.1f}"]
+        lines.append(cells)
+    return harness.table(header, lines)
 
 
 def main() -> None:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=size, default=size("2G"), help="bytes of the file, K, M or G behind (2G)")
-    parser.add_argument("--markdown", action="store_true", help="write the results into docs/performance.md too")
-    parser.add_argument("--one", nargs=3, metavar=("SIGNAL", "RULES", "STACK"), help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.one:
-        measure_here(*arguments.one)
+    parser = harness.arguments(__doc__)
+    parser.add_argument("--size", type=size, help="bytes of the file, K, M or G behind (2G; 100M with --quick)")
+    parser.add_argument("--rows", type=int, default=ROWS, help="rows of the payloads (%(default)s)")
+    parser.add_argument("--one", nargs=4, metavar=("SIGNAL", "RULES", "STACK", "FILE"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        signal, rule_set, stack, source = given.one
+        print(json.dumps(list(asdict(measure_here(signal, rule_set, stack, Path(source))).values())))
         return
-    harness.require_native()
-    facts = harness.describe()
+    facts, _ = harness.begin(peers=False)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run = run_command(folder, arguments.size)
+        run = run_command(folder, given.size or (size("100M") if given.quick else size("2G")))
         told = (
             f"`ottl run` over {run.bytes_in / 1e9:.2f} GB of JSON lines ({run.lines:,} messages of {LINE_ROWS} rows; "
             f"{run.bytes_out / 1e9:.2f} GB came out): peak {run.peak / 1e6:.0f} MB, {run.seconds:.0f} s "
             f"({run.bytes_in / run.seconds / 1e6:.0f} MB a second)."
         )
         print(told, flush=True)
-        header = ["rules", "payload, MB", "result, MB", "columns, MB", "times", "rows, MB", "times"]
-        table = harness.table(header, payload_rows(folder))
-    print(f"\nPeak above what the process held before, payloads of {ROWS:,} rows:\n\n{table}")
-    if arguments.markdown:
-        what = f"Peak above what the process held before, payloads of {ROWS:,} rows:"
-        harness.write_section("bench/memory.py", f"{harness.machine_lines(facts)}\n\n{told}\n\n{what}\n\n{table}")
+        found = measure_payloads(folder, given.rows)
+    what = f"Peak above the interpreter's own, payloads of {given.rows:,} rows, input and output included:"
+    text = f"{what}\n\n{payload_table(found)}"
+    print(f"\n{text}")
+    harness.save("memory", {"machine": facts, "run": run, "payloads": found}, given.json)
+    if given.markdown:
+        harness.write_section("bench/memory.py", f"{harness.source_line(facts)}\n\n{told}\n\n{text}")
     if run.peak >= LIMIT:
         sys.exit(f"the limit is {LIMIT / 1e6:.0f} MB")
 

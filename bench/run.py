@@ -3,8 +3,8 @@
     python bench/run.py [--quick] [--signals traces,logs,metrics] [--payloads 1,16,64,512,8000]
                         [--json FILE] [--markdown]
 
-For every signal, size and rule set (`bench/rules.py`) the contenders run by turns, round after round, and the means
-over all rounds are shown:
+For every signal, size and rule set (`bench/rules.py`) the contenders take turns, round after round; the median over the
+rounds is shown, the smallest and the largest beside it:
 
 - *ours*: `Transform.process` as a user calls it, bytes in, bytes out; the share of its stages is measured by calling
   them one by one;
@@ -13,61 +13,31 @@ over all rounds are shown:
 - *by hand*: protobuf objects in a Python loop, one function a rule set (`bench/by_hand.py`).
 
 Before anything is timed, the outputs of all contenders are compared, with the order of attributes where there is one.
+The targets that these measurements decide are printed at the end (`bench/targets.py`).
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import math
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
-
-import ottl
-from bench import by_hand, harness, payloads, rules, stages
-from ottl.codec import native as native_codec
-from tests import otlp_compare
+from bench import by_hand, contenders, harness, payloads, rules, stages, targets
 
 SIZES: Final = (1, 16, 64, 512, 8000)
 ROWS: Final = {"traces": "spans", "logs": "log records", "metrics": "data points"}
 CHECKED_ROWS: Final = 512
-SCORED: Final = ("one", "policy", "mixed")
-
-
-@dataclass(slots=True)
-class Mean:
-    """A mean that grows.
-
-    Args:
-        count: runs so far.
-        seconds: their time in all.
-    """
-
-    count: int = 0
-    seconds: float = 0.0
-
-    def add(self, count: int, seconds: float) -> None:
-        """More runs."""
-        self.count += count
-        self.seconds += seconds
-
-    def micros(self, rows: int) -> float:
-        """Microseconds a row."""
-        return self.seconds / self.count / rows * 1e6 if self.count else math.nan
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One rule set over one payload; all times in microseconds a row.
+    """One rule set over one payload.
 
     Args:
         signal: `traces`, `logs` or `metrics`.
@@ -75,12 +45,8 @@ class Measurement:
         payload_bytes: its size.
         rule_set: name in `rules.STATEMENTS`.
         stack: `columns`, `rows`, or `-` where there is nothing to run.
-        ours: the whole of `Transform.process`.
-        stages: scan, statements and patch of ours (parse, statements and serialise in rows).
-        reference: unmarshal, process, marshal and total; empty without Go.
-        columns: all passes over tables, whatever `auto` does.
-        plain: all passes over messages.
-        hand: the loop written by hand.
+        stages: the share of scan, statements and patch of ours (parse, statements and serialise in rows).
+        micros: contender to microseconds a row, one number a round; those of the reference are `total` and its parts.
     """
 
     signal: str
@@ -88,172 +54,88 @@ class Measurement:
     payload_bytes: int
     rule_set: str
     stack: str
-    ours: float
     stages: dict[str, float]
-    reference: dict[str, float] = field(default_factory=dict)
-    columns: float = math.nan
-    plain: float = math.nan
-    hand: float = math.nan
+    micros: dict[str, list[float]]
+
+    def spread(self, name: str) -> harness.Spread:
+        """Microseconds a row of a contender."""
+        return harness.Spread.of(self.micros.get(name, []))
 
     @property
-    def ratio(self) -> float:
-        """How many times faster than the reference."""
-        return self.reference["total"] / self.ours if self.reference else math.nan
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How long to measure.
-
-    Args:
-        rounds: turns of each contender.
-        seconds: length of a turn of ours and of the reference; the others get a third.
-    """
-
-    rounds: int
-    seconds: float
-
-
-FULL: Final = Plan(rounds=5, seconds=0.4)
-QUICK: Final = Plan(rounds=2, seconds=0.1)
+    def ratios(self) -> list[float]:
+        """How many times faster than the reference, round by round; empty without it."""
+        return harness.ratios(self.micros["total"], self.micros["ours"]) if "total" in self.micros else []
 
 
 # -- contenders -----------------------------------------------------------------------------------------------------
 
 
-def transform(signal: str, rule_set: str, stack: Any = "auto") -> Any:
-    """The rule set as a processor of ours."""
-    return ottl.Transform(rules.configuration(signal, rule_set), stack=stack)
-
-
-def check(signal: str, rule_set: str, reference: harness.Reference | None, folder: Path) -> None:
+def check(signal: str, rule_set: str, reference: harness.Server | None, folder: Path) -> None:
     """Compares what the contenders make of one payload; ends the program where they differ."""
     data = payloads.MAKERS[signal](CHECKED_ROWS)
-    automatic = transform(signal, rule_set)
+    configuration = rules.configuration(signal, rule_set)
+    automatic = contenders.transform(configuration)
     ours = automatic.process(data, signal=signal)
     errors = [s for s in automatic.stats() if s.errors]
     if errors:
         sys.exit(f"{signal}, {rule_set}: {errors[0].statement} fails: {errors[0].first_error}")
-    _same(signal, rule_set, "rows", ours, transform(signal, rule_set, "plain").process(data, signal=signal))
-    _same(signal, rule_set, "by hand", ours, by_hand.LOOPS[signal][rule_set](data), ordered=False)
+    what = f"{signal}, {rule_set}"
+    rows = contenders.transform(configuration, "plain").process(data, signal=signal)
+    contenders.same(f"{what}, rows", ours, rows, signal)
+    by_loop = by_hand.LOOPS[signal][rule_set](data)
+    contenders.same(f"{what}, by hand", ours, by_loop, signal, ordered=False)
     if reference is not None:
         source, result = folder / "checked", folder / "answer"
         source.write_bytes(data)
-        configuration = rules.configuration(signal, rule_set)
         reference.ask(config=configuration, signal=signal, payload=str(source), iterations=1, output=str(result))
         # ParseJSON of the reference gives keys in no order.
-        _same(signal, rule_set, "reference", ours, result.read_bytes(), ordered=rule_set != "parsing")
-
-
-def _same(signal: str, rule_set: str, other: str, ours: bytes, theirs: bytes, *, ordered: bool = True) -> None:
-    left = otlp_compare.parse_protobuf(theirs, signal, ordered=ordered)
-    right = otlp_compare.parse_protobuf(ours, signal, ordered=ordered)
-    if not otlp_compare.equal(left, right):
-        found = "\n  ".join(otlp_compare.differences(left, right))
-        sys.exit(f"{signal}, {rule_set}: {other} and ours differ:\n  {found}")
+        contenders.same(f"{what}, reference", ours, result.read_bytes(), signal, ordered=rule_set != "parsing")
 
 
 def measure(
-    signal: str, rows: int, rule_set: str, plan: Plan, reference: harness.Reference | None, folder: Path
+    signal: str, rows: int, rule_set: str, plan: harness.Plan, reference: harness.Server | None, folder: Path
 ) -> Measurement:
     """All contenders by turns, on one payload and rule set."""
     data = payloads.MAKERS[signal](rows)
     source = folder / f"{signal}-{rows}"
     source.write_bytes(data)
-    ours = transform(signal, rule_set)
-    others: dict[str, Callable[[], object]] = {"hand": lambda: by_hand.LOOPS[signal][rule_set](data)}
+    configuration = rules.configuration(signal, rule_set)
+    ours = contenders.transform(configuration)
+    runs: dict[str, Callable[[], object]] = {
+        "ours": lambda: ours.process(data, signal=signal),
+        "hand": lambda: by_hand.LOOPS[signal][rule_set](data),
+    }
     if rule_set != "none":
-        plain = transform(signal, rule_set, "plain")
-        others["plain"] = lambda: plain.process(data, signal=signal)
+        plain = contenders.transform(configuration, "plain")
+        runs["rows"] = lambda: plain.process(data, signal=signal)
         if stages.in_columns(ours, signal):
-            columns = transform(signal, rule_set, "fast")
-            others["columns"] = lambda: columns.process(data, signal=signal)
-    means = {name: Mean() for name in ("ours", *others)}
-    theirs: list[dict[str, Any]] = []
-    ours.process(data, signal=signal)
-    for _ in range(plan.rounds):
-        if reference is not None:
-            configuration = rules.configuration(signal, rule_set)
-            theirs.append(reference.ask(config=configuration, signal=signal, payload=str(source), seconds=plan.seconds))
-        means["ours"].add(*harness.time_for(plan.seconds, lambda: ours.process(data, signal=signal)))
-        for name, run in others.items():
-            means[name].add(*harness.time_for(plan.seconds / 3, run))
+            columns = contenders.transform(configuration, "fast")
+            runs["columns"] = lambda: columns.process(data, signal=signal)
+    for run in runs.values():
+        run()
+    takers: dict[str, Callable[[], Any]] = {}
+    if reference is not None:
+        request = {"config": configuration, "signal": signal, "payload": str(source)}
+        takers["reference"] = lambda: contenders.server_turn(reference, plan.seconds, **request)
+    for name, run in runs.items():
+        takers[name] = partial(harness.turn, plan.seconds * (1 if name == "ours" else 0.3), run)
+    found = harness.rounds(takers, plan.rounds)
+    theirs = found.pop("reference", [])
+    for part in contenders.PARTS if theirs else ():
+        found[part] = [one[part] for one in theirs]
     steps = stages.measure(ours, data, signal, plan.seconds)
-    iterations = sum(result["iterations"] for result in theirs)
     return Measurement(
         signal=signal,
         rows=rows,
         payload_bytes=len(data),
         rule_set=rule_set,
         stack=steps.executor if steps else "-",
-        stages={n: getattr(steps, n) / rows * 1e6 for n in ("scan", "statements", "patch")} if steps else {},
-        reference={
-            part: sum(r["ns_per_op"][part] * r["iterations"] for r in theirs) / iterations / rows / 1e3
-            for part in ("unmarshal", "process", "marshal", "total")
-        }
-        if theirs
-        else {},
-        **{name: mean.micros(rows) for name, mean in means.items()},
+        stages={n: getattr(steps, n) / steps.total for n in ("scan", "statements", "patch")} if steps else {},
+        micros={name: [t / rows * 1e6 for t in times] for name, times in found.items()},
     )
-
-
-# -- floors ---------------------------------------------------------------------------------------------------------
-
-
-def floors(rows: int, seconds: float) -> dict[str, float]:
-    """What each stage costs at least, over spans, microseconds each."""
-    data = payloads.traces(rows)
-    limits = ottl.Limits()
-    found: dict[str, Callable[[], object]] = {}
-    none = native_codec.layout("traces", {"span"}, set(), False)
-    mapped = native_codec.layout("traces", {"span"}, {("span", ("attributes",))}, False)
-    found["scan, nothing extracted"] = lambda: native_codec.scan(none, data, limits)
-    found["scan, attributes of spans"] = lambda: native_codec.scan(mapped, data, limits)
-    result = {name: Mean(*harness.time_for(seconds, run)).micros(rows) for name, run in found.items()}
-    for name, step in (
-        ("patch, nothing changed", 0),
-        ("patch, one row in three copied again", 3),
-        ("patch, all rows", 1),
-    ):
-        result[name] = _patch_time(mapped, data, limits, step, seconds) / rows * 1e6
-    parsed = TracesData.FromString(data)
-    result["protobuf objects: parse"] = Mean(*harness.time_for(seconds, lambda: TracesData.FromString(data))).micros(
-        rows
-    )
-    result["protobuf objects: serialise"] = Mean(*harness.time_for(seconds, parsed.SerializeToString)).micros(rows)
-    encoded = native_codec.to_json(data, "traces", limits)
-    result["protobuf to JSON"] = Mean(
-        *harness.time_for(seconds, lambda: native_codec.to_json(data, "traces", limits))
-    ).micros(rows)
-    result["JSON to protobuf"] = Mean(
-        *harness.time_for(seconds, lambda: native_codec.from_json(encoded, "traces", limits))
-    ).micros(rows)
-    return result
-
-
-def _patch_time(layout: Any, data: bytes, limits: Any, step: int, seconds: float) -> float:
-    import numpy as np
-
-    table = layout.tables["span"]
-    total, count = 0.0, 0
-    while count < 3 or total < seconds:
-        batch: Any = native_codec.scan(layout, data, limits)
-        if step:
-            batch.touch(table, np.arange(0, batch.rows(table), step, dtype=np.int32))
-        start = time.perf_counter()
-        batch.patch()
-        total += time.perf_counter() - start
-        count += 1
-    return total / count
 
 
 # -- showing --------------------------------------------------------------------------------------------------------
-
-
-def _number(value: float) -> str:
-    if math.isnan(value):
-        return "-"
-    return f"{value:.3f}" if value < 1 else f"{value:.2f}" if value < 100 else f"{value:.0f}"
 
 
 def results_table(found: Sequence[Measurement]) -> str:
@@ -262,22 +144,23 @@ def results_table(found: Sequence[Measurement]) -> str:
     header += ["ratio", "columns", "rows", "by hand"]
     lines = []
     for m in found:
-        total = sum(m.stages.values())
-        shares = [f"{100 * m.stages[n] / total:.0f} %" if total else "-" for n in m.stages] or ["-", "-", "-"]
-        theirs = [_number(m.reference.get(n, math.nan)) for n in ("total", "unmarshal", "process", "marshal")]
-        ratio = "-" if m.stack == "-" or math.isnan(m.ratio) else f"{m.ratio:.1f}"
-        mine = "copied" if m.stack == "-" else _number(m.ours)
-        others = [_number(m.columns), _number(m.plain), _number(m.hand)]
+        shares = [f"{100 * share:.0f} %" for share in m.stages.values()] or ["-", "-", "-"]
+        theirs = [str(m.spread("total")), *(_median(m, part) for part in contenders.PARTS[1:])]
+        ratio = "-" if m.stack == "-" else str(harness.Spread.of(m.ratios))
+        mine = "copied" if m.stack == "-" else str(m.spread("ours"))
+        others = [_median(m, name) for name in ("columns", "rows", "hand")]
         lines.append([m.rule_set, mine, *shares, m.stack, *theirs, ratio, *others])
     return harness.table(header, lines)
 
 
-def geometric_mean(found: Sequence[Measurement]) -> float:
+def _median(m: Measurement, name: str) -> str:
+    return harness.number(m.spread(name).median)
+
+
+def geometric_mean(found: Sequence[Measurement]) -> harness.Spread:
     """The mean ratio over the rule sets that do something; not a number without the reference."""
-    ratios = [m.ratio for m in found if m.stack != "-"]
-    if not ratios or any(math.isnan(r) for r in ratios):
-        return math.nan
-    return math.exp(sum(map(math.log, ratios)) / len(ratios))
+    series = [m.ratios for m in found if m.stack != "-"]
+    return harness.Spread.of(harness.geometric(series)) if series and all(series) else harness.Spread()
 
 
 def title(found: Sequence[Measurement]) -> str:
@@ -288,50 +171,33 @@ def title(found: Sequence[Measurement]) -> str:
 
 def summary(found: Sequence[Measurement]) -> str:
     """The headline of a table."""
-    mean = geometric_mean(found)
-    if math.isnan(mean):
+    mean = str(geometric_mean(found))
+    if mean == "-":
         return "No reference to compare with: Go is not installed."
-    return f"Geometric mean of the rule sets that do something: {mean:.1f} times the reference."
+    return f"Geometric mean of the rule sets that do something: {mean} times the reference."
 
 
-def as_markdown(facts: dict[str, str], groups: Sequence[Sequence[Measurement]], floor: dict[str, float]) -> str:
+def as_markdown(facts: dict[str, str], groups: Sequence[Sequence[Measurement]]) -> str:
     """All of it as the section of docs/performance.md."""
-    parts = [harness.machine_lines(facts)]
+    parts = [harness.source_line(facts)]
     for found in groups:
         parts += [f"### {title(found)[0].upper()}{title(found)[1:]}", results_table(found), summary(found)]
-    if floor:
-        rows = [[name, _number(value)] for name, value in floor.items()]
-        parts += ["### Floors of the stages", harness.table(["stage", "µs a span"], rows)]
     return "\n\n".join(parts)
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="short turns: for a look, not for a record")
-    parser.add_argument("--signals", default="traces,logs,metrics", help="which signals, with commas between")
-    parser.add_argument("--payloads", default=",".join(map(str, SIZES)), help="rows a payload, with commas between")
-    parser.add_argument("--json", metavar="FILE", help="write the measurements to a file too")
-    parser.add_argument("--markdown", action="store_true", help="write the tables into docs/performance.md too")
-    return parser.parse_args()
 
 
 def main() -> None:
     """Measures, and prints as it goes."""
-    arguments = _arguments()
-    plan = QUICK if arguments.quick else FULL
-    signals = arguments.signals.split(",")
+    parser = harness.arguments(__doc__)
+    parser.add_argument("--signals", default="traces,logs,metrics", help="which signals, with commas between")
+    parser.add_argument("--payloads", default=",".join(map(str, SIZES)), help="rows a payload, with commas between")
+    given = parser.parse_args()
+    plan = harness.QUICK if given.quick else harness.FULL
+    signals = given.signals.split(",")
     unknown = [s for s in signals if s not in rules.STATEMENTS]
     if unknown:
         sys.exit(f"no such signal: {', '.join(unknown)}")
-    sizes = [int(n) for n in arguments.payloads.split(",")]
-    harness.require_native()
-    facts = harness.describe()
-    core = harness.pin()
-    print(harness.machine_lines(facts))
-    print(f"- core: {core}" if core >= 0 else "- core: not bound to one (this system cannot)")
-    reference = harness.Reference.start()
-    if reference is None:
-        print("Go is not installed: only ours is measured")
+    sizes = [int(n) for n in given.payloads.split(",")]
+    facts, reference = harness.begin()
     groups: list[list[Measurement]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -346,16 +212,12 @@ def main() -> None:
                 print(f"{title(found)}\n{results_table(found)}\n{summary(found)}\n", flush=True)
     if reference is not None:
         reference.stop()
-    floor = floors(max(sizes), plan.seconds) if "traces" in signals else {}
-    for stage, value in floor.items():
-        print(f"floor of {stage}: {_number(value)}")
     facts["load after"] = f"{harness.load():.2f}"
-    if arguments.json:
-        flat = [asdict(m) | {"ratio": m.ratio} for found in groups for m in found]
-        text = json.dumps({"machine": facts, "measurements": flat, "floors": floor}, indent=1)
-        Path(arguments.json).write_text(text.replace("NaN", "null") + "\n", encoding="utf-8")
-    if arguments.markdown:
-        harness.write_section("bench/run.py", as_markdown(facts, groups, floor))
+    measured = {"machine": facts, "measurements": [m for found in groups for m in found]}
+    harness.save("run", measured, given.json)
+    print(targets.table({"run": harness.plain(measured)}))
+    if given.markdown:
+        harness.write_section("bench/run.py", as_markdown(facts, groups))
 
 
 if __name__ == "__main__":

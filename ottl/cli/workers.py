@@ -6,8 +6,8 @@ work and one waiting; a batch is what has been read by then, so that a slow pipe
 
 Processes rather than threads, because statements that do not run natively hold the interpreter's lock, and so does what
 surrounds small messages: two threads were 0.8 to 1.6 times as fast as one, nearer to the lower end the less of the work
-was native (`bench/cores.py`). Payloads travel through memory that a worker shares with its parent,
-where a round trip costs 0.1 ns a byte (0.9 to 1.5 through a pipe); what does not fit goes through the pipe.
+was native (`bench/cores.py`). Payloads travel through memory that a worker shares with its parent, where a round trip
+costs 0.1 ns a byte (0.9 to 1.5 through a pipe); what does not fit goes through the pipe.
 
 Counts travel with each batch and are added in order, and a batch never goes on behind a bad message when that ends the
 run: whatever is reported at the end is what one process would have reported.

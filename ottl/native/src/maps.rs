@@ -206,6 +206,8 @@ pub struct Map {
     pub entries: Vec<Entry>,
     pub keys: Keys,
     pub dirty: Vec<bool>,
+    /// How many entries a row that outgrows its room is likely to get.
+    pub expected: u32,
 }
 
 /// Rows to work on.
@@ -352,6 +354,7 @@ impl Map {
         self.codes.clear();
         self.entries.clear();
         self.dirty.clear();
+        self.expected = 0;
         if self.keys.len() > KEPT_KEYS {
             self.keys = Keys::default();
         }
@@ -515,7 +518,11 @@ impl Map {
         let Some(run) = self.runs.get(row).copied() else {
             return Ok(());
         };
-        let run = if run.count < run.room { run } else { self.relocate(row, run.count + run.count / 2 + 4)? };
+        let run = if run.count < run.room {
+            run
+        } else {
+            self.relocate(row, run.count + self.expected.max(run.count / 2 + 4))?
+        };
         let slot = (run.begin + run.count) as usize;
         if let (Some(code_at), Some(entry_at)) = (self.codes.get_mut(slot), self.entries.get_mut(slot)) {
             *code_at = code;

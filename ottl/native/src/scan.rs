@@ -258,7 +258,7 @@ impl Scanner<'_> {
                 flags: flags::ORIGIN | if odd { flags::ODD } else { 0 },
             };
             map.scanned(&mut run, key, entry);
-            if data.get(stop).is_none_or(|&next| u32::from(next) != tag) {
+            if tag >= 128 || data.get(stop).is_none_or(|&next| u32::from(next) != tag) {
                 map.close_run(run, first, stop);
                 return Ok(stop);
             }

@@ -301,8 +301,8 @@ pub struct Node {
     pub message: u32,
     pub table: u32,
     pub slots: Vec<Slot>,
-    /// Slot index + 1 by one-byte tag of the right wire type.
-    by_tag: [u8; 128],
+    /// Slot index + 1 by tag of the right wire type, for the fields up to 31.
+    by_tag: [u8; 256],
     /// Slot index + 1 by field number below [`DENSE`], and the others.
     dense: Vec<u8>,
     sparse: FxHashMap<u32, u8>,
@@ -431,7 +431,7 @@ fn build_node(
         message,
         table,
         slots: Vec::new(),
-        by_tag: [0; 128],
+        by_tag: [0; 256],
         dense: Vec::new(),
         sparse: FxHashMap::default(),
         columns: Vec::new(),
@@ -469,8 +469,8 @@ fn build_node(
         node.slots.push(slot);
         let at = node.slots.len() as u8;
         let tag = field.number << 3 | u32::from(slot.wire);
-        if tag < 128 {
-            node.by_tag[tag as usize] = at;
+        if let Some(place) = node.by_tag.get_mut(tag as usize) {
+            *place = at;
         }
         if field.number < DENSE {
             if node.dense.len() <= field.number as usize {

@@ -150,8 +150,9 @@ pub fn entries<P: AsRef<[u8]>>(
             parse::json_entries(values, (text, cell.bits), (&mut scratch.out, end), each).filter(|()| !again)
         }
         Function::ParsePairs(delimiter, between) => {
-            let (pairs, _) = scratch.pairs(delimiter, between)?;
-            pairs.entries(text, cell.bits, each)
+            let end = arena.end();
+            let (pairs, out) = scratch.pairs(delimiter, between)?;
+            pairs.entries((text, cell.bits), (out, end), each)
         }
         Function::Captures { pattern, groups, all } => {
             let (places, _) = scratch.places(pattern);

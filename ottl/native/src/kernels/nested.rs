@@ -150,7 +150,16 @@ fn is_plain(entry: &Entry) -> bool {
 /// Whether flattening a row without a prefix leaves it as it is.
 pub fn is_flat(map: &Map, row: usize) -> bool {
     let (codes, entries) = map.row(row);
-    entries.iter().all(is_plain) && !codes.iter().enumerate().any(|(at, code)| codes[..at].contains(code))
+    let mut seen = 0u128;
+    let new = |(at, &code): (usize, &u32)| {
+        if code >= 128 {
+            return !codes[..at].contains(&code);
+        }
+        let before = seen;
+        seen |= 1 << code;
+        seen != before
+    };
+    entries.iter().all(is_plain) && codes.iter().enumerate().all(new)
 }
 
 fn push_prefix(key: &mut Vec<u8>, prefix: &[u8]) {

@@ -410,7 +410,7 @@ pub struct Pairs {
     between: Finder<'static>,
     after: Finder<'static>,
     unquoted: Vec<u8>,
-    ends: Vec<usize>,
+    places: Vec<(usize, usize)>,
 }
 
 impl Pairs {
@@ -424,65 +424,70 @@ impl Pairs {
         }
         let finder = |delimiter| Finder::new(delimiter).into_owned();
         let (between, after) = (finder(delimiter), finder(pair_delimiter));
-        Ok(Pairs { between, after, unquoted: Vec::new(), ends: Vec::new() })
+        Ok(Pairs { between, after, unquoted: Vec::new(), places: Vec::new() })
     }
 
-    /// Hands out the entries of the map that a text says, which lies at `base` of the arena, as views on it; a key may come again.
-    /// None for a text with quotes, or declined; some entries may then have been handed out.
-    pub fn entries(&self, text: &[u8], base: i64, mut each: impl FnMut(&[u8], Cell)) -> Option<()> {
-        let special = |byte: &u8| matches!(byte, b'"' | b'\'' | b'\\' | 0) || !byte.is_ascii();
-        if text.is_empty() || text.iter().any(special) {
+    /// Divides a text at the delimiters of pairs; true if it had quotes, so that the pairs lie in `unquoted`, else in the text.
+    /// `places` are their bounds. None for a text declined.
+    fn divide(&mut self, text: &[u8]) -> Option<bool> {
+        self.unquoted.clear();
+        self.places.clear();
+        if text.is_empty() || !text.is_ascii() {
             return None;
+        }
+        if text.iter().any(|byte| matches!(byte, b'"' | b'\'' | b'\\' | 0)) {
+            unquote(text, self.after.needle(), &mut self.unquoted, &mut self.places)?;
+            return Some(true);
         }
         let mut begin = 0;
         while begin < text.len() {
-            let rest = text.get(begin..)?;
-            let end = self.after.find(rest).unwrap_or(rest.len());
-            if end > 0 {
-                let pair = &rest[..end];
-                let middle = self.between.find(pair)?;
-                let second = middle + self.between.needle().len();
-                let value = stripped(&pair[second..]);
-                let blanks = value.as_ptr() as usize - pair.as_ptr() as usize;
-                let cell = Cell::view(tags::STRING, base + (begin + blanks) as i64, value.len());
-                each(stripped(&pair[..middle]), cell);
+            let rest = text.get(begin..).unwrap_or_default();
+            let end = begin + self.after.find(rest).unwrap_or(rest.len());
+            if end > begin {
+                self.places.push((begin, end));
             }
-            begin += end + self.after.needle().len();
+            begin = end + self.after.needle().len();
+        }
+        Some(false)
+    }
+
+    /// Hands out the entries of the map that a text says, which lies at `base` of the arena; a key may come again. Values are views on
+    /// the text, or on what is appended to `out`, which will lie at `end`. None for a text declined; some entries may then have been
+    /// handed out.
+    pub fn entries(
+        &mut self,
+        (text, base): (&[u8], i64),
+        (out, end): (&mut Vec<u8>, i64),
+        mut each: impl FnMut(&[u8], Cell),
+    ) -> Option<()> {
+        let quoted = self.divide(text)?;
+        let (source, base) = if quoted { (self.unquoted.as_slice(), end) } else { (text, base) };
+        for &(from, to) in &self.places {
+            let pair = source.get(from..to)?;
+            let middle = self.between.find(pair)?;
+            let second = middle + self.between.needle().len();
+            let value = stripped(&pair[second..]);
+            let blanks = value.as_ptr() as usize - pair.as_ptr() as usize;
+            each(stripped(&pair[..middle]), Cell::view(tags::STRING, base + (from + blanks) as i64, value.len()));
+        }
+        if quoted {
+            out.extend_from_slice(&self.unquoted);
         }
         Some(())
     }
 
     /// Appends the body of the map that a text says, and gives its tag; None for a text declined.
     pub fn parse(&mut self, values: &Values, text: &[u8], out: &mut Vec<u8>) -> Option<u8> {
-        if text.is_empty() || !text.is_ascii() {
+        let quoted = self.divide(text)?;
+        let source = if quoted { self.unquoted.as_slice() } else { text };
+        if self.places.len() > MOST_PAIRS {
             return None;
         }
-        let Pairs { between, after, unquoted, ends } = self;
-        unquoted.clear();
-        ends.clear();
-        if text.iter().any(|byte| matches!(byte, b'"' | b'\'' | b'\\' | 0)) {
-            unquote(text, after.needle(), unquoted, ends)?;
-        } else {
-            let mut rest = text;
-            while !rest.is_empty() {
-                let end = after.find(rest).unwrap_or(rest.len());
-                unquoted.extend_from_slice(&rest[..end]);
-                if end > 0 {
-                    ends.push(unquoted.len());
-                }
-                rest = rest.get(end + after.needle().len()..).unwrap_or_default();
-            }
-        }
-        if ends.len() > MOST_PAIRS {
-            return None;
-        }
-        let mut begin = 0;
-        let mut found: Vec<(&[u8], &[u8])> = Vec::with_capacity(ends.len());
-        for &end in &*ends {
-            let pair = &unquoted[begin..end];
-            begin = end;
-            let middle = between.find(pair)?;
-            let (key, value) = (stripped(&pair[..middle]), stripped(&pair[middle + between.needle().len()..]));
+        let mut found: Vec<(&[u8], &[u8])> = Vec::with_capacity(self.places.len());
+        for &(from, to) in &self.places {
+            let pair = source.get(from..to)?;
+            let middle = self.between.find(pair)?;
+            let (key, value) = (stripped(&pair[..middle]), stripped(&pair[middle + self.between.needle().len()..]));
             match found.iter_mut().find(|(known, _)| *known == key) {
                 Some(known) => known.1 = value,
                 None => found.push((key, value)),
@@ -496,14 +501,15 @@ impl Pairs {
     }
 }
 
-/// The pairs of a text without the quotes that protect delimiters, one after the other; None for a quote without end.
-fn unquote(text: &[u8], delimiter: &[u8], out: &mut Vec<u8>, ends: &mut Vec<usize>) -> Option<()> {
+/// The pairs of a text without the quotes that protect delimiters, one after the other, and the bounds of each; None for a quote
+/// without end.
+fn unquote(text: &[u8], delimiter: &[u8], out: &mut Vec<u8>, places: &mut Vec<(usize, usize)>) -> Option<()> {
     let (mut quote, mut escaped, mut at, mut begin) = (0, false, 0, 0);
     while let Some(&byte) = text.get(at) {
         if quote == 0 && text[at..].starts_with(delimiter) {
             if out.len() > begin {
+                places.push((begin, out.len()));
                 begin = out.len();
-                ends.push(begin);
             }
             at += delimiter.len();
             continue;
@@ -524,7 +530,7 @@ fn unquote(text: &[u8], delimiter: &[u8], out: &mut Vec<u8>, ends: &mut Vec<usiz
         out.push(byte);
     }
     if out.len() > begin {
-        ends.push(out.len());
+        places.push((begin, out.len()));
     }
     (quote == 0).then_some(())
 }
