@@ -374,7 +374,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         for (table, map, name) in &program.keys {
             let (_, map, _) = batch.edit(*table as usize, *map as usize)?;
             codes.push(map.keys.code(name));
-            map.expected += 1;
+            map.growth += 1;
         }
         let mut registers = vec![Packed::new(Cell::EMPTY); program.registers];
         for (slot, constant) in &program.constants {

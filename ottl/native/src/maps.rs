@@ -27,34 +27,27 @@ pub struct Keys {
     first: u32,
 }
 
-/// A key: its first and last bytes as words, where all bytes lie, and the code that followed it last time. Rows of one kind repeat
-/// their keys in order, so that most keys are found by one comparison.
+/// A key: where its bytes lie, and the code that followed it last time. Rows of one kind repeat their keys in order, so that most
+/// keys are found by one comparison.
 #[derive(Debug, Clone, Copy)]
 struct Key {
-    head: u64,
-    tail: u64,
     begin: usize,
     len: u32,
     next: u32,
 }
 
-/// The first and the last bytes of a string, all of them up to a length of 16; equal for equal strings of a length.
+/// Whether two strings of one length are equal: two comparisons of words, which overlap, for the lengths that keys have.
 #[inline(always)]
-fn ends(key: &[u8]) -> (u64, u64) {
-    if let (Some(head), Some(tail)) = (key.first_chunk::<8>(), key.last_chunk::<8>()) {
-        return (u64::from_le_bytes(*head), u64::from_le_bytes(*tail));
+fn same_key(a: &[u8], b: &[u8]) -> bool {
+    fn both<const N: usize>(a: &[u8], b: &[u8]) -> bool {
+        (a.first_chunk::<N>() == b.first_chunk::<N>()) & (a.last_chunk::<N>() == b.last_chunk::<N>())
     }
-    if let (Some(head), Some(tail)) = (key.first_chunk::<4>(), key.last_chunk::<4>()) {
-        return (u32::from_le_bytes(*head).into(), u32::from_le_bytes(*tail).into());
+    match a.len() {
+        16..=32 => both::<16>(a, b),
+        8..=15 => both::<8>(a, b),
+        4..=7 => both::<4>(a, b),
+        _ => a == b,
     }
-    (key.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)), 0)
-}
-
-/// The second word of a string of more than 16 bytes, and the last but one.
-#[inline(always)]
-fn inner(key: &[u8]) -> (u64, u64) {
-    let word = |at: usize| key.get(at..at + 8).and_then(|word| word.try_into().ok()).map_or(0, u64::from_le_bytes);
-    (word(8), word(key.len() - 16))
 }
 
 /// Stands for "no key before this one".
@@ -86,8 +79,7 @@ impl Keys {
     pub fn code(&mut self, key: &[u8]) -> u32 {
         let (code, new) = self.table.code(key, |code| string(&self.bytes, &self.keys, code));
         if new {
-            let (head, tail) = ends(key);
-            self.keys.push(Key { head, tail, begin: self.bytes.len(), len: key.len() as u32, next: 0 });
+            self.keys.push(Key { begin: self.bytes.len(), len: key.len() as u32, next: 0 });
             self.bytes.extend_from_slice(key);
         }
         code
@@ -96,18 +88,29 @@ impl Keys {
     /// The code of the key that follows `before` ([`START`] for a row's first key).
     #[inline(always)]
     pub fn code_after(&mut self, before: u32, key: &[u8]) -> u32 {
-        let guess = self.keys.get(before as usize).map_or(self.first, |before| before.next);
-        if let Some(known) = self.keys.get(guess as usize) {
-            let (head, tail) = ends(key);
-            if known.len as usize == key.len() && (known.head == head) & (known.tail == tail) {
-                // The words behind the first and before the last reach to the middle of up to 32 bytes.
-                let own = self.bytes.get(known.begin..known.begin + key.len()).unwrap_or_default();
-                if key.len() <= 16 || (inner(key) == inner(own) && (key.len() <= 32 || key == own)) {
-                    return guess;
-                }
-            }
+        match self.guess(before) {
+            Some((code, known)) if known.len() == key.len() && same_key(known, key) => code,
+            _ => self.learn(before, key),
         }
-        self.learn(before, key)
+    }
+
+    /// The key that followed `before` last time.
+    #[inline(always)]
+    fn guess(&self, before: u32) -> Option<(u32, &[u8])> {
+        let code = self.keys.get(before as usize).map_or(self.first, |before| before.next);
+        let key = self.keys.get(code as usize)?;
+        Some((code, self.bytes.get(key.begin..key.begin + key.len as usize)?))
+    }
+
+    /// The code of the key that begins a KeyValue, and its length, if it is the one that followed `before` last time and the tag of a
+    /// value is behind it; `body` is the whole KeyValue.
+    #[inline(always)]
+    fn begins(&self, values: &Values, before: u32, body: &[u8]) -> Option<(u32, usize)> {
+        let (code, key) = self.guess(before)?;
+        let found = body.get(..key.len() + 3)?;
+        let head = usize::from(found[0] == values.key_tag) & usize::from(usize::from(found[1]) == key.len());
+        let same = head & usize::from(found[key.len() + 2] == values.value_tag);
+        (same != 0 && key.len() < 0x80 && same_key(&found[2..key.len() + 2], key)).then_some((code, key.len()))
     }
 
     #[inline(never)]
@@ -196,6 +199,7 @@ pub const SCATTERED: u32 = u32::MAX;
 #[derive(Debug, Clone, Copy)]
 pub struct OpenRun {
     before: u32,
+    next: u32,
     count: u32,
 }
 
@@ -208,7 +212,7 @@ pub struct Map {
     pub keys: Keys,
     pub dirty: Vec<bool>,
     /// How many entries a row that outgrows its room is likely to get.
-    pub expected: u32,
+    pub growth: u32,
 }
 
 /// Rows to work on.
@@ -280,18 +284,34 @@ impl Map {
         }
         let count = self.runs.last().map_or(0, |run| run.count);
         match self.codes.last() {
-            Some(&before) if count > 0 => OpenRun { before, count },
-            _ => OpenRun { before: START, count },
+            Some(&before) if count > 0 => OpenRun { before, next: START, count },
+            _ => OpenRun { before: START, next: START, count },
         }
+    }
+
+    /// Where the value of a KeyValue has its length, counted from the KeyValue's first byte, if the key is the one that is expected;
+    /// it is then the newest key, and `push` adds its entry.
+    #[inline(always)]
+    pub fn expected(&self, values: &Values, run: &mut OpenRun, body: &[u8]) -> Option<usize> {
+        let (code, key) = self.keys.begins(values, run.before, body)?;
+        run.next = code;
+        Some(key + 3)
+    }
+
+    /// Adds the entry of the key that was expected.
+    #[inline(always)]
+    pub fn push(&mut self, run: &mut OpenRun, entry: Entry) {
+        run.before = run.next;
+        run.count += 1;
+        self.codes.push(run.before);
+        self.entries.push(entry);
     }
 
     /// Adds a scanned entry.
     #[inline(always)]
     pub fn scanned(&mut self, run: &mut OpenRun, key: &[u8], entry: Entry) {
-        run.before = self.keys.code_after(run.before, key);
-        run.count += 1;
-        self.codes.push(run.before);
-        self.entries.push(entry);
+        run.next = self.keys.code_after(run.before, key);
+        self.push(run, entry);
     }
 
     /// Ends the entries of one place, which lies between two positions of the payload.
@@ -357,7 +377,7 @@ impl Map {
         self.codes.clear();
         self.entries.clear();
         self.dirty.clear();
-        self.expected = 0;
+        self.growth = 0;
         if self.keys.len() > KEPT_KEYS {
             self.keys = Keys::default();
         }
@@ -524,7 +544,7 @@ impl Map {
         let run = if run.count < run.room {
             run
         } else {
-            self.relocate(row, run.count + self.expected.max(run.count / 2 + 4))?
+            self.relocate(row, run.count + self.growth.max(run.count / 2 + 4))?
         };
         let slot = (run.begin + run.count) as usize;
         if let (Some(code_at), Some(entry_at)) = (self.codes.get_mut(slot), self.entries.get_mut(slot)) {

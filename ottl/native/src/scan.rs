@@ -7,7 +7,7 @@ use crate::batch::{Batch, Column, Table};
 use crate::maps::{flags, Entry};
 use crate::schema::{tags, types, Action, Look, Plan, Schema, Slot, Values};
 use crate::spare::Spare;
-use crate::values::{any_value, key_value, plain_pair, Cell};
+use crate::values::{any_value, key_value, plain_pair, plain_value, Cell};
 use crate::wire::{self, fault, Fault, Stop};
 
 /// Limits of one scan.
@@ -209,6 +209,10 @@ impl Scanner<'_> {
         let mut seen = 0u64;
         while pos < end {
             let at = pos;
+            if let Some(next) = node.passed(data, pos) {
+                pos = next;
+                continue;
+            }
             let (tag, next) = wire::tag(data, pos, end)?;
             let wire_type = (tag & 7) as u8;
             let Some(slot) = node.by_tag(tag) else {
@@ -247,9 +251,7 @@ impl Scanner<'_> {
         let first = at;
         loop {
             let (begin, stop) = wire::length(data, next, data.len())?;
-            let depth = self.walk.enter(place.depth, at)?;
-            let (key, cell, odd) = self.walk.pair(values, begin, stop, depth)?;
-            let entry = Entry {
+            let entry = |cell: Cell, odd: bool| Entry {
                 bits: cell.bits,
                 len: cell.len,
                 raw: at as u32,
@@ -257,7 +259,18 @@ impl Scanner<'_> {
                 tag: cell.tag,
                 flags: flags::ORIGIN | if odd { flags::ODD } else { 0 },
             };
-            map.scanned(&mut run, key, entry);
+            let body = data.get(begin..stop).unwrap_or_default();
+            // The pair and its value are two messages.
+            let expected =
+                if place.depth >= 2 && self.walk.left >= 2 { map.expected(values, &mut run, body) } else { None };
+            if let Some(cell) = expected.and_then(|value| plain_value(values, data, begin + value, stop, 0)) {
+                self.walk.left -= 2;
+                map.push(&mut run, entry(cell, false));
+            } else {
+                let depth = self.walk.enter(place.depth, at)?;
+                let (key, cell, odd) = self.walk.pair(values, begin, stop, depth)?;
+                map.scanned(&mut run, key, entry(cell, odd));
+            }
             if tag >= 128 || data.get(stop).is_none_or(|&next| u32::from(next) != tag) {
                 map.close_run(run, first, stop);
                 return Ok(stop);

@@ -147,6 +147,8 @@ pub struct Values {
     /// Their tags.
     pub key_tag: u8,
     pub value_tag: u8,
+    /// Tag of the member of AnyValue that is a string.
+    pub string_tag: u8,
     /// Number of the dictionary-indexed key, 0 if the descriptors have none.
     pub key_index: u8,
     /// Field numbers of ArrayValue.values and KeyValueList.values.
@@ -254,6 +256,7 @@ impl Schema {
             value,
             key_tag: key << 3 | wire::LEN,
             value_tag: value << 3 | wire::LEN,
+            string_tag: members[usize::from(tags::STRING)] << 3 | wire::LEN,
             key_index: small(key_value, &|field| field.name == "key_strindex").unwrap_or(0),
             array_values: small(array, &|field| field.message == Some(any))?,
             map_values: small(map, &|field| field.message == Some(key_value))?,
@@ -303,6 +306,8 @@ pub struct Node {
     pub slots: Vec<Slot>,
     /// Slot index + 1 by tag of the right wire type, for the fields up to 31.
     by_tag: [u8; 256],
+    /// By first byte, how a field that nothing looks at is passed over: its fixed size with the tag, [`TEXT`], [`NUMBER`], or 0.
+    passes: [u8; 256],
     /// Slot index + 1 by field number below [`DENSE`], and the others.
     dense: Vec<u8>,
     sparse: FxHashMap<u32, u8>,
@@ -312,7 +317,26 @@ pub struct Node {
     pub tables: Vec<u32>,
 }
 
+/// A field of a length of less than 128 bytes.
+const TEXT: u8 = 1;
+/// A varint.
+const NUMBER: u8 = 2;
+
 impl Node {
+    /// The position behind a field that nothing looks at, in the common form of its encoding; None for all other fields. `data` ends
+    /// with the message.
+    #[inline(always)]
+    pub fn passed(&self, data: &[u8], pos: usize) -> Option<usize> {
+        let (&first, rest) = data.get(pos..)?.split_first()?;
+        let size = match self.passes[usize::from(first)] {
+            0 => return None,
+            TEXT => 2 + usize::from(*rest.first().filter(|&&len| len < 0x80)?),
+            NUMBER => 2 + rest.iter().take(9).position(|&byte| byte < 0x80)?,
+            size => usize::from(size),
+        };
+        (size <= rest.len() + 1).then_some(pos + size)
+    }
+
     /// The slot of a tag with the wire type that the field should have.
     #[inline(always)]
     pub fn by_tag(&self, tag: u32) -> Option<&Slot> {
@@ -432,6 +456,7 @@ fn build_node(
         table,
         slots: Vec::new(),
         by_tag: [0; 256],
+        passes: [0; 256],
         dense: Vec::new(),
         sparse: FxHashMap::default(),
         columns: Vec::new(),
@@ -485,6 +510,18 @@ fn build_node(
         return Err(say(unknown.0, "no such field"));
     }
     track_fields(descriptor, &mut node.slots).map_err(|what| format!("{}: {what}", descriptor.full_name))?;
+    for slot in &node.slots {
+        let tag = slot.number << 3 | u32::from(slot.wire);
+        if tag < 128 && slot.action == Action::Pass && slot.look.is_none() && slot.bit | slot.conflict == 0 {
+            node.passes[tag as usize] = match slot.wire {
+                wire::VARINT => NUMBER,
+                wire::LEN => TEXT,
+                wire::FIXED64 => 9,
+                wire::FIXED32 => 5,
+                _ => 0,
+            };
+        }
+    }
     Ok(node)
 }
 

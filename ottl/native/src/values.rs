@@ -199,36 +199,42 @@ pub fn plain_pair<'a>(
     }
     let key_end = 2 + usize::from(*body.get(1)?);
     let rest = body.get(key_end..)?;
-    let &[value_tag, value_len, member, ref value @ ..] = rest else {
-        return None;
-    };
-    if value_tag != values.value_tag || usize::from(value_len) != value.len() + 1 || value.len() > 126 {
+    if *rest.first()? != values.value_tag {
         return None;
     }
+    Some((body.get(2..key_end)?, plain_value(values, data, begin + key_end + 1, end, base)?))
+}
+
+/// Reads a value as `plain_pair` does: its length at `pos`, then one scalar member up to `end`, which is where the pair ends too. A
+/// value that ends with the data may not be read.
+#[inline(always)]
+pub fn plain_value(values: &Values, data: &[u8], pos: usize, end: usize, base: i64) -> Option<Cell> {
+    let &[len, member, first, second] = data.get(pos..)?.first_chunk::<4>()?;
+    if pos + 1 + usize::from(len) != end || len >= 0x80 {
+        return None;
+    }
+    if member == values.string_tag {
+        return (pos + 3 + usize::from(first) == end && first < 0x80)
+            .then(|| Cell::view(tags::STRING, base + (pos + 3) as i64, usize::from(first)));
+    }
     let tag = *values.kinds.get(usize::from(member >> 3))?;
-    let cell = match (tag, member & 7) {
-        (tags::STRING | tags::BYTES, wire::LEN) => {
-            let (&len, text) = value.split_first()?;
-            if usize::from(len) != text.len() {
-                return None;
-            }
-            Cell::view(tag, base + (end - text.len()) as i64, text.len())
+    match (tag, member & 7, len) {
+        (tags::INT, wire::VARINT, 2) if first < 0x80 => Some(Cell::scalar(tag, i64::from(first))),
+        (tags::INT, wire::VARINT, 3) if first >= 0x80 && second < 0x80 => {
+            Some(Cell::scalar(tag, i64::from(first & 0x7f) | i64::from(second) << 7))
         }
-        (tags::INT, wire::VARINT) => {
-            let (value, next) = wire::varint(data, end - value.len(), end).ok()?;
-            if next != end {
-                return None;
-            }
-            Cell::scalar(tag, value as i64)
+        (tags::INT, wire::VARINT, _) => {
+            let (value, next) = wire::varint(data, pos + 2, end).ok()?;
+            (next == end).then(|| Cell::scalar(tag, value as i64))
         }
-        (tags::BOOL, wire::VARINT) => match value {
-            [bits @ 0..=1] => Cell::scalar(tag, i64::from(*bits)),
-            _ => return None,
-        },
-        (tags::DOUBLE, wire::FIXED64) => Cell::scalar(tag, i64::from_le_bytes(<[u8; 8]>::try_from(value).ok()?)),
-        _ => return None,
-    };
-    Some((body.get(2..key_end)?, cell))
+        (tags::BOOL, wire::VARINT, 2) if first <= 1 => Some(Cell::scalar(tag, i64::from(first))),
+        (tags::DOUBLE, wire::FIXED64, 9) => {
+            Some(Cell::scalar(tag, i64::from_le_bytes(*data.get(pos + 2..)?.first_chunk::<8>()?)))
+        }
+        (tags::BYTES, wire::LEN, _) => (pos + 3 + usize::from(first) == end && first < 0x80)
+            .then(|| Cell::view(tag, base + (pos + 3) as i64, usize::from(first))),
+        _ => None,
+    }
 }
 
 /// Walks the elements of a list or the pairs of a map: ranges of their bodies.
