@@ -95,20 +95,15 @@ pub fn push_digest(algorithm: Algorithm, text: &[u8], out: &mut Vec<u8>) {
 
 /// Appends bytes in lower-case hexadecimal.
 pub fn push_hex(digest: &[u8], out: &mut Vec<u8>) {
-    const PAIRS: [[u8; 2]; 256] = {
-        let mut pairs = [[0; 2]; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            pairs[byte] = [b"0123456789abcdef"[byte >> 4], b"0123456789abcdef"[byte & 15]];
-            byte += 1;
-        }
-        pairs
-    };
-    for bytes in digest.chunks(32) {
-        let mut pairs = [[0; 2]; 32];
-        pairs.iter_mut().zip(bytes).for_each(|(pair, &byte)| *pair = PAIRS[usize::from(byte)]);
-        out.extend_from_slice(pairs.as_flattened().get(..2 * bytes.len()).unwrap_or_default());
+    // Arithmetic, not a table: the compiler makes a few vector instructions of it.
+    let digit = |half: u8| half + b'0' + u8::from(half > 9) * (b'a' - b'0' - 10);
+    let pair = |byte: u8| [digit(byte >> 4), digit(byte & 15)];
+    let mut rest = digest;
+    while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
+        out.extend_from_slice(chunk.map(pair).as_flattened());
+        rest = behind;
     }
+    rest.iter().for_each(|&byte| out.extend_from_slice(&pair(byte)));
 }
 
 /// The 64-bit FNV-1a hash of each view.

@@ -246,6 +246,9 @@ impl<'a, P: AsRef<[u8]>> Patcher<'a, P> {
             self.rope.copy(to, end);
             return Ok(());
         }
+        if let Some((slot, child, below)) = self.sole_rows(node, table, row) {
+            return self.rows(slot.number, child, below, pos, end);
+        }
         let active = self.active;
         let active = active.get(node_id as usize).map(Vec::as_slice).unwrap_or_default();
         let broken = |_| "the payload changed under the batch".to_owned();
@@ -304,6 +307,50 @@ impl<'a, P: AsRef<[u8]>> Patcher<'a, P> {
                 self.replace(table, slot, row, None)?;
             }
         }
+        Ok(())
+    }
+
+    /// The field of child rows that alone of all fields of a row may differ, with its table and node; None where more may.
+    #[inline]
+    fn sole_rows(&self, node: &'a Node, table: &'a Table, row: usize) -> Option<(&'a Slot, u32, u32)> {
+        let [child] = node.tables[..] else {
+            return None;
+        };
+        let column = |&id: &u32| table.columns.get(id as usize).is_some_and(|column| column.is_dirty(row));
+        let map = |&id: &u32| table.maps.get(id as usize).is_some_and(|map| map.dirty.get(row) == Some(&true));
+        if node.columns.iter().any(column) || node.maps.iter().any(map) {
+            return None;
+        }
+        node.slots.iter().find_map(|slot| match slot.action {
+            Action::Rows { table, node } if table == child => Some((slot, table, node)),
+            _ => None,
+        })
+    }
+
+    /// Rewrites a message of which only child rows differ. Where they lie is known, so the bytes between are not read, only copied:
+    /// reading here and there waits for memory.
+    fn rows(&mut self, number: u32, child: u32, node: u32, pos: usize, end: usize) -> Result<(), String> {
+        let table = child as usize;
+        let Some(rows) = self.batch.tables.get(table) else {
+            return Ok(());
+        };
+        self.seek(table, pos);
+        let mut row = self.cursors[table];
+        let mut kept = pos;
+        while let Some(extent) = rows.extents.get(row).filter(|extent| (extent.start as usize) < end) {
+            if self.needed[table].get(row).copied().unwrap_or(false) {
+                self.rope.copy(kept, extent.start as usize);
+                kept = extent.end as usize;
+                if !rows.dropped.get(row).copied().unwrap_or(false) {
+                    let header = self.rope.open();
+                    self.message(node, row, extent.body as usize, kept)?;
+                    self.rope.close(header, number);
+                }
+            }
+            row += 1;
+        }
+        self.cursors[table] = row;
+        self.rope.copy(kept, end);
         Ok(())
     }
 
