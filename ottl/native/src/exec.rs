@@ -445,7 +445,8 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     #[inline(always)]
     fn row(&mut self, row: usize, first: usize, outcome: &mut Outcome) {
         let program = self.program;
-        for (number, &statement) in program.statements.iter().enumerate().skip(first) {
+        let statements = program.statements.get(first..).unwrap_or_default();
+        for (number, &statement) in (first..).zip(statements) {
             let effect = self.statement(statement, row);
             if !count(effect, number, row, outcome) {
                 return;
@@ -457,7 +458,8 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     fn timed_row(&mut self, row: usize, first: usize, outcome: &mut Outcome) {
         let program = self.program;
         let mut before = Instant::now();
-        for (number, &statement) in program.statements.iter().enumerate().skip(first) {
+        let statements = program.statements.get(first..).unwrap_or_default();
+        for (number, &statement) in (first..).zip(statements) {
             let effect = self.statement(statement, row);
             let now = Instant::now();
             outcome.ns[number] += now.duration_since(before).as_nanos() as i64;

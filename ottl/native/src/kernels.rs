@@ -95,15 +95,20 @@ pub fn push_digest(algorithm: Algorithm, text: &[u8], out: &mut Vec<u8>) {
 
 /// Appends bytes in lower-case hexadecimal.
 pub fn push_hex(digest: &[u8], out: &mut Vec<u8>) {
-    // Arithmetic, not a table: the compiler makes a few vector instructions of it.
     let digit = |half: u8| half + b'0' + u8::from(half > 9) * (b'a' - b'0' - 10);
-    let pair = |byte: u8| [digit(byte >> 4), digit(byte & 15)];
     let mut rest = digest;
-    while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
-        out.extend_from_slice(chunk.map(pair).as_flattened());
+    // Arithmetic on arrays, not a table: the compiler makes a few vector instructions of it.
+    while let Some((chunk, behind)) = rest.split_first_chunk::<16>() {
+        let (high, low) = (chunk.map(|byte| digit(byte >> 4)), chunk.map(|byte| digit(byte & 15)));
+        let mut text = [0; 32];
+        for at in 0..16 {
+            text[2 * at] = high[at];
+            text[2 * at + 1] = low[at];
+        }
+        out.extend_from_slice(&text);
         rest = behind;
     }
-    rest.iter().for_each(|&byte| out.extend_from_slice(&pair(byte)));
+    rest.iter().for_each(|&byte| out.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]));
 }
 
 /// The 64-bit FNV-1a hash of each view.

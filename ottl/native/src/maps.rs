@@ -275,6 +275,13 @@ pub struct EntryVec {
 
 const FULL: &str = "too many map entries";
 
+/// Where a code first stands among eight: compared all at once, in a form that the compiler makes a few vector instructions of.
+#[inline(always)]
+fn place_of(code: u32, block: &[u32; 8]) -> Option<usize> {
+    let word = u64::from_le_bytes(block.map(|found| u8::from(found == code)));
+    (word != 0).then(|| word.trailing_zeros() as usize / 8)
+}
+
 impl Map {
     /// Begins or goes on with the entries of the newest row.
     #[inline(always)]
@@ -407,18 +414,20 @@ impl Map {
     #[inline(always)]
     fn slot_of(&self, row: usize, code: u32) -> Option<usize> {
         let (begin, codes) = self.codes_of(row);
-        // Eight at a time without a branch between, which the compiler makes one or two vector comparisons.
+        if codes.len() < 8 {
+            return codes.iter().position(|&found| found == code).map(|at| begin + at);
+        }
         let mut blocks = codes.chunks_exact(8);
         let mut at = begin;
         for block in &mut blocks {
-            let mask =
-                block.iter().enumerate().fold(0u32, |mask, (bit, &found)| mask | u32::from(found == code) << bit);
-            if mask != 0 {
-                return Some(at + mask.trailing_zeros() as usize);
+            if let Some(place) = block.first_chunk().and_then(|block| place_of(code, block)) {
+                return Some(at + place);
             }
             at += 8;
         }
-        blocks.remainder().iter().position(|&found| found == code).map(|rest| at + rest)
+        // What is left over is looked at with some of what stands before it, where the key is not.
+        let place = place_of(code, codes.last_chunk::<8>().filter(|_| !blocks.remainder().is_empty())?)?;
+        Some(begin + codes.len() - 8 + place)
     }
 
     /// The first entry of a row with a key.
