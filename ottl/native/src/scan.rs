@@ -337,10 +337,9 @@ impl Scanner<'_> {
         let end = data.len();
         match slot.action {
             Action::Pass => {
-                if let (Some(Look::Message(message)), wire::LEN) = (slot.look, slot.wire) {
+                if let (Some(look), wire::LEN) = (slot.look, slot.wire) {
                     let (begin, stop) = wire::length(data, next, end)?;
-                    let depth = self.walk.enter(place.depth, at)?;
-                    self.walk.message(message, begin, stop, depth)?;
+                    self.walk.look(look, begin, stop, at, place.depth)?;
                     return Ok(stop);
                 }
                 wire::skip(data, slot.wire, at, next, end)
