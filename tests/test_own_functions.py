@@ -12,7 +12,6 @@ import pytest
 
 from ottl import engine
 from ottl.cli import main
-from ottl.codec import native
 
 FOLDER = Path(__file__).parent.parent / "examples" / "own-functions"
 RULES, INPUT, MODULE = (str(FOLDER / name) for name in ("rules.ottl", "input.jsonl", "shop.py"))
@@ -56,7 +55,7 @@ def spans(path: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("stack", ["fast", "plain"])
 def test_one_of_each_kind(monkeypatch: pytest.MonkeyPatch, stack: str) -> None:
     """Each does what its docstring says, as plain Python has it, in both stacks."""
-    if stack == "fast" and not native.available():
+    if stack == "fast" and not engine.native_enabled():
         pytest.skip("the native codec is not there")
     monkeypatch.setattr(engine, "SMALL_PAYLOAD", 0)
     assert ottl_command("run", RULES, INPUT, "--functions", MODULE, "--stack", stack, "-o", "out.jsonl") == 0
