@@ -16,6 +16,7 @@ from ottl import bounds
 from ottl.codec import kernels
 from ottl.codec.maps import MapColumn
 from ottl.functions import (
+    MISSING,
     Columns,
     Compiled,
     Const,
@@ -200,8 +201,7 @@ def _(
 
 @replace_pattern.native
 def _(regex_pattern: Any, replacement: Register, function: Any, replacement_format: Any) -> NativeCall | None:
-    del replacement_format  # without a function it is ignored
-    return _replacing("replace", regex_pattern, replacement, function)
+    return _replacing("replace", regex_pattern, replacement, function, replacement_format)
 
 
 @replace_pattern.checked
@@ -285,13 +285,18 @@ def _(
 def _(
     mode: str, regex_pattern: Any, replacement: Register, function: Any, replacement_format: Any
 ) -> NativeCall | None:
-    del replacement_format
-    return _replacing("replace_all", regex_pattern, replacement, function) if mode == "value" else None
+    if mode != "value":
+        return None
+    return _replacing("replace_all", regex_pattern, replacement, function, replacement_format)
 
 
-def _replacing(name: str, regex: Any, replacement: Register, function: Any) -> NativeCall | None:
+def _replacing(
+    name: str, regex: Any, replacement: Register, function: Any, replacement_format: Register | None
+) -> NativeCall | None:
     if not isinstance(regex, Regex) or type(replacement.value) is not bytes or function is not None:
         return None
+    if replacement_format is not None and replacement_format.value is MISSING:
+        return None  # without a function it is ignored, but still has to be a string
     native, parts = kernels.engine(regex.text), regex.numbered(replacement.value)
     return None if native is None or parts is None else NativeCall(name, (), (native, list(parts)))
 

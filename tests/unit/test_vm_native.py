@@ -69,6 +69,7 @@ def segments(transform: Any) -> list[tuple[int, int]]:
         'set(log.severity_number, log.attributes["n"])',
         'set(log.severity_text, log.attributes["s"])',
         'replace_pattern(log.attributes["s"], "(.)B", "$1$1")',
+        'replace_pattern(log.attributes["s"], "A", "b", replacement_format=log.attributes["n"])',
         'replace_all_patterns(log.attributes, "value", "[a-z]", "<$0>")',
         'keep_keys(log.attributes, ["n", "t", "none"])',
         'delete_matching_keys(log.attributes, "^[mn]$")',
