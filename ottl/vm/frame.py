@@ -119,7 +119,7 @@ def _refusal(tag: int, key: Value) -> str:
     return f"type {_KIND_NAMES[tag]} does not support indexing"
 
 
-_FIELD_TAGS = {
+FIELD_TAGS = {
     View.STRING: STRING,
     View.TRACE_STATE: STRING,
     View.BYTES: BYTES,
@@ -343,7 +343,7 @@ class Frame:
         if (level, spec.field) not in self.layout.columns:
             return nothing()
         _, bits, lens = self.column(level, spec.field, rows)
-        tag = _FIELD_TAGS.get(spec.view, INT)
+        tag = FIELD_TAGS.get(spec.view, INT)
         vector = typed(tag, bits, lens, level)
         return self._where_present(spec, vector, level, rows)
 

@@ -19,7 +19,6 @@ from ottl.contexts.paths import Access, PathSpec, View
 from ottl.functions import MISSING, Form, Function, MapKey, MapKeys, NativeCall, Register
 from ottl.tables.vectors import (
     BOOL,
-    BYTES,
     DOUBLE,
     DURATION,
     EMPTY,
@@ -31,21 +30,11 @@ from ottl.tables.vectors import (
 )
 from ottl.types import Duration, Kind, Time
 from ottl.vm import fields
-from ottl.vm.frame import level_of
+from ottl.vm.frame import FIELD_TAGS, level_of
 from ottl.vm.lift import constant_operand
 from ottl.vm.rows import argument_converter, element_converter
 
-_FIELDS = {
-    View.STRING: STRING,
-    View.TRACE_STATE: STRING,
-    View.BYTES: BYTES,
-    View.BOOL: BOOL,
-    View.DOUBLE: DOUBLE,
-    View.TIME: TIME,
-    View.INT: INT,
-    View.FLAGS32: INT,
-    View.NON_NEGATIVE: INT,
-}
+_FIELDS = {**FIELD_TAGS, View.INT: INT, View.FLAGS32: INT, View.NON_NEGATIVE: INT}
 """The tags of fields as rules read them."""
 
 _STORED = {View.STRING: STRING, View.BOOL: BOOL, View.INT: INT, View.DOUBLE: DOUBLE, View.TIME: TIME}

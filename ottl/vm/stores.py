@@ -28,11 +28,8 @@ from ottl.tables.vectors import (
     MAP,
     NO_LENS,
     OBJECT,
-    PROFILE_ID,
-    SPAN_ID,
     STRING,
     TIME,
-    TRACE_ID,
     Int32s,
     Selection,
     Vector,
@@ -49,7 +46,6 @@ if TYPE_CHECKING:
 CACHE = PathSpec("log", "cache", (), View.CACHE, Kind.MAP, keyed=True)
 """Any detached map, for the accessors over messages."""
 
-_ID_TAGS = {Kind.TRACE_ID: TRACE_ID, Kind.SPAN_ID: SPAN_ID, Kind.PROFILE_ID: PROFILE_ID}
 _FITTING: dict[View, int] = {
     View.STRING: STRING,
     View.TRACE_STATE: STRING,
