@@ -76,6 +76,7 @@ pub enum Key {
 
 /// Where a path reads from, in the row of its table.
 #[derive(Debug, Clone)]
+#[repr(u8)]
 pub enum Source {
     /// An entry of a map, and what lies below it.
     Entry { map: u32, key: u32, below: Vec<Key> },
@@ -111,6 +112,7 @@ pub enum Block {
 
 /// What a step does; see the operations of the bytecode.
 #[derive(Debug)]
+#[repr(u8)]
 pub enum Action {
     Load {
         table: u32,

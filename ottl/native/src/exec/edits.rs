@@ -11,6 +11,7 @@ use crate::values::Cell;
 
 /// Where an editor of a value writes.
 #[derive(Debug)]
+#[repr(u8)]
 pub enum Place {
     Entry { map: u32, key: u32 },
     Column { column: u32 },
@@ -18,6 +19,7 @@ pub enum Place {
 
 /// What is done with the map of a row.
 #[derive(Debug)]
+#[repr(u8)]
 pub enum Editor {
     Delete {
         key: u32,
