@@ -494,7 +494,11 @@ impl Program {
             found.extend(run.alive.map(|lane| {
                 let holds = run.registers.at(home, lane).cell();
                 let known = holds.tag == tags::BOOL && run.lost.0 >> lane & 1 == 0;
-                if known { u8::from(holds.bits != 0) } else { 2 }
+                if known {
+                    u8::from(holds.bits != 0)
+                } else {
+                    2
+                }
             }));
         }
         Ok(found)

@@ -409,7 +409,8 @@ impl Map {
             let (Some(key), Some(head)) = (keys.get(code as usize), heads.get(code as usize)) else {
                 break;
             };
-            let Some(&[found, len, ref body @ ..]) = data.get(at..).and_then(|data| data.first_chunk::<{ HEAD + 2 }>()) else {
+            let Some(&[found, len, ref body @ ..]) = data.get(at..).and_then(|data| data.first_chunk::<{ HEAD + 2 }>())
+            else {
                 break;
             };
             let stop = at + 2 + usize::from(len);
@@ -523,6 +524,11 @@ impl Map {
         if self.keys.len() > KEPT_KEYS {
             self.keys = Keys::default();
         }
+    }
+
+    /// Leaves the memory of an empty map to the system as far as that needs it; false if that can't be done.
+    pub fn lend(&mut self) -> bool {
+        pages::lend_room(&mut self.runs) & pages::lend_room(&mut self.codes) & pages::lend_room(&mut self.entries)
     }
 
     /// Bytes of memory that it holds on to.

@@ -267,7 +267,11 @@ impl Scanner<'_> {
             let (key, cell, odd) = self.walk.pair(values, begin, stop, depth)?;
             let flags = flags::ORIGIN | if odd { flags::ODD } else { 0 };
             let raw_len = (stop - at) as u32;
-            map.scanned(&mut run, key, Entry { bits: cell.bits, len: cell.len, raw: at as u32, raw_len, tag: cell.tag, flags });
+            map.scanned(
+                &mut run,
+                key,
+                Entry { bits: cell.bits, len: cell.len, raw: at as u32, raw_len, tag: cell.tag, flags },
+            );
             at = stop;
         }
     }
