@@ -23,6 +23,7 @@ from ottl.functions import Form, Function
 from ottl.types import Bytes, Duration, Map, ProfileID, SpanID, Time, TraceID, Value, kind_name
 
 _INT = struct.Struct(">q")
+_WORD = (1 << 64) - 1
 _FLOAT = struct.Struct(">d")
 _BLOBS = {bytes: b"s", Bytes: b"b", TraceID: b"t", SpanID: b"p", ProfileID: b"o"}
 
@@ -49,7 +50,8 @@ def _add(value: Any, out: bytearray) -> None:
     elif kind is bool:
         out += b"y" if value else b"z"
     elif kind is int or kind is Duration:
-        out += (b"i" if kind is int else b"u") + _INT.pack(value)
+        # Counts of buckets are unsigned.
+        out += (b"i" if kind is int else b"u") + (value & _WORD).to_bytes(8, "big")
     elif kind is float:
         out += b"d" + _FLOAT.pack(value)
     elif kind is Time:

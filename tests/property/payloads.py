@@ -7,12 +7,15 @@ of the same message, and bytes that no encoder writes.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import random
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from google.protobuf.message import DecodeError
 
 from ottl import schema
 from ottl.codec.messages import root_class
@@ -317,12 +320,41 @@ def random_message(signal: str, draw: random.Random) -> Any:
     return message
 
 
+_ROWS = {
+    "traces": ("resource_spans", "scope_spans", "spans"),
+    "logs": ("resource_logs", "scope_logs", "log_records"),
+    "metrics": ("resource_metrics", "scope_metrics", "metrics"),
+}
+
+
+def crowded(message: Any, signal: str, draw: random.Random) -> bytes:
+    """The message with so many more rows, first in one scope and then in many, that executors have to take them in parts."""
+    resources, scopes, rows = _ROWS[signal]
+    others = [random_message(signal, draw) for _ in range(16)]
+    found = [
+        row
+        for other in (message, *others)
+        for resource in getattr(other, resources)
+        for scope in getattr(resource, scopes)
+        for row in getattr(scope, rows)
+    ]
+    first = next((scope for resource in getattr(message, resources) for scope in getattr(resource, scopes)), None)
+    if found and first is not None:
+        for row in draw.choices(found, k=draw.randrange(60, 200)):
+            # One that is nested too deeply to be copied is left empty.
+            with contextlib.suppress(DecodeError):
+                getattr(first, rows).add().CopyFrom(row)
+    return b"".join(part.SerializeToString() for part in (message, *others))
+
+
 def random_payload(signal: str, draw: random.Random) -> Payload:
-    """A payload; one in eight is spoilt."""
+    """A payload; one in eight is spoilt, a few are large."""
     message = random_message(signal, draw)
     chance = draw.random()
     if chance < 0.02:
         return Payload(signal, b"")
+    if chance < 0.05 and signal in _ROWS:
+        return Payload(signal, crowded(message, signal, draw))
     data: bytes = message.SerializeToString()
     if chance < 0.90:
         return Payload(signal, data)
