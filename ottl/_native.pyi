@@ -492,7 +492,7 @@ class Program:
         statements: list[tuple[int, int, int]],
     ) -> None: ...
     def run(
-        self, batch: Batch, rows: NDArray[np.int32] | None, first: int, room: tuple[int, int, float]
+        self, batch: Batch, rows: NDArray[np.int32] | None, first: int, room: tuple[int, int, float, int]
     ) -> tuple[list[int], list[int], list[int], list[tuple[int, NDArray[np.int32]]]]:
         """Runs the statements from number `first` on, on all rows or some, as long as there is room.
 
@@ -500,13 +500,14 @@ class Program:
             batch: the tables.
             rows: int32 (k,); None for all.
             first: number of the first statement.
-            room: bytes of a text that a step makes, bytes of the arena, seconds; beyond the latter two nothing is done.
+            room: bytes of a text that a step makes, bytes of the arena and seconds, beyond which nothing is done, and
+                elements of a list that a step makes.
 
         Returns:
             For each statement the rows on which its condition held, those that it changed and its nanoseconds; and by
             statement the rows that it declined, int32 (m,), on which it has done nothing.
         """
     def select(
-        self, batch: Batch, rows: NDArray[np.int32] | None, number: int, room: tuple[int, int, float]
+        self, batch: Batch, rows: NDArray[np.int32] | None, number: int, room: tuple[int, int, float, int]
     ) -> NDArray[np.uint8]:
         """Where a condition holds, uint8 (rows,): 1, or 0; 2 where it declined."""

@@ -248,9 +248,9 @@ class Frame:
             return vector.take(index if rows is None else index[rows], level)
         return vector if rows is None else vector.take(rows, level)
 
-    def room(self) -> tuple[int, int, float]:
-        """What the native executor may take: bytes of a text, bytes of the arena, seconds."""
-        return self.bounds.max_string, self._most, self.bounds.seconds_left()
+    def room(self) -> tuple[int, int, float, int]:
+        """What the native executor may take: bytes of a text, bytes of the arena, seconds, elements of a list."""
+        return self.bounds.max_string, self._most, self.bounds.seconds_left(), self.bounds.max_items
 
     def check(self) -> None:
         """Ends a payload of which statements have made too much, or which takes too long.

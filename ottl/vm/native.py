@@ -234,7 +234,7 @@ class _Lowering:
         """A register of its own for a constant."""
         kind = type(value)
         if kind is bytes:
-            held: Any = value
+            held: Any = (STRING, value)
         elif kind in (bool, int):
             held = (BOOL if kind is bool else INT, int(value))
         elif kind is float:
@@ -294,6 +294,8 @@ class _Lowering:
                     self.known[i.result] = self._load(i.data, i.constant_keys)
                 case Op.CALL:
                     self.known[i.result] = self._call(i)
+                case Op.INDEX:
+                    self.known[i.result] = self._emit("call", self._all(i), ("item",))
                 case Op.COMPARE:
                     self.known[i.result] = self._emit("compare", self._all(i), (i.data,))
                 case Op.ADD | Op.SUBTRACT | Op.MULTIPLY | Op.DIVIDE:
@@ -383,7 +385,7 @@ class _Lowering:
             match operand:
                 case Literal(value=value):
                     arguments.append(constant_operand(p, value))
-                case Elements(registers=registers) if p.form is Form.LIST:
+                case Elements(registers=registers) if p.form in (Form.LIST, Form.TUPLE):
                     convert = element_converter(p)
                     arguments.append([self._given(number, convert) for number in registers])
                 case int():
@@ -391,6 +393,8 @@ class _Lowering:
                     compiled = p.compile is not None and given.value is not MISSING
                     arguments.append(given.value if compiled else given)
                 case Place():
+                    pass
+                case None if p.form is Form.ENVIRONMENT:
                     pass
                 case _:
                     raise _Declined

@@ -93,12 +93,113 @@ def test_both_agree(statement: str) -> None:
     both(statement, 'set(log.attributes["after"], true)')
 
 
+TEXTS: list[Any] = [
+    "",
+    "a,b,,c",
+    "héllo, wörld",
+    'q"uote',
+    "tab\there",
+    "12",
+    "true",
+    "1h2m3.5s",
+    "-1.5µs",
+    "0",
+    "1d",
+    "aGVsbG8=",
+    "aGk",
+    "AB==",
+    "0001020304050607",
+    "000102030405060708090a0b0c0d0e0f",
+    "sixteen-bytes-id",
+    "2024-02-29T12:34:56Z",
+    "2023-02-29T12:34:56Z",
+    "1969-12-31T23:59:59Z",
+    "9999-12-31T00:00:00Z",
+    1,
+    -42,
+    0.0,
+    -0.0,
+    2.5,
+    1e-7,
+    1e21,
+    float("inf"),
+    False,
+    None,
+    b"\xff",
+    [1, 2.0, "a", None],
+    {"k": "v", "n": {"d": 1}},
+]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        'Substring(log.attributes["s"], log.attributes["n"], 3)',
+        'Substring(log.attributes["s"], 1, log.attributes["n"], true)',
+        'Split(log.attributes["s"], ",")',
+        'Split(log.attributes["s"], "")',
+        'Split(log.attributes["s"], ", ")',
+        'Split(log.attributes["s"], ",")[log.attributes["n"]]',
+        'Len(Split(log.attributes["s"], ","))',
+        'IsList(Split(log.attributes["s"], ","))',
+        'IsEmpty(Split(log.attributes["s"], ""))',
+        'String(Split(log.attributes["s"], ","))',
+        'ContainsValue(Split(log.attributes["s"], ","), "b")',
+        'Index(log.attributes["s"], log.attributes["n"])',
+        'Index(log.attributes["s"], "l")',
+        'ContainsValue(log.attributes["s"], log.attributes["n"])',
+        'ContainsValue(log.attributes["s"], nil)',
+        'Keys(log.attributes["s"])',
+        'Values(log.attributes["s"])',
+        'ParseJSON(log.attributes["s"])["k"]',
+        'Format("%s %d %v%% é", [log.attributes["s"], log.attributes["n"], log.attributes["s"]])',
+        'Format("%-7s|%05d|%6v|%-05d", [log.attributes["s"], log.attributes["n"], log.attributes["s"], 3])',
+        'Format("%q %x %t", [log.attributes["s"], log.attributes["s"], log.attributes["n"]])',
+        'Format("%.2f %08.1f %f", [log.attributes["s"], log.attributes["n"], log.attributes["s"]])',
+        'Hex(log.attributes["s"])',
+        'Bool(log.attributes["s"])',
+        'Murmur3Hash(log.attributes["s"])',
+        'Base64Encode(log.attributes["s"])',
+        'Base64Encode(log.attributes["s"], "base64-raw-url")',
+        'Decode(log.attributes["s"], "base64")',
+        'Decode(log.attributes["s"], "base64-raw-url")',
+        'IsEmpty(TraceID(log.attributes["s"]))',
+        'IsEmpty(SpanID(log.attributes["s"]))',
+        'Nanoseconds(Duration(log.attributes["s"]))',
+        'Seconds(Duration(log.attributes["s"]))',
+        'UnixNano(Unix(log.attributes["n"], log.attributes["s"]))',
+        'UnixNano(Time(log.attributes["s"], "%Y-%m-%dT%H:%M:%SZ"))',
+        'FormatTime(Time(log.attributes["s"], "%FT%TZ"), "%y %o %q %b %B %e %g %a %A %l %I %p %P %Z %z %w %j %c é%%")',
+        'FormatTime(Unix(log.attributes["n"], 120000), "%Y %m-%d %T.%L %T,%s")',
+        'String(log.attributes["s"])',
+        'Concat([log.attributes["s"], log.attributes["n"]], "-")',
+    ],
+)
+def test_calls_of_all_kinds(value: str) -> None:
+    """Calls run natively, and give what their scalar kernels give, failures included."""
+    records = [{"s": text, "n": n} for text in TEXTS for n in (0, 2, "l", 2.0)]
+    _, transform = both(f'set(log.attributes["x"], {value})', 'set(log.attributes["after"], true)', records=records)
+    assert segments(transform) == [(0, 2)]
+
+
+def test_long_lists_are_refused() -> None:
+    """A list of more elements than are allowed is not made."""
+    config = {"error_mode": "ignore", "log_statements": ['set(log.attributes["x"], Split(log.attributes["s"], ","))']}
+    limits = ottl.Limits(max_items=3)
+    data = logs({"s": "a,b,c"}, {"s": "a,b,c,d"})
+    for stack in ("fast", "plain"):
+        transform = ottl.Transform(config, stack=stack, limits=limits)
+        found = log_attributes(transform.process(data, signal="logs"))
+        assert [record.get("x") for record in found] == [["a", "b", "c"], None]
+        assert [s.errors for s in transform.stats()] == [1]
+
+
 def test_what_runs_natively() -> None:
     """Statements are taken in runs; one that is not known in full divides them."""
     _, transform = both(
         'set(log.attributes["a"], SHA256(log.attributes["t"]))',
         'delete_key(log.attributes, "s")',
-        'set(log.attributes["b"], Format("%v", [log.attributes["a"]]))',
+        'set(log.attributes["b"], Format("%+v", [log.attributes["a"]]))',
         'set(log.attributes["c"], log.attributes["b"])',
     )
     assert segments(transform) == [(0, 2), (3, 4)]

@@ -26,6 +26,8 @@ mod compute;
 mod edits;
 #[cfg(feature = "python")]
 mod py;
+mod texts;
+mod times;
 
 pub use calls::Function;
 pub use compute::{Operation, Operator};
@@ -39,6 +41,8 @@ pub mod kinds {
     pub const DURATION: u8 = 17;
     pub const TRACE_ID: u8 = 18;
     pub const SPAN_ID: u8 = 19;
+    /// A list of strings, which is told from a list of any values until it is stored.
+    pub const TEXTS: u8 = 20;
 }
 
 /// A row that the caller has to take over.
@@ -62,6 +66,8 @@ pub struct Room {
     /// Bytes of the arena.
     pub most: i64,
     pub seconds: f64,
+    /// Elements of a list that a step makes.
+    pub items: usize,
 }
 
 /// Number of a register.
@@ -205,7 +211,8 @@ pub struct Statement {
 #[derive(Debug)]
 pub enum Constant {
     Cell(Cell),
-    Text(Vec<u8>),
+    /// A value of this tag that views bytes.
+    View(u8, Vec<u8>),
 }
 
 /// Statements that run one after another on each row.
@@ -380,7 +387,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         for (slot, constant) in &program.constants {
             let cell = match constant {
                 Constant::Cell(cell) => *cell,
-                Constant::Text(text) => Cell::view(tags::STRING, batch.arena.add(text), text.len()),
+                Constant::View(tag, bytes) => Cell::view(*tag, batch.arena.add(bytes), bytes.len()),
             };
             if let Some(register) = registers.get_mut(*slot as usize) {
                 *register = Packed::new(cell);
@@ -532,7 +539,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                     effect = Effect::Changed;
                 }
                 Action::StoreValue { column, value } => {
-                    let cell = self.get(*value);
+                    let cell = stored(self.get(*value));
                     if cell.tag > tags::MAP {
                         return Err(Declined);
                     }
@@ -667,6 +674,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
 
     #[inline(always)]
     fn store_entry(&mut self, row: usize, map: u32, key: u32, cell: Cell) -> Done<()> {
+        let cell = stored(cell);
         if cell.tag > tags::MAP {
             return Err(Declined);
         }
@@ -722,6 +730,15 @@ fn absent(table: &Table, row: usize, variants: &Option<Vec<u16>>) -> bool {
 fn known(cell: Cell) -> Cell {
     if cell.tag == tags::STRING_INDEX {
         return Cell::EMPTY;
+    }
+    cell
+}
+
+/// A value in the form in which it is stored.
+#[inline(always)]
+fn stored(cell: Cell) -> Cell {
+    if cell.tag == kinds::TEXTS {
+        return Cell { tag: tags::LIST, ..cell };
     }
     cell
 }

@@ -5,6 +5,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use super::calls::{Group, Reading};
+use super::texts::{Base64, Verb};
+use super::times::{Field, Fixed, Number, Part};
 use super::{
     Action, Block, Constant, Editor, Function, Key, KeySet, Operation, Operator, Place, Program as Core, Room, Slot,
     Source, Statement, Step, Width,
@@ -30,7 +32,7 @@ pub struct Program {
 #[derive(FromPyObject)]
 enum PyConstant {
     Scalar(u8, i64),
-    Text(Vec<u8>),
+    View(u8, Vec<u8>),
 }
 
 #[derive(FromPyObject)]
@@ -39,13 +41,13 @@ enum PyKey {
     Name(Vec<u8>),
 }
 
-/// Bytes of a text, bytes of the arena, seconds.
+/// Bytes of a text, bytes of the arena, seconds, elements of a list.
 #[derive(FromPyObject)]
-struct PyRoom(usize, i64, f64);
+struct PyRoom(usize, i64, f64, usize);
 
 impl From<PyRoom> for Room {
-    fn from(PyRoom(longest, most, seconds): PyRoom) -> Room {
-        Room { longest, most, seconds }
+    fn from(PyRoom(longest, most, seconds, items): PyRoom) -> Room {
+        Room { longest, most, seconds, items }
     }
 }
 
@@ -66,7 +68,7 @@ impl Program {
     ) -> PyResult<Program> {
         let constants = constants.into_iter().map(|(slot, constant)| match constant {
             PyConstant::Scalar(tag, bits) => (slot, Constant::Cell(Cell::scalar(tag, bits))),
-            PyConstant::Text(text) => (slot, Constant::Text(text)),
+            PyConstant::View(tag, bytes) => (slot, Constant::View(tag, bytes)),
         });
         let key_sets = key_sets.into_iter().map(|(names, pattern, complement)| KeySet {
             names,
@@ -340,7 +342,95 @@ fn function(data: &Bound<'_, PyTuple>) -> PyResult<Function> {
             }
             Function::Units { kind: data.get_item(1)?.extract()?, nanos }
         }
+        "substring" => Function::Substring { whole: data.get_item(1)?.extract()? },
+        "split" => Function::Split,
+        "find" => Function::Find,
+        "contains" => Function::Contains,
+        "keys" => Function::Parts { keys: true },
+        "values" => Function::Parts { keys: false },
+        "item" => Function::Item,
+        "format" => {
+            let verbs: Vec<(Vec<u8>, String, usize, usize, bool, bool)> = data.get_item(1)?.extract()?;
+            let verbs = verbs.into_iter().map(|(literal, verb, width, precision, left, zero)| {
+                let verb = verb.bytes().next().unwrap_or(0);
+                Verb { literal, verb, width, precision, left, zero }
+            });
+            Function::Format(verbs.collect())
+        }
+        "hex" => Function::Hex,
+        "murmur3" => Function::Murmur3,
+        "to_base64" | "from_base64" => {
+            let alphabet = Base64 { padded: data.get_item(1)?.extract()?, url: data.get_item(2)?.extract()? };
+            if name == "to_base64" {
+                Function::ToBase64(alphabet)
+            } else {
+                Function::FromBase64(alphabet)
+            }
+        }
+        "boolean" => Function::Boolean,
+        "identifier" => Function::Identifier { kind: data.get_item(1)?.extract()?, size: data.get_item(2)?.extract()? },
+        "duration" => Function::Duration,
+        "seconds" => Function::Seconds,
+        "instant" => Function::Instant,
+        "read_time" => {
+            let places: Vec<(String, usize, usize)> = data.get_item(2)?.extract()?;
+            let places: PyResult<Vec<_>> =
+                places.into_iter().map(|(name, begin, end)| Ok((field(&name)?, begin, end))).collect();
+            Function::ReadTime(Fixed { pattern: bytes(1)?, places: places? })
+        }
+        "show_time" => {
+            let parts: Vec<(Vec<u8>, String)> = data.get_item(1)?.extract()?;
+            let parts: PyResult<Vec<_>> = parts
+                .into_iter()
+                .map(|(literal, element)| if element.is_empty() { Ok(Part::Literal(literal)) } else { part(&element) })
+                .collect();
+            Function::ShowTime(parts?)
+        }
         _ => return Err(bad(format!("there is no function {name}"))),
+    })
+}
+
+fn field(name: &str) -> PyResult<Field> {
+    Ok(match name {
+        "Y" => Field::Year,
+        "m" => Field::Month,
+        "d" => Field::Day,
+        "H" => Field::Hour,
+        "M" => Field::Minute,
+        "S" => Field::Second,
+        _ => return Err(bad(format!("there is no field {name}"))),
+    })
+}
+
+/// An element of a layout of Go's.
+fn part(element: &str) -> PyResult<Part> {
+    Ok(match element {
+        "2006" => Part::Year,
+        "06" => Part::ShortYear,
+        "01" => Part::Number(Number::Month, Some(b'0')),
+        "1" => Part::Number(Number::Month, None),
+        "Jan" => Part::MonthName(3),
+        "January" => Part::MonthName(usize::MAX),
+        "02" => Part::Number(Number::Day, Some(b'0')),
+        "_2" => Part::Number(Number::Day, Some(b' ')),
+        "2" => Part::Number(Number::Day, None),
+        "002" => Part::Number(Number::YearDay, Some(b'0')),
+        "__2" => Part::Number(Number::YearDay, Some(b' ')),
+        "Mon" => Part::DayName(3),
+        "Monday" => Part::DayName(usize::MAX),
+        "15" => Part::Number(Number::Hour, Some(b'0')),
+        "03" => Part::Number(Number::HalfHour, Some(b'0')),
+        "3" => Part::Number(Number::HalfHour, None),
+        "04" => Part::Number(Number::Minute, Some(b'0')),
+        "4" => Part::Number(Number::Minute, None),
+        "05" => Part::Number(Number::Second, Some(b'0')),
+        "5" => Part::Number(Number::Second, None),
+        "PM" => Part::Half(*b"PM", *b"AM"),
+        "pm" => Part::Half(*b"pm", *b"am"),
+        _ => match element.as_bytes() {
+            [mark @ (b'.' | b','), digits @ ..] if digits.len() <= 9 => Part::Fraction(*mark, digits.len()),
+            _ => return Err(bad(format!("there is no element {element}"))),
+        },
     })
 }
 
