@@ -17,7 +17,7 @@ use crate::arena::Arena;
 use crate::batch::{Batch, Column, Table};
 use crate::kernels::nested::Flattened;
 use crate::kernels::{Pattern, Piece};
-use crate::maps::{self, Step as Into};
+use crate::maps::{self, Rows, Step as Into};
 use crate::schema::{tags, Values};
 use crate::values::Cell;
 
@@ -82,6 +82,7 @@ pub enum Key {
 
 /// Where a path reads from, in the row of its table.
 #[derive(Debug, Clone)]
+#[repr(u8)]
 pub enum Source {
     /// An entry of a map, and what lies below it.
     Entry { map: u32, key: u32, below: Vec<Key> },
@@ -97,6 +98,17 @@ pub enum Source {
     Value { column: u32, below: Vec<Key> },
     /// Which of the columns is marked, from 1 on.
     Marked { columns: Vec<u32> },
+}
+
+impl Source {
+    /// Whether no row declines.
+    fn is_total(&self) -> bool {
+        match self {
+            Source::Entry { below, .. } | Source::Value { below, .. } => below.is_empty(),
+            Source::Id { .. } => false,
+            _ => true,
+        }
+    }
 }
 
 /// How a number fits into a narrower field.
@@ -117,6 +129,7 @@ pub enum Block {
 
 /// What a step does; see the operations of the bytecode.
 #[derive(Debug)]
+#[repr(u8)]
 pub enum Action {
     Load {
         table: u32,
@@ -242,15 +255,57 @@ pub struct Outcome {
     pub declined: Vec<Vec<i32>>,
 }
 
-/// One row in so many is timed statement by statement.
-const TIMED: usize = 128;
+/// Rows are worked on in chunks; one chunk in so many is timed statement by statement.
+const TIMED: usize = 4;
 
-/// What a statement did on a row.
+/// Rows that are worked on together: a step runs on all of them before the next one does, so that what it costs to know what to do is
+/// paid once for many rows, while their values stay in the cache.
+const LANES: usize = 64;
+
+/// Some of the rows that are worked on together: a bit for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Effect {
-    Unmatched,
-    Unchanged,
-    Changed,
+struct Lanes(u64);
+
+impl Lanes {
+    const NONE: Lanes = Lanes(0);
+
+    /// The first so many.
+    fn first(count: usize) -> Lanes {
+        Lanes(if count < LANES { (1 << count) - 1 } else { u64::MAX })
+    }
+
+    #[inline(always)]
+    fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    #[inline(always)]
+    fn insert(&mut self, lane: usize, wanted: bool) {
+        self.0 |= u64::from(wanted) << lane;
+    }
+
+    #[inline(always)]
+    fn without(self, other: Lanes) -> Lanes {
+        Lanes(self.0 & !other.0)
+    }
+}
+
+impl Iterator for Lanes {
+    type Item = usize;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
+        if self.0 == 0 {
+            return None;
+        }
+        let lane = self.0.trailing_zeros() as usize;
+        self.0 &= self.0 - 1;
+        Some(lane)
+    }
 }
 
 /// A cell in two words, as registers hold it: written and read back whole, where fields of their own size would be written one by
@@ -273,6 +328,69 @@ impl Packed {
     }
 }
 
+/// Where a register lies: a cell for each lane, or one for all.
+#[derive(Debug, Clone, Copy)]
+struct Home {
+    begin: usize,
+    mask: usize,
+}
+
+/// What registers hold in each lane.
+#[derive(Debug)]
+struct Registers {
+    homes: Vec<Home>,
+    cells: Vec<Packed>,
+}
+
+impl Registers {
+    fn new<P: AsRef<[u8]>>(program: &Program, width: usize, arena: &mut Arena<P>) -> Registers {
+        let mut homes = vec![Home { begin: 0, mask: usize::MAX }; program.registers];
+        let mut cells = Vec::with_capacity(program.registers * width);
+        for (slot, constant) in &program.constants {
+            let cell = match constant {
+                Constant::Cell(cell) => *cell,
+                Constant::View(tag, bytes) => Cell::view(*tag, arena.add(bytes), bytes.len()),
+            };
+            if let Some(home) = homes.get_mut(*slot as usize) {
+                *home = Home { begin: cells.len(), mask: 0 };
+                cells.push(Packed::new(cell));
+            }
+        }
+        for home in homes.iter_mut().filter(|home| home.mask != 0) {
+            home.begin = cells.len();
+            cells.resize(cells.len() + width, Packed::new(Cell::EMPTY));
+        }
+        Registers { homes, cells }
+    }
+
+    #[inline(always)]
+    fn home(&self, slot: Slot) -> Home {
+        self.homes.get(slot as usize).copied().unwrap_or(Home { begin: 0, mask: 0 })
+    }
+
+    #[inline(always)]
+    fn at(&self, home: Home, lane: usize) -> Packed {
+        self.cells.get(home.begin + (lane & home.mask)).copied().unwrap_or(Packed::new(Cell::EMPTY))
+    }
+
+    #[inline(always)]
+    fn put(&mut self, home: Home, lane: usize, value: Packed) {
+        if let Some(cell) = self.cells.get_mut(home.begin + (lane & home.mask)) {
+            *cell = value;
+        }
+    }
+}
+
+/// What a memo holds for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Memo {
+    Nothing,
+    /// The rows that are being worked on.
+    Chunk,
+    /// All rows around which lies this one.
+    Row(u32),
+}
+
 /// A program on its way over a batch.
 struct Run<'p, 'b, P> {
     program: &'p Program,
@@ -283,15 +401,28 @@ struct Run<'p, 'b, P> {
     values: Values,
     /// By column of the context's table, the tags that it may hold.
     accepts: &'b [u16],
-    registers: Vec<Packed>,
-    /// By memo, the row for which the register holds.
-    stamps: Vec<usize>,
-    /// By table, the row around the current one.
-    places: Vec<usize>,
+    registers: Registers,
+    memos: Vec<Memo>,
+    /// By table and lane, the row: that of the context, or the one around it.
+    places: Vec<[u32; LANES]>,
+    /// By table, the row around all lanes, if it is one.
+    shared: Vec<Option<u32>>,
     /// The tables around the context's, the innermost first.
     around: Vec<usize>,
     /// Codes of the program's keys.
     codes: Vec<u32>,
+    /// The lane that is worked on where lanes are taken one by one.
+    lane: usize,
+    /// Lanes that no statement has declined so far.
+    alive: Lanes,
+    /// Lanes that the current statement has declined.
+    lost: Lanes,
+    /// Lanes that it has changed.
+    changed: Lanes,
+    /// Lanes of the blocks around the current one.
+    outer: Vec<Lanes>,
+    /// Whether it has taken all that it may.
+    ended: bool,
     scratch: calls::Scratch,
     sets: Vec<edits::Known>,
     flattened: Flattened,
@@ -315,16 +446,31 @@ impl Program {
         };
         let rows = batch.rows(self.context, rows)?;
         let begun = Instant::now();
-        let mut run = Run::new(self, batch, room)?;
-        for (at, row) in rows.iter().enumerate() {
-            if run.spent(at) {
+        let mut run = Run::new(self, batch, rows.len(), room)?;
+        let statements = self.statements.get(first..).unwrap_or_default();
+        for chunk in 0..rows.len().div_ceil(LANES) {
+            if run.spent() {
                 break;
             }
-            run.enter(row);
-            if at % TIMED == 0 {
-                run.timed_row(row, first, &mut outcome);
-            } else {
-                run.row(row, first, &mut outcome);
+            run.enter(rows, chunk * LANES);
+            let timed = chunk % TIMED == 0;
+            let mut before = timed.then(Instant::now);
+            for (number, &statement) in (first..).zip(statements) {
+                if run.alive.is_empty() {
+                    break;
+                }
+                let matched = run.statement(statement);
+                outcome.matched[number] += matched.len() as i64;
+                outcome.changed[number] += run.changed.len() as i64;
+                if !run.lost.is_empty() {
+                    outcome.declined[number].extend(run.lost.map(|lane| run.row(lane) as i32));
+                    run.alive = run.alive.without(run.lost);
+                }
+                if let Some(before) = &mut before {
+                    let now = Instant::now();
+                    outcome.ns[number] += now.duration_since(*before).as_nanos() as i64;
+                    *before = now;
+                }
             }
         }
         spread(&mut outcome.ns, begun.elapsed().as_nanos() as i64);
@@ -342,19 +488,25 @@ impl Program {
         let rows = batch.rows(self.context, rows)?;
         let statement = self.statements.get(number).copied().ok_or("there is no such condition")?;
         let result = statement.result.ok_or("a statement is no condition")?;
-        let mut run = Run::new(self, batch, room)?;
+        let mut run = Run::new(self, batch, rows.len(), room)?;
+        let home = run.registers.home(result);
         let mut found = Vec::with_capacity(rows.len());
-        for (at, row) in rows.iter().enumerate() {
-            if run.spent(at) {
+        for chunk in 0..rows.len().div_ceil(LANES) {
+            if run.spent() {
                 found.resize(rows.len(), 0);
                 break;
             }
-            run.enter(row);
-            let holds = match run.statement(statement, row) {
-                Ok(_) => run.get(result),
-                Err(Declined) => Cell::EMPTY,
-            };
-            found.push(if holds.tag == tags::BOOL { u8::from(holds.bits != 0) } else { 2 });
+            run.enter(rows, chunk * LANES);
+            run.statement(statement);
+            found.extend(run.alive.map(|lane| {
+                let holds = run.registers.at(home, lane).cell();
+                let known = holds.tag == tags::BOOL && run.lost.0 >> lane & 1 == 0;
+                if known {
+                    u8::from(holds.bits != 0)
+                } else {
+                    2
+                }
+            }));
         }
         Ok(found)
     }
@@ -369,7 +521,7 @@ fn spread(ns: &mut [i64], whole: i64) {
 }
 
 impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
-    fn new(program: &'p Program, batch: &'b mut Batch<P>, room: Room) -> Result<Self, String> {
+    fn new(program: &'p Program, batch: &'b mut Batch<P>, rows: usize, room: Room) -> Result<Self, String> {
         let values = batch.values()?;
         let mut around = Vec::new();
         let mut table = program.context;
@@ -383,26 +535,23 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             codes.push(map.keys.code(name));
             map.growth += 1;
         }
-        let mut registers = vec![Packed::new(Cell::EMPTY); program.registers];
-        for (slot, constant) in &program.constants {
-            let cell = match constant {
-                Constant::Cell(cell) => *cell,
-                Constant::View(tag, bytes) => Cell::view(*tag, batch.arena.add(bytes), bytes.len()),
-            };
-            if let Some(register) = registers.get_mut(*slot as usize) {
-                *register = Packed::new(cell);
-            }
-        }
         Ok(Run {
             program,
             room,
             begun: Instant::now(),
             values,
-            registers,
-            stamps: vec![usize::MAX; program.memos],
-            places: vec![usize::MAX; batch.tables.len()],
+            registers: Registers::new(program, rows.min(LANES), &mut batch.arena),
+            memos: vec![Memo::Nothing; program.memos],
+            places: vec![[0; LANES]; batch.tables.len()],
+            shared: vec![None; batch.tables.len()],
             around,
             codes,
+            lane: 0,
+            alive: Lanes::NONE,
+            lost: Lanes::NONE,
+            changed: Lanes::NONE,
+            outer: Vec::new(),
+            ended: false,
             scratch: calls::Scratch::default(),
             flattened: Flattened::default(),
             sets: program.key_sets.iter().map(|_| edits::Known::default()).collect(),
@@ -412,9 +561,10 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         })
     }
 
+    /// The value of a register in the current lane.
     #[inline(always)]
     fn get(&self, slot: Slot) -> Cell {
-        self.registers.get(slot as usize).map_or(Cell::EMPTY, |register| register.cell())
+        self.registers.at(self.registers.home(slot), self.lane).cell()
     }
 
     #[inline(always)]
@@ -425,161 +575,314 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         self.arena.get(cell.bits, cell.len).ok_or(Declined)
     }
 
-    /// Whether the run has taken what it may; the clock is looked at once in some rows.
+    /// The row of a lane.
     #[inline(always)]
-    fn spent(&self, at: usize) -> bool {
-        self.arena.end() > self.room.most || (at % TIMED == 0 && self.begun.elapsed().as_secs_f64() > self.room.seconds)
+    fn row(&self, lane: usize) -> usize {
+        self.places.get(self.program.context).map_or(0, |rows| rows[lane % LANES] as usize)
     }
 
-    /// Finds the rows around a row of the context.
-    #[inline(always)]
-    fn enter(&mut self, row: usize) {
+    /// Whether the run has taken what it may.
+    fn spent(&mut self) -> bool {
+        self.ended |= self.arena.end() > self.room.most || self.begun.elapsed().as_secs_f64() > self.room.seconds;
+        self.ended
+    }
+
+    /// Takes up the rows from a position on, and finds those around them.
+    fn enter(&mut self, rows: Rows, begin: usize) {
+        let count = (rows.len() - begin).min(LANES);
+        self.alive = Lanes::first(count);
+        self.lost = Lanes::NONE;
         let mut inner = self.program.context;
-        let mut at = row;
+        let mut current = [0u32; LANES];
+        for (lane, row) in current.iter_mut().take(count).enumerate() {
+            *row = rows.get(begin + lane) as u32;
+        }
         if let Some(place) = self.places.get_mut(inner) {
-            *place = row;
+            *place = current;
         }
         for &table in &self.around {
-            at = self.tables.get(inner).and_then(|table| table.parents.get(at)).map_or(0, |&row| row as usize);
-            match self.places.get_mut(table) {
-                Some(place) if *place != at => *place = at,
-                _ => return,
+            if let Some(inner) = self.tables.get(inner) {
+                for row in current.iter_mut().take(count) {
+                    *row = inner.parents.get(*row as usize).map_or(0, |&parent| parent as u32);
+                }
+            }
+            if let (Some(place), Some(shared)) = (self.places.get_mut(table), self.shared.get_mut(table)) {
+                *place = current;
+                let one = current[..count].iter().all(|&row| row == current[0]);
+                *shared = one.then_some(current[0]);
             }
             inner = table;
         }
-    }
-
-    #[inline(always)]
-    fn row(&mut self, row: usize, first: usize, outcome: &mut Outcome) {
-        let program = self.program;
-        let statements = program.statements.get(first..).unwrap_or_default();
-        for (number, &statement) in (first..).zip(statements) {
-            let effect = self.statement(statement, row);
-            if !count(effect, number, row, outcome) {
-                return;
-            }
+        for memo in self.memos.iter_mut().filter(|memo| **memo == Memo::Chunk) {
+            *memo = Memo::Nothing;
         }
     }
 
-    #[inline(never)]
-    fn timed_row(&mut self, row: usize, first: usize, outcome: &mut Outcome) {
-        let program = self.program;
-        let mut before = Instant::now();
-        let statements = program.statements.get(first..).unwrap_or_default();
-        for (number, &statement) in (first..).zip(statements) {
-            let effect = self.statement(statement, row);
-            let now = Instant::now();
-            outcome.ns[number] += now.duration_since(before).as_nanos() as i64;
-            before = now;
-            if !count(effect, number, row, outcome) {
-                return;
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn statement(&mut self, statement: Statement, row: usize) -> Done<Effect> {
+    /// Runs a statement; the lanes on which it ran to its end, while `lost` are those that it declined.
+    fn statement(&mut self, statement: Statement) -> Lanes {
         let program = self.program;
         let mut at = statement.begin;
-        let mut effect = Effect::Unchanged;
-        while at < statement.end {
-            let Some(step) = program.steps.get(at) else {
-                return Err(Declined);
-            };
-            if let Some((table, memo)) = step.once {
-                let place = self.places.get(table as usize).copied().unwrap_or(0);
-                if self.stamps.get(memo as usize) != Some(&place) {
-                    let value = self.value(step)?;
-                    self.set(step.result, value);
-                    if let Some(stamp) = self.stamps.get_mut(memo as usize) {
-                        *stamp = place;
-                    }
-                }
-                at += 1;
-                continue;
-            }
+        let mut lanes = self.alive;
+        self.lost = Lanes::NONE;
+        self.changed = Lanes::NONE;
+        self.outer.clear();
+        while let Some(step) = program.steps.get(at).filter(|_| at < statement.end) {
+            at += 1;
             match &step.action {
                 Action::Open { block, value, end } => {
-                    let value = self.get(*value);
-                    let enter = match block {
-                        Block::UnlessNil => value.tag == tags::EMPTY,
-                        Block::And => truth(value)?,
-                        Block::Or => !truth(value)?,
-                    };
-                    self.set(step.result, Packed::new(value));
-                    if !enter {
+                    let entered = self.open(*block, *value, step.result, lanes);
+                    if entered.is_empty() {
                         at = *end;
-                        continue;
+                    } else {
+                        self.outer.push(lanes);
+                        lanes = entered;
                     }
                 }
                 Action::Close { value } => {
-                    let value = self.get(*value);
-                    self.set(step.result, Packed::new(value));
+                    self.copy(*value, step.result, lanes);
+                    lanes = self.outer.pop().unwrap_or(lanes);
                 }
                 Action::Where { value } => {
-                    if !truth(self.get(*value))? {
-                        return Ok(Effect::Unmatched);
+                    lanes = self.holding(*value, lanes);
+                }
+                _ => match step.once {
+                    Some(once) => self.remembered(step, once, lanes),
+                    None => self.step(step, lanes),
+                },
+            }
+            lanes = lanes.without(self.lost);
+            if lanes.is_empty() && self.outer.is_empty() {
+                break;
+            }
+            for &memo in &step.kills {
+                if let Some(memo) = self.memos.get_mut(memo as usize) {
+                    *memo = Memo::Nothing;
+                }
+            }
+        }
+        self.changed = self.changed.without(self.lost);
+        lanes
+    }
+
+    /// Runs a step whose register may still hold what it would compute.
+    #[inline(never)]
+    fn remembered(&mut self, step: &Step, (table, memo): (u32, u32), lanes: Lanes) {
+        let shared = self.shared.get(table as usize).copied().flatten();
+        let known = self.memos.get(memo as usize).copied().unwrap_or(Memo::Nothing);
+        if known == Memo::Chunk || shared.is_some_and(|row| known == Memo::Row(row)) {
+            return;
+        }
+        let context = table as usize == self.program.context;
+        // What can't fail is computed for all lanes if most need it, and then need not be computed again.
+        let total = matches!(&step.action, Action::Load { source, .. } if source.is_total());
+        let wanted = if total && 2 * lanes.len() >= self.alive.len() { self.alive } else { lanes };
+        if context {
+            self.step(step, wanted);
+        } else if let Some(first) = shared.and(wanted.into_iter().next()) {
+            self.once(step, first, wanted);
+        } else {
+            self.by_row(step, table as usize, wanted);
+        }
+        let whole = wanted == self.alive.without(self.lost) && self.lost.is_empty();
+        if let Some(memo) = self.memos.get_mut(memo as usize).filter(|_| whole) {
+            // A register of fewer lanes holds nothing for those that another chunk has.
+            *memo = match shared.filter(|_| wanted == Lanes(u64::MAX)) {
+                Some(row) => Memo::Row(row),
+                None => Memo::Chunk,
+            };
+        }
+    }
+
+    /// Computes a value in one lane and gives it to all.
+    fn once(&mut self, step: &Step, first: usize, lanes: Lanes) {
+        self.lane = first;
+        let Ok(value) = self.value(step) else {
+            self.lost.0 |= lanes.0;
+            return;
+        };
+        let home = self.registers.home(step.result);
+        lanes.for_each(|lane| self.registers.put(home, lane, value));
+    }
+
+    /// Computes a value for each row of an outer table.
+    fn by_row(&mut self, step: &Step, table: usize, lanes: Lanes) {
+        let rows = self.places.get(table).copied().unwrap_or([0; LANES]);
+        let mut rest = lanes;
+        while let Some(first) = { rest }.next() {
+            let mut same = Lanes::NONE;
+            for lane in rest {
+                if rows[lane % LANES] != rows[first % LANES] {
+                    break;
+                }
+                same.insert(lane, true);
+            }
+            self.once(step, first, same);
+            rest = rest.without(same);
+        }
+    }
+
+    /// Enters a block: its lanes. All lanes have the value as the block's, until its end gives another.
+    fn open(&mut self, block: Block, value: Slot, result: Slot, lanes: Lanes) -> Lanes {
+        let (from, to) = (self.registers.home(value), self.registers.home(result));
+        let mut entered = Lanes::NONE;
+        for lane in lanes {
+            let value = self.registers.at(from, lane);
+            self.registers.put(to, lane, value);
+            let enter = match block {
+                Block::UnlessNil => Ok(value.cell().tag == tags::EMPTY),
+                Block::And => truth(value.cell()),
+                Block::Or => truth(value.cell()).map(|holds| !holds),
+            };
+            match enter {
+                Ok(enter) => entered.insert(lane, enter),
+                Err(Declined) => self.lost.insert(lane, true),
+            }
+        }
+        entered
+    }
+
+    fn copy(&mut self, value: Slot, result: Slot, lanes: Lanes) {
+        let (from, to) = (self.registers.home(value), self.registers.home(result));
+        for lane in lanes {
+            let value = self.registers.at(from, lane);
+            self.registers.put(to, lane, value);
+        }
+    }
+
+    /// The lanes in which a condition holds.
+    fn holding(&mut self, value: Slot, lanes: Lanes) -> Lanes {
+        let home = self.registers.home(value);
+        let mut found = Lanes::NONE;
+        for lane in lanes {
+            match truth(self.registers.at(home, lane).cell()) {
+                Ok(holds) => found.insert(lane, holds),
+                Err(Declined) => self.lost.insert(lane, true),
+            }
+        }
+        found
+    }
+
+    /// Runs a step on some lanes.
+    fn step(&mut self, step: &Step, lanes: Lanes) {
+        match &step.action {
+            Action::Load { table, source: Source::Entry { map, key, below } } if below.is_empty() => {
+                self.load_entry(*table as usize, *map, *key, step.result, lanes);
+            }
+            Action::Load { table, source: Source::Field { column, tag, variants: None } } => {
+                self.load_field(*table as usize, *column, *tag, step.result, lanes);
+            }
+            Action::Compare { operator, left, right } => {
+                let (left, right) = (self.registers.home(*left), self.registers.home(*right));
+                let to = self.registers.home(step.result);
+                for lane in lanes {
+                    let (left, right) = (self.registers.at(left, lane).cell(), self.registers.at(right, lane).cell());
+                    match self.compare(*operator, left, right) {
+                        Ok(holds) => self.registers.put(to, lane, Packed::new(boolean(holds))),
+                        Err(Declined) => self.lost.insert(lane, true),
                     }
                 }
-                Action::StoreEntry { map, key, value } => {
-                    self.store_entry(row, *map, *key, self.get(*value))?;
-                    effect = Effect::Changed;
-                }
-                Action::StoreField { column, from, tag, width, value } => {
-                    let cell = self.get(*value);
-                    if cell.tag != *from {
-                        return Err(Declined);
+            }
+            Action::Arithmetic { operation, left, right } => {
+                let (left, right) = (self.registers.home(*left), self.registers.home(*right));
+                let to = self.registers.home(step.result);
+                for lane in lanes {
+                    let (left, right) = (self.registers.at(left, lane).cell(), self.registers.at(right, lane).cell());
+                    match compute::arithmetic(*operation, left, right) {
+                        Ok(value) => self.registers.put(to, lane, Packed::new(value)),
+                        Err(Declined) => self.lost.insert(lane, true),
                     }
+                }
+            }
+            Action::StoreEntry { map, key, value } => {
+                let home = self.registers.home(*value);
+                for lane in lanes {
+                    let cell = self.registers.at(home, lane).cell();
+                    let stored = self.store_entry(self.row(lane), *map, *key, cell);
+                    self.wrote(lane, stored.map(|()| true));
+                }
+            }
+            Action::StoreField { column, from, tag, width, value } => {
+                let home = self.registers.home(*value);
+                for lane in lanes {
+                    let cell = self.registers.at(home, lane).cell();
                     let bits = match width {
                         Width::Whole => cell.bits,
                         Width::Signed32 => i64::from(cell.bits as i32),
                         Width::Unsigned32 => i64::from(cell.bits as u32),
                     };
-                    self.store_cell(row, *column, Cell { bits, tag: *tag, ..cell })?;
-                    effect = Effect::Changed;
-                }
-                Action::StoreValue { column, value } => {
-                    let cell = stored(self.get(*value));
-                    if cell.tag > tags::MAP {
-                        return Err(Declined);
-                    }
-                    self.store_cell(row, *column, cell)?;
-                    effect = Effect::Changed;
-                }
-                Action::Edit { map, editor } => {
-                    if self.edit(row, *map, editor)? {
-                        effect = Effect::Changed;
-                    }
-                }
-                Action::Replace { place, value, pattern, template } => {
-                    if self.replace(row, place, *value, pattern, template)? {
-                        effect = Effect::Changed;
-                    }
-                }
-                _ => {
-                    let value = self.value(step)?;
-                    self.set(step.result, value);
+                    let stored = if cell.tag == *from {
+                        self.store_cell(self.row(lane), *column, Cell { bits, tag: *tag, ..cell })
+                    } else {
+                        Err(Declined)
+                    };
+                    self.wrote(lane, stored.map(|()| true));
                 }
             }
-            for &memo in &step.kills {
-                if let Some(stamp) = self.stamps.get_mut(memo as usize) {
-                    *stamp = usize::MAX;
+            Action::StoreValue { column, value } => {
+                let home = self.registers.home(*value);
+                for lane in lanes {
+                    let cell = stored(self.registers.at(home, lane).cell());
+                    let stored = if cell.tag <= tags::MAP {
+                        self.store_cell(self.row(lane), *column, cell)
+                    } else {
+                        Err(Declined)
+                    };
+                    self.wrote(lane, stored.map(|()| true));
                 }
             }
-            at += 1;
+            Action::Edit { map, editor } => {
+                for lane in lanes {
+                    self.lane = lane;
+                    let edited = self.edit(self.row(lane), *map, editor);
+                    self.wrote(lane, edited);
+                    if self.full() {
+                        break;
+                    }
+                }
+            }
+            Action::Replace { place, value, pattern, template } => {
+                for lane in lanes {
+                    self.lane = lane;
+                    let replaced = self.replace(self.row(lane), place, *value, pattern, template);
+                    self.wrote(lane, replaced);
+                    if self.full() {
+                        break;
+                    }
+                }
+            }
+            _ => {
+                let to = self.registers.home(step.result);
+                for lane in lanes {
+                    self.lane = lane;
+                    match self.value(step) {
+                        Ok(value) => self.registers.put(to, lane, value),
+                        Err(Declined) => self.lost.insert(lane, true),
+                    }
+                    if self.full() {
+                        break;
+                    }
+                }
+            }
         }
-        Ok(effect)
     }
 
+    /// Whether the arena holds more than it may: the caller ends the batch, so that nothing has to be right from here on.
     #[inline(always)]
-    fn set(&mut self, slot: Slot, value: Packed) {
-        if let Some(register) = self.registers.get_mut(slot as usize) {
-            *register = value;
+    fn full(&self) -> bool {
+        self.arena.end() > self.room.most
+    }
+
+    /// Notes what a step that writes did in a lane.
+    #[inline(always)]
+    fn wrote(&mut self, lane: usize, changed: Done<bool>) {
+        match changed {
+            Ok(changed) => self.changed.insert(lane, changed),
+            Err(Declined) => self.lost.insert(lane, true),
         }
     }
 
-    /// The value that a step computes.
-    #[inline(always)]
+    /// The value that a step computes in the current lane.
+    #[inline]
     fn value(&mut self, step: &Step) -> Done<Packed> {
         match &step.action {
             Action::Load { table, source } => self.load(*table as usize, source).map(Packed::new),
@@ -598,9 +901,36 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         }
     }
 
-    #[inline(always)]
+    fn load_entry(&mut self, table: usize, map: u32, key: u32, result: Slot, lanes: Lanes) {
+        let to = self.registers.home(result);
+        let found = self.tables.get(table).and_then(|table| table.maps.get(map as usize));
+        let (Some(map), Some(&code), Some(rows)) = (found, self.codes.get(key as usize), self.places.get(table)) else {
+            self.lost.0 |= lanes.0;
+            return;
+        };
+        for lane in lanes {
+            let entry = map.entry(rows[lane % LANES] as usize, code);
+            let cell = entry.map_or(Cell::EMPTY, |entry| known(entry.cell()));
+            self.registers.put(to, lane, Packed::new(cell));
+        }
+    }
+
+    fn load_field(&mut self, table: usize, column: u32, tag: u8, result: Slot, lanes: Lanes) {
+        let to = self.registers.home(result);
+        let found = self.tables.get(table).and_then(|table| table.columns.get(column as usize));
+        let (Some(column), Some(rows)) = (found, self.places.get(table)) else {
+            lanes.for_each(|lane| self.registers.put(to, lane, Packed::new(Cell { tag, ..Cell::EMPTY })));
+            return;
+        };
+        for lane in lanes {
+            let cell = column.get(rows[lane % LANES] as usize);
+            self.registers.put(to, lane, Packed::new(Cell { tag, ..cell }));
+        }
+    }
+
+    #[inline]
     fn load(&self, table: usize, source: &Source) -> Done<Cell> {
-        let row = self.places.get(table).copied().ok_or(Declined)?;
+        let row = self.places.get(table).ok_or(Declined)?[self.lane % LANES] as usize;
         let table = self.tables.get(table).ok_or(Declined)?;
         let column = |number: u32| table.columns.get(number as usize).map_or(Cell::EMPTY, |column| column.get(row));
         match source {
@@ -700,23 +1030,6 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             *dirty = true;
         }
         Ok(())
-    }
-}
-
-/// Counts what a statement did on a row; false if it declined.
-#[inline(always)]
-fn count(effect: Done<Effect>, number: usize, row: usize, outcome: &mut Outcome) -> bool {
-    match effect {
-        Ok(Effect::Unmatched) => true,
-        Ok(effect) => {
-            outcome.matched[number] += 1;
-            outcome.changed[number] += i64::from(effect == Effect::Changed);
-            true
-        }
-        Err(Declined) => {
-            outcome.declined[number].push(row as i32);
-            false
-        }
     }
 }
 

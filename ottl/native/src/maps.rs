@@ -25,6 +25,8 @@ pub struct Keys {
     bytes: Vec<u8>,
     keys: Vec<Key>,
     first: u32,
+    /// By code, as far as a scan has needed them.
+    heads: Vec<Head>,
 }
 
 /// A key: where its bytes lie, and the code that followed it last time. Rows of one kind repeat their keys in order, so that most
@@ -48,6 +50,44 @@ fn same_key(a: &[u8], b: &[u8]) -> bool {
         4..=7 => both::<4>(a, b),
         _ => a == b,
     }
+}
+
+/// How a KeyValue with a key begins on the wire, up to the tag of its value: the first bytes as words to compare under masks, and how
+/// many there are.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    words: [u64; HEAD / 8],
+    masks: [u64; HEAD / 8],
+    len: u32,
+}
+
+/// Bytes of a [`Head`] that are compared as words.
+const HEAD: usize = 32;
+
+impl Head {
+    /// None, by a length that nothing has, for a key whose length takes more than a byte.
+    fn new(values: &Values, key: &[u8]) -> Head {
+        let mut bytes = [0u8; HEAD];
+        let mut mask = [0u8; HEAD];
+        let head = [values.key_tag, key.len() as u8].into_iter().chain(key.iter().copied()).chain([values.value_tag]);
+        for ((byte, mask), wanted) in bytes.iter_mut().zip(&mut mask).zip(head) {
+            (*byte, *mask) = (wanted, 0xff);
+        }
+        let len = if key.len() < 0x80 { key.len() as u32 + 3 } else { u32::MAX };
+        Head { words: words(&bytes), masks: words(&mask), len }
+    }
+
+    /// Whether bytes begin with it, except for what lies behind the words.
+    #[inline(always)]
+    fn begins(&self, bytes: &[u8; HEAD]) -> bool {
+        let differ = |((found, mask), word): ((&u64, &u64), &u64)| found & mask ^ word;
+        words(bytes).iter().zip(&self.masks).zip(&self.words).map(differ).fold(0, |all, one| all | one) == 0
+    }
+}
+
+#[inline(always)]
+fn words(bytes: &[u8; HEAD]) -> [u64; HEAD / 8] {
+    std::array::from_fn(|at| bytes[8 * at..].first_chunk().map_or(0, |&word| u64::from_le_bytes(word)))
 }
 
 /// Stands for "no key before this one".
@@ -102,15 +142,13 @@ impl Keys {
         Some((code, self.bytes.get(key.begin..key.begin + key.len as usize)?))
     }
 
-    /// The code of the key that begins a KeyValue, and its length, if it is the one that followed `before` last time and the tag of a
-    /// value is behind it; `body` is the whole KeyValue.
+    /// Makes the heads of the keys that have come since.
     #[inline(always)]
-    fn begins(&self, values: &Values, before: u32, body: &[u8]) -> Option<(u32, usize)> {
-        let (code, key) = self.guess(before)?;
-        let found = body.get(..key.len() + 3)?;
-        let head = usize::from(found[0] == values.key_tag) & usize::from(usize::from(found[1]) == key.len());
-        let same = head & usize::from(found[key.len() + 2] == values.value_tag);
-        (same != 0 && key.len() < 0x80 && same_key(&found[2..key.len() + 2], key)).then_some((code, key.len()))
+    fn learn_heads(&mut self, values: &Values) {
+        while self.heads.len() < self.keys.len() {
+            let head = Head::new(values, self.get(self.heads.len() as u32));
+            self.heads.push(head);
+        }
     }
 
     #[inline(never)]
@@ -199,7 +237,6 @@ pub const SCATTERED: u32 = u32::MAX;
 #[derive(Debug, Clone, Copy)]
 pub struct OpenRun {
     before: u32,
-    next: u32,
     count: u32,
 }
 
@@ -291,34 +328,79 @@ impl Map {
         }
         let count = self.runs.last().map_or(0, |run| run.count);
         match self.codes.last() {
-            Some(&before) if count > 0 => OpenRun { before, next: START, count },
-            _ => OpenRun { before: START, next: START, count },
+            Some(&before) if count > 0 => OpenRun { before, count },
+            _ => OpenRun { before: START, count },
         }
     }
 
-    /// Where the value of a KeyValue has its length, counted from the KeyValue's first byte, if the key is the one that is expected;
-    /// it is then the newest key, and `push` adds its entry.
-    #[inline(always)]
-    pub fn expected(&self, values: &Values, run: &mut OpenRun, body: &[u8]) -> Option<usize> {
-        let (code, key) = self.keys.begins(values, run.before, body)?;
-        run.next = code;
-        Some(key + 3)
-    }
-
-    /// Adds the entry of the key that was expected.
-    #[inline(always)]
-    pub fn push(&mut self, run: &mut OpenRun, entry: Entry) {
-        run.before = run.next;
-        run.count += 1;
-        self.codes.push(run.before);
-        self.entries.push(entry);
+    /// Adds the entries from a position on whose keys follow each other as they did last time, in the common form of their encoding;
+    /// the position behind them. All have the same one-byte tag and end before `end`; each takes two of the `messages` that may come.
+    #[inline(never)]
+    pub fn scan_run(
+        &mut self,
+        values: &Values,
+        data: &[u8],
+        (tag, mut at, end): (u8, usize, usize),
+        run: &mut OpenRun,
+        messages: &mut usize,
+    ) -> usize {
+        self.keys.learn_heads(values);
+        let Map { keys: Keys { keys, heads, bytes, first, .. }, codes, entries, .. } = self;
+        let mut before = run.before;
+        let mut code = keys.get(before as usize).map_or(*first, |before| before.next);
+        let already = codes.len();
+        let most = *messages / 2;
+        let mut count = 0;
+        while count < most {
+            let (Some(key), Some(head)) = (keys.get(code as usize), heads.get(code as usize)) else {
+                break;
+            };
+            let Some(&[found, len, ref body @ ..]) = data.get(at..).and_then(|data| data.first_chunk::<{ HEAD + 2 }>())
+            else {
+                break;
+            };
+            let stop = at + 2 + usize::from(len);
+            let fits = (found == tag) & (len < 0x80) & (stop <= end);
+            if !(fits && body.first_chunk().is_some_and(|body| head.begins(body))) {
+                break;
+            }
+            if head.len > HEAD as u32 {
+                let known = bytes.get(key.begin + HEAD - 2..key.begin + key.len as usize);
+                let tail = data.get(at + 2 + HEAD..at + 1 + head.len as usize);
+                let tag = data.get(at + 1 + head.len as usize);
+                if known.is_none() || known != tail || tag != Some(&values.value_tag) {
+                    break;
+                }
+            }
+            let Some(cell) = values::plain_value(values, data, at + 2 + head.len as usize, stop, 0) else {
+                break;
+            };
+            codes.push(code);
+            entries.push(Entry {
+                bits: cell.bits,
+                len: cell.len,
+                raw: at as u32,
+                raw_len: u32::from(len) + 2,
+                tag: cell.tag,
+                flags: flags::ORIGIN,
+            });
+            count += 1;
+            before = code;
+            code = key.next;
+            at = stop;
+        }
+        *messages -= 2 * count;
+        *run = OpenRun { before, count: run.count + (codes.len() - already) as u32 };
+        at
     }
 
     /// Adds a scanned entry.
     #[inline(always)]
     pub fn scanned(&mut self, run: &mut OpenRun, key: &[u8], entry: Entry) {
-        run.next = self.keys.code_after(run.before, key);
-        self.push(run, entry);
+        run.before = self.keys.code_after(run.before, key);
+        run.count += 1;
+        self.codes.push(run.before);
+        self.entries.push(entry);
     }
 
     /// Ends the entries of one place, which lies between two positions of the payload.

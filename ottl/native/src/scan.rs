@@ -7,7 +7,7 @@ use crate::batch::{Batch, Column, Table};
 use crate::maps::{flags, Entry};
 use crate::schema::{tags, types, Action, Look, Plan, Schema, Slot, Values};
 use crate::spare::Spare;
-use crate::values::{any_value, key_value, plain_pair, plain_value, Cell};
+use crate::values::{any_value, key_value, plain_pair, Cell};
 use crate::wire::{self, fault, Fault, Stop};
 
 /// Limits of one scan.
@@ -249,34 +249,30 @@ impl Scanner<'_> {
         };
         let mut run = map.open_run(place.row);
         let first = at;
+        let whole = self.walk.data;
         loop {
+            if tag < 128 && place.depth >= 2 {
+                // The pair and its value are two messages.
+                at = map.scan_run(values, whole, (tag as u8, at, data.len()), &mut run, &mut self.walk.left);
+            }
+            if at > first {
+                if tag >= 128 || data.get(at).is_none_or(|&next| u32::from(next) != tag) {
+                    map.close_run(run, first, at);
+                    return Ok(at);
+                }
+                next = at + 1;
+            }
             let (begin, stop) = wire::length(data, next, data.len())?;
-            let entry = |cell: Cell, odd: bool| Entry {
-                bits: cell.bits,
-                len: cell.len,
-                raw: at as u32,
-                raw_len: (stop - at) as u32,
-                tag: cell.tag,
-                flags: flags::ORIGIN | if odd { flags::ODD } else { 0 },
-            };
-            let body = data.get(begin..stop).unwrap_or_default();
-            // The pair and its value are two messages.
-            let expected =
-                if place.depth >= 2 && self.walk.left >= 2 { map.expected(values, &mut run, body) } else { None };
-            if let Some(cell) = expected.and_then(|value| plain_value(values, data, begin + value, stop, 0)) {
-                self.walk.left -= 2;
-                map.push(&mut run, entry(cell, false));
-            } else {
-                let depth = self.walk.enter(place.depth, at)?;
-                let (key, cell, odd) = self.walk.pair(values, begin, stop, depth)?;
-                map.scanned(&mut run, key, entry(cell, odd));
-            }
-            if tag >= 128 || data.get(stop).is_none_or(|&next| u32::from(next) != tag) {
-                map.close_run(run, first, stop);
-                return Ok(stop);
-            }
+            let depth = self.walk.enter(place.depth, at)?;
+            let (key, cell, odd) = self.walk.pair(values, begin, stop, depth)?;
+            let flags = flags::ORIGIN | if odd { flags::ODD } else { 0 };
+            let raw_len = (stop - at) as u32;
+            map.scanned(
+                &mut run,
+                key,
+                Entry { bits: cell.bits, len: cell.len, raw: at as u32, raw_len, tag: cell.tag, flags },
+            );
             at = stop;
-            next = stop + 1;
         }
     }
 

@@ -133,8 +133,19 @@ pub fn tag(data: &[u8], pos: usize, end: usize) -> Result<(u32, usize), Stop> {
     long_tag(data, pos, end)
 }
 
+/// A varint of two bytes, neither of which may be left out.
+#[inline(always)]
+fn two_bytes(data: &[u8], pos: usize, end: usize) -> Option<u64> {
+    let &[first, second] = data.get(pos..end)?.first_chunk::<2>()?;
+    let value = u64::from(first & 0x7f) | u64::from(second) << 7;
+    (first >= 0x80 && (1..0x80).contains(&second)).then_some(value)
+}
+
 #[inline(never)]
 fn long_tag(data: &[u8], pos: usize, end: usize) -> Result<(u32, usize), Stop> {
+    if let Some(value) = two_bytes(data, pos, end) {
+        return Ok((value as u32, pos + 2));
+    }
     let (value, next) = match long_varint(data, pos, end, 5) {
         Err(Stop::Malformed(Fault::Varint, _)) => return malformed(Fault::Tag, pos),
         other => other?,
@@ -164,6 +175,10 @@ pub fn length(data: &[u8], pos: usize, end: usize) -> Result<(usize, usize), Sto
 
 #[inline(never)]
 fn long_length(data: &[u8], pos: usize, end: usize) -> Result<(usize, usize), Stop> {
+    if let Some(value) = two_bytes(data, pos, end) {
+        let stop = pos + 2 + value as usize;
+        return if stop <= end { Ok((pos + 2, stop)) } else { malformed(Fault::Length, pos) };
+    }
     let (value, next) = match long_varint(data, pos, end, 5) {
         Err(Stop::Malformed(Fault::Varint, _)) => return malformed(Fault::Length, pos),
         other => other?,

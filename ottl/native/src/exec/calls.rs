@@ -25,6 +25,7 @@ pub enum Reading {
 
 /// What a call computes.
 #[derive(Debug)]
+#[repr(u8)]
 pub enum Function {
     /// Whether an expression matches anywhere; nil matches nothing.
     Matches(Pattern),

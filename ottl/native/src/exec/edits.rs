@@ -11,6 +11,7 @@ use crate::values::Cell;
 
 /// Where an editor of a value writes.
 #[derive(Debug)]
+#[repr(u8)]
 pub enum Place {
     Entry { map: u32, key: u32 },
     Column { column: u32 },
@@ -18,6 +19,7 @@ pub enum Place {
 
 /// What is done with the map of a row.
 #[derive(Debug)]
+#[repr(u8)]
 pub enum Editor {
     Delete {
         key: u32,
@@ -152,9 +154,9 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     }
 
     fn merge_call(&mut self, row: usize, map: u32, function: &Function, text: Slot, strategy: Strategy) -> Done<bool> {
+        let cell = self.get(text);
         let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
         let target = table.maps.get_mut(map as usize).ok_or(Declined)?;
-        let cell = self.registers.get(text as usize).ok_or(Declined)?.cell();
         let found = entries(function, self.arena, &self.values, &mut self.scratch, cell, &mut target.keys)?;
         if !found {
             let source = self.call(function, &[text])?;
