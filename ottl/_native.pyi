@@ -117,6 +117,15 @@ class Batch:
         column (bool) decides where there is one and it was stored.
         """
 
+    def open_cache(self, table: int, keys: int) -> None:
+        """Empties what is kept for the rows of a table beside the payload, and gives it so many keys."""
+
+    def cached(self, table: int, key: int) -> Cells:
+        """What is kept under a key, (n,) each."""
+
+    def keep(self, table: int, key: int, tags: UInt8s, bits: Int64s, lens: UInt32s) -> None:
+        """Keeps cells under a key, one a row or one for all."""
+
     def touch(self, table: int, rows: Int32s | None) -> None:
         """Marks rows dirty without a change."""
 

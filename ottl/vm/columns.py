@@ -483,6 +483,7 @@ def evaluate_condition(
     if number is None:
         return _evaluate(frame, code, selection, around)
     assert frame.lowered.selector is not None
+    frame.lend_cache()
     states = frame.lowered.selector.select(frame.batch, selection.rows, number, frame.room())
     frame.check()
     holds: NDArray[np.bool_] = states == 1
@@ -595,6 +596,7 @@ def _run_segment(
     waiting: dict[int, list[NDArray[np.int32]]] = {}
 
     def run(rows: NDArray[np.int32] | None, first: int) -> None:
+        frame.lend_cache()
         matched, changed, ns, declined = segment.program.run(frame.batch, rows, first, frame.room())
         frame.check()
         for number in range(first, len(matched)):
@@ -604,6 +606,7 @@ def _run_segment(
         for number, found in declined:
             waiting.setdefault(number, []).append(found)
         frame.written(frame.context)
+        frame.take_cache(segment.cached)
         if frame.traces is not None:
             for code in group.statements[segment.start + first : segment.end]:
                 frame.traces.forget(traces.written_parts(code))

@@ -19,6 +19,7 @@ from ottl.contexts.paths import Access, PathSpec, View
 from ottl.functions import MISSING, Form, Function, MapKey, MapKeys, NativeCall, Register
 from ottl.tables.vectors import (
     BOOL,
+    BYTES,
     DOUBLE,
     DURATION,
     EMPTY,
@@ -28,7 +29,7 @@ from ottl.tables.vectors import (
     TIME,
     TRACE_ID,
 )
-from ottl.types import Duration, Kind, Time
+from ottl.types import Bytes, Duration, Kind, SpanID, Time, TraceID
 from ottl.vm import fields
 from ottl.vm.frame import FIELD_TAGS, level_of
 from ottl.vm.lift import constant_operand
@@ -37,21 +38,36 @@ from ottl.vm.rows import argument_converter, element_converter
 _FIELDS = {**FIELD_TAGS, View.INT: INT, View.FLAGS32: INT, View.NON_NEGATIVE: INT}
 """The tags of fields as rules read them."""
 
-_STORED = {View.STRING: STRING, View.BOOL: BOOL, View.INT: INT, View.DOUBLE: DOUBLE, View.TIME: TIME}
+_STORED = {
+    View.STRING: STRING,
+    View.VALUE_TEXT: STRING,
+    View.BOOL: BOOL,
+    View.INT: INT,
+    View.DOUBLE: DOUBLE,
+    View.TIME: TIME,
+}
 """The tags that fields take as they are."""
 
 _IDS = {Kind.TRACE_ID: TRACE_ID, Kind.SPAN_ID: SPAN_ID}
+_ID_TAGS: dict[type, int] = {TraceID: TRACE_ID, SpanID: SPAN_ID}
 _PARSERS = frozenset({"parse_json", "parse_pairs", "captures"})
 """Functions whose result need not be written down as a map to be merged into another."""
 
-_MAP_EDITS = frozenset({"keep", "truncate", "merge", "merge_call", "flatten", "replace_all"})
+_MAP_EDITS = frozenset({"keep", "truncate", "merge", "merge_call", "flatten", "replace_all", "store_map"})
 """Steps that may change any entry of a map."""
 
 _ENTRY_EDITS = frozenset({"store_entry", "replace_entry", "delete"})
 """Steps that change one entry."""
 
-_COLUMN_EDITS = frozenset({"store_field", "store_value", "replace_column"})
+_COLUMN_EDITS = frozenset({"store_field", "store_value", "store_id", "replace_column"})
 """Steps that change a field."""
+
+_WHOLE = (-(1 << 63), (1 << 63) - 1)
+_RANGES = {View.FLAGS32: (0, (1 << 32) - 1)}
+"""The integers that fields take, least and greatest, where not all are taken."""
+
+_WITHOUT_NEGATIVE_ZERO = (1 - (1 << 63), (1 << 63) - 1)
+"""The bits of all floats but -0, which has the least as an integer; some data points lose its sign."""
 
 _OPERATIONS = {Op.ADD: "add", Op.SUBTRACT: "subtract", Op.MULTIPLY: "multiply", Op.DIVIDE: "divide"}
 _BLOCKS = {Op.AND: "and", Op.OR: "or", Op.UNLESS_NIL: "unless_nil"}
@@ -66,11 +82,13 @@ class Segment:
         start: number of the first.
         end: number behind the last.
         program: runs them.
+        cached: keys of the cache that they write.
     """
 
     start: int
     end: int
     program: native.Program
+    cached: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +99,13 @@ class NativeGroup:
         segments: by the number of the first statement.
         conditions: by the identity of its code, the number of a condition in `selector`.
         selector: evaluates conditions; None without any.
+        cache: keys of the cache by their number in the tables.
     """
 
     segments: dict[int, Segment]
     conditions: dict[int, int]
     selector: native.Program | None
+    cache: dict[bytes, int]
 
     def covers(self, group: GroupCode) -> bool:
         """Whether all of a group runs natively."""
@@ -93,28 +113,29 @@ class NativeGroup:
         return statements == len(group.statements) > 0 and len(self.conditions) == len(group.conditions)
 
 
-NOTHING = NativeGroup({}, {}, None)
+NOTHING = NativeGroup({}, {}, None, {})
 """Nothing runs natively."""
 
 
 def lower(group: GroupCode, layout: native.Layout) -> NativeGroup:
     """What of a group runs natively over tables of a layout."""
     segments: dict[int, Segment] = {}
-    lowering = _Lowering(layout, group.context)
+    cache: dict[bytes, int] = {}
+    lowering = _Lowering(layout, group.context, cache)
     start = 0
     for number, code in enumerate((*group.statements, None)):
         if code is not None and lowering.add(code):
             continue
         if lowering.statements:
-            segments[start] = Segment(start, number, lowering.program())
-            lowering = _Lowering(layout, group.context)
+            segments[start] = Segment(start, number, lowering.program(), lowering.cached())
+            lowering = _Lowering(layout, group.context, cache)
         start = number + 1
-    selecting = _Lowering(layout, group.context)
+    selecting = _Lowering(layout, group.context, cache)
     conditions: dict[int, int] = {}
     for code in group.conditions:
         if selecting.add(code):
             conditions[id(code)] = len(conditions)
-    return NativeGroup(segments, conditions, selecting.program() if conditions else None)
+    return NativeGroup(segments, conditions, selecting.program() if conditions else None, cache)
 
 
 class _Declined(Exception):  # noqa: N818 - nothing is wrong
@@ -149,17 +170,36 @@ class _Step:
     once: tuple[int, int] | None = None
 
 
+def _changes(step: _Step, load: _Step) -> bool:
+    """Whether a step may change what a load of its level gives: the column, the entry, or any entry of the map."""
+    if load.name in ("load_entry", "load_map"):
+        if step.name in _MAP_EDITS or (step.name in _ENTRY_EDITS and load.name == "load_map"):
+            return bool(step.data[0] == load.data[1])
+        return step.name in _ENTRY_EDITS and bool(load.data[1:3] == step.data[:2])
+    if load.name == "load_cache":
+        return step.name == "store_cache" and bool(step.data[0] == load.data[1])
+    if load.name == "load_chosen":
+        return step.name == "store_data"
+    if step.name == "store_members":
+        written = {column for member in step.data[0] for column in (member[0], member[-1])}
+    else:
+        written = {step.data[0]} if step.name in _COLUMN_EDITS else set()
+    return any(column in written for column in load.data[1:3] if isinstance(column, int))
+
+
 class _Lowering:
     """Builds one native program.
 
     Args:
         layout: the tables.
         context: the level whose rows the statements run on.
+        cache: keys of the cache by number, which is added to.
     """
 
-    def __init__(self, layout: native.Layout, context: str) -> None:
+    def __init__(self, layout: native.Layout, context: str, cache: dict[bytes, int]) -> None:
         self.layout = layout
         self.context = context
+        self.cache = cache
         self.steps: list[_Step] = []
         self.statements: list[tuple[int, int, int]] = []
         self.constants: dict[Any, int] = {}
@@ -205,16 +245,14 @@ class _Lowering:
         for memo in self.memos.values():
             assert memo.once is not None
             table, number = memo.once
-            if table != own or not memo.name.startswith("load_"):
-                continue
-            if memo.name == "load_entry":
-                same = memo.data[1] == step.data[0] if step.name in _MAP_EDITS else memo.data[1:3] == step.data[:2]
-                killed = same and step.name in (_MAP_EDITS | _ENTRY_EDITS)
-            else:
-                killed = step.name in _COLUMN_EDITS and step.data[0] in memo.data[1:3]
-            if killed:
+            if table == own and memo.name.startswith("load_") and _changes(step, memo):
                 found.append(number)
         return found
+
+    def cached(self) -> tuple[bytes, ...]:
+        """The keys of the cache that are written."""
+        written = {step.data[0] for step in self.steps if step.name == "store_cache"}
+        return tuple(key for key, number in self.cache.items() if number in written)
 
     # -- registers ----------------------------------------------------------------------------------------------------
 
@@ -243,6 +281,10 @@ class _Lowering:
             held = (EMPTY, 0)
         elif kind is Duration:
             held = (DURATION, int(value))
+        elif kind is Bytes:
+            held = (BYTES, bytes(value))
+        elif kind in _ID_TAGS:
+            held = (_ID_TAGS[kind], bytes(value))
         elif kind is Time and not value.zone and -(1 << 63) <= value.ns < 1 << 63:
             held = (TIME, value.ns)
         else:
@@ -333,6 +375,10 @@ class _Lowering:
                 number = self.layout.maps[level, spec.field]
                 data: tuple[Any, ...] = (number, self._key(level, number, keys[0]), list(keys[1:]))
                 return self._emit("load_entry", (), (table, *data), level)
+            case View.MAP if not keys:
+                return self._emit("load_map", (), (table, self.layout.maps[level, spec.field]), level)
+            case View.CACHE if len(keys) == 1 and type(keys[0]) is bytes:
+                return self._emit("load_cache", (), (table, self._cache_key(keys[0])), level)
             case View.VALUE:
                 return self._emit("load_value", (), (table, columns[level, spec.field], list(keys)), level)
         if keys:
@@ -352,6 +398,15 @@ class _Lowering:
         if spec.view is View.NUMBER:
             tag = DOUBLE if spec.kind is Kind.DOUBLE else INT
             return self._emit("load_member", (), (table, columns[level, spec.field], tag, self._having(spec)), level)
+        if spec.view is View.METRIC_DATA:
+            tag = BOOL if spec.kind is Kind.BOOL else INT
+            return self._emit("load_chosen", (), (table, self._data(spec), tag), level)
+        if spec.view is View.ENUM_TEXT:
+            names = [_Value(self._constant(name.encode()), "") for name in (*spec.names, "")]
+            return self._emit("load_named", names, (table, columns[level, spec.field]), level)
+        if spec.view is View.VALUE_TEXT:
+            body = self._emit("load_value", (), (table, columns[level, spec.field], []), level)
+            return self._emit("call", (body,), ("body_text",))
         if spec.view not in _FIELDS:
             raise _Declined
         if (level, spec.field) not in columns:
@@ -364,6 +419,18 @@ class _Lowering:
         if level_of(spec) != "datapoint" or not spec.nullable:
             return None
         return [v for v, name in self.layout.points.items() if fields.resolve(name, spec.field) is not None]
+
+    def _cache_key(self, key: bytes) -> int:
+        return self.cache.setdefault(key, len(self.cache))
+
+    def _data(self, spec: PathSpec) -> list[tuple[int, int | None]]:
+        """For each data message of metrics the column that marks it, and that of a field where it has one."""
+        having = fields.data_fields(spec)
+        found: list[tuple[int, int | None]] = []
+        for mark, name in zip(self.layout.presence, native.metric_data(), strict=True):
+            column = self.layout.columns["metric", (name, having[name].name)] if name in having else None
+            found.append((mark, column))
+        return found
 
     def _call(self, i: Instruction) -> _Value:
         function: Function = i.data
@@ -427,19 +494,44 @@ class _Lowering:
         value = self._register(i.registers[0])
         if keys is None:
             raise _Declined
-        level = self.context
+        level, columns = self.context, self.layout.columns
         if spec.view is View.MAP and len(keys) == 1 and type(keys[0]) is bytes:
             number = self.layout.maps[level, spec.field]
             self._act("store_entry", (value,), (number, self._key(level, number, keys[0])))
-        elif spec.view is View.VALUE and not keys:
-            self._act("store_value", (value,), (self.layout.columns[level, spec.field],))
-        elif spec.view in _STORED and not keys and level != "datapoint":
+        elif spec.view is View.CACHE and len(keys) == 1 and type(keys[0]) is bytes:
+            self._act("store_cache", (value,), (self._cache_key(keys[0]),))
+        elif keys:
+            raise _Declined
+        elif spec.view is View.MAP:
+            self._act("store_map", (value,), (self.layout.maps[level, spec.field],))
+        elif spec.view is View.VALUE:
+            self._act("store_value", (value,), (columns[level, spec.field],))
+        elif spec.view is View.METRIC_DATA:
+            form = (BOOL, "whole") if spec.kind is Kind.BOOL else (INT, "signed32")
+            self._act("store_data", (value,), (self._data(spec), *form))
+        elif spec.view is View.ID and fields.id_kind(spec) in _IDS:
+            self._act("store_id", (value,), (columns[level, spec.field], _IDS[fields.id_kind(spec)]))
+        elif spec.view in _STORED and level != "datapoint":
             tag = _STORED[spec.view]
             held = INT if tag == TIME else tag
             width = fields.width_of(spec) if spec.view is View.INT else "whole"
-            self._act("store_field", (value,), (self.layout.columns[level, spec.field], tag, held, width))
+            self._act("store_field", (value,), (columns[level, spec.field], tag, held, width))
         else:
+            self._act("store_members", (value,), (self._members(spec), self._having(spec)))
+
+    def _members(self, spec: PathSpec) -> list[tuple[Any, ...]]:
+        """The fields that take a value, one for each tag (see `Member` in `exec/stores.rs`)."""
+        level, columns = level_of(spec), self.layout.columns
+        if spec.view in (View.NUMBER, View.POINT_VALUE):
+            double, integer = columns[level, ("as_double",)], columns[level, ("as_int",)]
+            found = [(double, DOUBLE, DOUBLE, _WHOLE, "whole", integer), (integer, INT, INT, _WHOLE, "whole", double)]
+            return found if spec.view is View.POINT_VALUE else [m for m in found if m[0] == columns[level, spec.field]]
+        tag = INT if spec.view in _RANGES else _STORED.get(spec.view, EMPTY)
+        if tag == EMPTY or spec.limit is not None:
             raise _Declined
+        limits = _RANGES.get(spec.view, _WITHOUT_NEGATIVE_ZERO if spec.view is View.DOUBLE else _WHOLE)
+        width = fields.width_of(spec) if spec.view is View.INT else "whole"
+        return [(columns[level, spec.field], tag, INT if tag == TIME else tag, limits, width, None)]
 
     def _edit(self, i: Instruction) -> None:
         function: Function = i.data

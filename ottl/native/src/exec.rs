@@ -26,6 +26,7 @@ mod compute;
 mod edits;
 #[cfg(feature = "python")]
 mod py;
+mod stores;
 mod texts;
 mod times;
 
@@ -98,6 +99,12 @@ pub enum Source {
     Value { column: u32, below: Vec<Key> },
     /// Which of the columns is marked, from 1 on.
     Marked { columns: Vec<u32> },
+    /// A field of whichever data message the metric has; nil where that lacks it.
+    Chosen { data: Vec<stores::Data>, tag: u8 },
+    /// The name of a number, from registers; the last one is that of unknown numbers.
+    Named { column: u32, names: Vec<Slot> },
+    /// A key of the rows' cache.
+    Cache { column: u32 },
 }
 
 impl Source {
@@ -134,6 +141,11 @@ pub enum Action {
     Load {
         table: u32,
         source: Source,
+    },
+    /// A map as a value.
+    Whole {
+        table: u32,
+        map: u32,
     },
     Compare {
         operator: Operator,
@@ -186,6 +198,10 @@ pub enum Action {
     /// Stores an attribute value.
     StoreValue {
         column: u32,
+        value: Slot,
+    },
+    Write {
+        target: stores::Target,
         value: Slot,
     },
     Edit {
@@ -805,11 +821,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                 let home = self.registers.home(*value);
                 for lane in lanes {
                     let cell = self.registers.at(home, lane).cell();
-                    let bits = match width {
-                        Width::Whole => cell.bits,
-                        Width::Signed32 => i64::from(cell.bits as i32),
-                        Width::Unsigned32 => i64::from(cell.bits as u32),
-                    };
+                    let bits = width.fit(cell.bits);
                     let stored = if cell.tag == *from {
                         self.store_cell(self.row(lane), *column, Cell { bits, tag: *tag, ..cell })
                     } else {
@@ -828,6 +840,13 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                         Err(Declined)
                     };
                     self.wrote(lane, stored.map(|()| true));
+                }
+            }
+            Action::Write { target, value } => {
+                let home = self.registers.home(*value);
+                for lane in lanes {
+                    let written = self.write(self.row(lane), target, self.registers.at(home, lane).cell());
+                    self.wrote(lane, written.map(|()| true));
                 }
             }
             Action::Edit { map, editor } => {
@@ -886,6 +905,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     fn value(&mut self, step: &Step) -> Done<Packed> {
         match &step.action {
             Action::Load { table, source } => self.load(*table as usize, source).map(Packed::new),
+            Action::Whole { table, map } => self.whole(*table as usize, *map).map(Packed::new),
             Action::Compare { operator, left, right } => {
                 let holds = self.compare(*operator, self.get(*left), self.get(*right))?;
                 Ok(Packed::new(boolean(holds)))
@@ -929,9 +949,9 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     }
 
     #[inline]
-    fn load(&self, table: usize, source: &Source) -> Done<Cell> {
-        let row = self.places.get(table).ok_or(Declined)?[self.lane % LANES] as usize;
-        let table = self.tables.get(table).ok_or(Declined)?;
+    fn load(&self, number: usize, source: &Source) -> Done<Cell> {
+        let row = self.places.get(number).ok_or(Declined)?[self.lane % LANES] as usize;
+        let table = self.tables.get(number).ok_or(Declined)?;
         let column = |number: u32| table.columns.get(number as usize).map_or(Cell::EMPTY, |column| column.get(row));
         match source {
             Source::Entry { map, key, below } => {
@@ -981,6 +1001,17 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                 let marked = |&number: &u32| column(number) == Cell::scalar(tags::BOOL, 1);
                 let found = columns.iter().rposition(marked).map_or(0, |at| at as i64 + 1);
                 Ok(Cell::scalar(tags::INT, found))
+            }
+            Source::Chosen { data, tag } => match self.chosen(number, row, data) {
+                Some(number) => Ok(Cell::scalar(*tag, column(number).bits)),
+                None => Ok(Cell::EMPTY),
+            },
+            Source::Named { column: number, names } => {
+                let name = usize::try_from(column(*number).bits).ok().and_then(|at| names.get(at)).or(names.last());
+                Ok(name.map_or(Cell::EMPTY, |&slot| self.get(slot)))
+            }
+            Source::Cache { column } => {
+                Ok(table.cache.get(*column as usize).map_or(Cell::EMPTY, |column| column.get(row)))
             }
         }
     }

@@ -60,6 +60,8 @@ pub enum Function {
     Integer,
     Float,
     Text,
+    /// A body as text.
+    BodyText,
     IsEmpty,
     /// Whether an id is all zeros.
     IsZero,
@@ -308,6 +310,11 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             Function::Integer => self.integer(first),
             Function::Float => self.float(first),
             Function::Text => self.shown(first),
+            Function::BodyText => match first.tag {
+                tags::EMPTY => Ok(Cell::view(tags::STRING, 0, 0)),
+                tags::DOUBLE => Err(Declined),
+                _ => self.shown(first),
+            },
             Function::IsEmpty => self.is_empty(first).map(boolean),
             Function::IsZero => self.is_zero(first).map(boolean),
             Function::IdText => self.id_text(first),

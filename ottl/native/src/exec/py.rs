@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use super::calls::{Group, Reading};
+use super::stores::{Data, Member, Target};
 use super::texts::{Base64, Verb};
 use super::times::{Field, Fixed, Number, Part};
 use super::{
@@ -163,6 +164,22 @@ fn step((name, result, once, slots, data, kills): PyStep<'_>) -> PyResult<Step> 
             let (table, columns) = data.extract()?;
             Action::Load { table, source: Source::Marked { columns } }
         }
+        "load_chosen" => {
+            let (table, data, tag) = data.extract()?;
+            Action::Load { table, source: Source::Chosen { data, tag } }
+        }
+        "load_named" => {
+            let (table, column): (u32, u32) = data.extract()?;
+            Action::Load { table, source: Source::Named { column, names: slots.clone() } }
+        }
+        "load_cache" => {
+            let (table, column) = data.extract()?;
+            Action::Load { table, source: Source::Cache { column } }
+        }
+        "load_map" => {
+            let (table, map) = data.extract()?;
+            Action::Whole { table, map }
+        }
         "compare" => {
             let (symbol,): (String,) = data.extract()?;
             Action::Compare { operator: operator(&symbol)?, left: slot(0)?, right: slot(1)? }
@@ -196,12 +213,10 @@ fn step((name, result, once, slots, data, kills): PyStep<'_>) -> PyResult<Step> 
         }
         "store_field" => {
             let (column, from, tag, width): (u32, u8, u8, String) = data.extract()?;
-            let width = match width.as_str() {
-                "signed32" => Width::Signed32,
-                "unsigned32" => Width::Unsigned32,
-                _ => Width::Whole,
-            };
-            Action::StoreField { column, from, tag, width, value: slot(0)? }
+            Action::StoreField { column, from, tag, width: width_of(&width), value: slot(0)? }
+        }
+        "store_cache" | "store_map" | "store_id" | "store_members" | "store_data" => {
+            Action::Write { target: target(&name, &data)?, value: slot(0)? }
         }
         "store_value" => {
             let (column,) = data.extract()?;
@@ -227,6 +242,45 @@ fn key_of(key: PyKey) -> Key {
         PyKey::Index(index) => Key::Index(index),
         PyKey::Name(name) => Key::Name(name),
     }
+}
+
+fn width_of(name: &str) -> Width {
+    match name {
+        "signed32" => Width::Signed32,
+        "unsigned32" => Width::Unsigned32,
+        _ => Width::Whole,
+    }
+}
+
+type PyMember = (u32, u8, u8, (i64, i64), String, Option<u32>);
+
+fn target(name: &str, data: &Bound<'_, PyTuple>) -> PyResult<Target> {
+    Ok(match name {
+        "store_cache" => {
+            let (column,) = data.extract()?;
+            Target::Cache { column }
+        }
+        "store_map" => {
+            let (map,) = data.extract()?;
+            Target::Map { map }
+        }
+        "store_id" => {
+            let (column, kind) = data.extract()?;
+            Target::Id { column, kind }
+        }
+        "store_members" => {
+            let (members, variants): (Vec<PyMember>, _) = data.extract()?;
+            let members = members.into_iter().map(|(column, from, tag, range, width, other)| {
+                let width = width_of(&width);
+                Member { column, from, tag, range, width, other }
+            });
+            Target::Members { members: members.collect(), variants }
+        }
+        _ => {
+            let (data, from, width): (Vec<Data>, u8, String) = data.extract()?;
+            Target::Data { data, from, width: width_of(&width) }
+        }
+    })
 }
 
 fn operator(symbol: &str) -> PyResult<Operator> {
@@ -314,6 +368,7 @@ fn function(data: &Bound<'_, PyTuple>) -> PyResult<Function> {
         "integer" => Function::Integer,
         "float" => Function::Float,
         "text" => Function::Text,
+        "body_text" => Function::BodyText,
         "is_empty" => Function::IsEmpty,
         "is_zero" => Function::IsZero,
         "id_text" => Function::IdText,

@@ -7,12 +7,11 @@ use memchr::{memchr_iter, memmem};
 use super::calls::push_int;
 use super::{boolean, kinds, known, stored, Declined, Done, Operator, Run, Slot};
 use crate::kernels::nested::{deep, list_items};
-use crate::kernels::parse::{keys_or_values, DEEPEST};
+use crate::kernels::parse::{put_item, put_parts, DEEPEST};
 use crate::kernels::push_hex;
 use crate::maps::{self, step_errors, Step as Into};
-use crate::schema::{tags, Values};
-use crate::values::{any_len, put_any, Cell};
-use crate::wire;
+use crate::schema::tags;
+use crate::values::Cell;
 
 /// A text that stands before a value, and how the value is printed; `verb` is 0 behind the last one.
 #[derive(Debug)]
@@ -109,14 +108,6 @@ fn murmur3(text: &[u8]) -> u32 {
     hash ^ hash >> 16
 }
 
-/// Appends a string as an element of an encoded list.
-fn push_item(out: &mut Vec<u8>, values: &Values, text: &[u8]) {
-    let cell = Cell::view(tags::STRING, 0, text.len());
-    wire::put_tag(out, u32::from(values.array_values), wire::LEN);
-    wire::put_varint(out, any_len(cell) as u64);
-    put_any(out, values, cell, text);
-}
-
 /// Appends a float that is written without an exponent wherever it is shown.
 pub(super) fn push_double(out: &mut Vec<u8>, number: f64) -> Done<()> {
     let plain = (1e-4..1e15).contains(&number.abs()) || number.to_bits() == 0;
@@ -147,7 +138,10 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     pub(super) fn made(&mut self, tag: u8, write: impl FnOnce(&Self, &mut Vec<u8>) -> Done<()>) -> Done<Cell> {
         let mut out = std::mem::take(&mut self.scratch.out);
         out.clear();
-        let done = write(self, &mut out);
+        let done = match write(self, &mut out) {
+            Ok(()) if tag == tags::STRING && out.len() > self.room.longest => Err(Declined),
+            done => done,
+        };
         let cell = done.map(|()| Cell::view(tag, self.arena.add(&out), out.len()));
         self.scratch.out = out;
         cell
@@ -178,7 +172,8 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             let values = &run.values;
             let (mut begin, mut count) = (0, 0);
             let mut part = |end: usize, next: usize| {
-                push_item(out, values, text.get(begin..end).unwrap_or_default());
+                let text = text.get(begin..end).unwrap_or_default();
+                put_item(out, values, Cell::view(tags::STRING, 0, text.len()), text);
                 (begin, count) = (next, count + 1);
             };
             match between {
@@ -234,11 +229,10 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         if map.tag != tags::MAP || (!keys && deep(self.arena, &self.values, map, DEEPEST)?) {
             return Err(Declined);
         }
-        let (bits, lens) = keys_or_values(self.arena, &self.values, (&[map.bits], &[map.len]), keys)?;
-        match (bits.first(), lens.first()) {
-            (Some(&begin), Some(&len)) => Ok(Cell::view(tags::LIST, begin, len as usize)),
-            _ => Err(Declined),
-        }
+        self.made(tags::LIST, |run, out| {
+            put_parts(out, run.arena, &run.values, (map.bits, map.len), keys)?;
+            Ok(())
+        })
     }
 
     /// A part of a list or map; one that is missing is an error.
@@ -269,6 +263,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
                         pad(out, begin, verb)?;
                     }
                 }
+                // Before the next value is printed: each may be long.
                 if out.len() > run.room.longest {
                     return Err(Declined);
                 }
