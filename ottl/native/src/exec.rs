@@ -442,6 +442,7 @@ struct Run<'p, 'b, P> {
     scratch: calls::Scratch,
     sets: Vec<edits::Known>,
     flattened: Flattened,
+    decoded: stores::Decoded,
 }
 
 impl Program {
@@ -570,6 +571,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             ended: false,
             scratch: calls::Scratch::default(),
             flattened: Flattened::default(),
+            decoded: stores::Decoded::default(),
             sets: program.key_sets.iter().map(|_| edits::Known::default()).collect(),
             accepts: batch.plan.tables.get(program.context).map_or(&[], |shape| shape.accepts.as_slice()),
             arena: &mut batch.arena,

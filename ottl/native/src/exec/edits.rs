@@ -1,11 +1,11 @@
 //! Editors of maps, on the map of one row.
 
 use super::calls::{entries, replaced};
-use super::{Declined, Done, Function, Run, Slot};
+use super::{known, Declined, Done, Function, Run, Slot};
 use crate::kernels::nested::{self, Flatten, Strategy};
 use crate::kernels::parse::DEEPEST;
 use crate::kernels::{Pattern, Piece};
-use crate::maps::{decode_map, Keys, Rows};
+use crate::maps::{Keys, Rows};
 use crate::schema::tags;
 use crate::values::Cell;
 
@@ -178,11 +178,17 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         if source.tag != tags::MAP || nested::deep(self.arena, &self.values, source, DEEPEST)? {
             return Err(Declined);
         }
-        let mut pairs: Vec<(&[u8], Cell)> = Vec::with_capacity(16);
-        decode_map(self.arena, &self.values, source.bits, source.len, |key, cell| pairs.push((key, cell)))?;
+        self.decode(map, source)?;
         let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
         let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
-        Ok(nested::merge_row(map, row, &pairs, strategy, &mut table.dirty)?)
+        let mut wrote = false;
+        for (code, cell) in self.decoded.pairs() {
+            if strategy == Strategy::Upsert || map.entry(row, code).is_some() == (strategy == Strategy::Update) {
+                map.put(row, code, known(cell), &mut table.dirty)?;
+                wrote = true;
+            }
+        }
+        Ok(wrote)
     }
 
     fn flatten(&mut self, row: usize, map: u32, how: Flatten) -> Done<bool> {

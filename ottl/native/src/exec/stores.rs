@@ -1,7 +1,7 @@
 //! Writes that choose where a value goes, and values that are put together from a whole row.
 
 use super::{kinds, stored, Declined, Done, Run, Width};
-use crate::maps::Rows;
+use crate::maps::{decode_map, Entry, START};
 use crate::schema::tags;
 use crate::values::Cell;
 
@@ -35,6 +35,22 @@ pub enum Target {
     Members { members: Vec<Member>, variants: Option<Vec<u16>> },
     /// A field of whichever data message the metric has; ignored where that lacks it.
     Data { data: Vec<Data>, from: u8, width: Width },
+}
+
+/// The entries of a map that goes into those of rows, by the codes of their keys: rows of one resource often get the same.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// The map they go into, and the one they are of.
+    place: Option<(u32, Cell)>,
+    codes: Vec<u32>,
+    entries: Vec<Entry>,
+}
+
+impl Decoded {
+    /// Codes of keys, and values.
+    pub fn pairs(&self) -> impl Iterator<Item = (u32, Cell)> + '_ {
+        self.codes.iter().copied().zip(self.entries.iter().map(Entry::cell))
+    }
 }
 
 impl Width {
@@ -111,11 +127,31 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         if cell.tag != tags::MAP {
             return Err(Declined);
         }
+        self.decode(map, cell)?;
         let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
         let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
-        let one = [i32::try_from(row).map_err(|_| Declined)?];
-        let source = (&[cell.bits][..], &[cell.len][..]);
-        Ok(map.assign(self.arena, &self.values, Rows::Some(&one), source, &mut table.dirty)?)
+        Ok(map.rewrite(row, &self.decoded.codes, &self.decoded.entries, &mut table.dirty)?)
+    }
+
+    /// Reads the entries of a map that goes into another one, unless they are those of the last time.
+    pub(super) fn decode(&mut self, map: u32, source: Cell) -> Done<()> {
+        if self.decoded.place == Some((map, source)) {
+            return Ok(());
+        }
+        let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
+        let keys = &mut table.maps.get_mut(map as usize).ok_or(Declined)?.keys;
+        let Decoded { place, codes, entries } = &mut self.decoded;
+        *place = None;
+        codes.clear();
+        entries.clear();
+        let mut before = START;
+        decode_map(self.arena, &self.values, source.bits, source.len, |key, cell| {
+            before = keys.code_after(before, key);
+            codes.push(before);
+            entries.push(Entry::made(cell));
+        })?;
+        *place = Some((map, source));
+        Ok(())
     }
 
     /// The map of a row of a table, as a value.
