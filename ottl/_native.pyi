@@ -501,8 +501,8 @@ class Program:
         statements: list[tuple[int, int, int]],
     ) -> None: ...
     def run(
-        self, batch: Batch, rows: NDArray[np.int32] | None, first: int, room: tuple[int, int, float, int]
-    ) -> tuple[list[int], list[int], list[int], list[tuple[int, NDArray[np.int32]]]]:
+        self, batch: Batch, rows: NDArray[np.int32] | None, first: int, room: tuple[int, int, float, int], timed: bool
+    ) -> tuple[list[int], list[int], list[int], list[tuple[int, NDArray[np.int32]]], list[tuple[int, int]]]:
         """Runs the statements from number `first` on, on all rows or some, as long as there is room.
 
         Args:
@@ -511,12 +511,14 @@ class Program:
             first: number of the first statement.
             room: bytes of a text that a step makes, bytes of the arena and seconds, beyond which nothing is done, and
                 elements of a list that a step makes.
+            timed: whether steps are timed, which makes them slower.
 
         Returns:
             For each statement the rows on which its condition held, those that it changed and its nanoseconds; and by
-            statement the rows that it declined, int32 (m,), on which it has done nothing.
+            statement the rows that it declined, int32 (m,), on which it has done nothing. Last, by step, its
+            nanoseconds and the rows it ran on; none where steps are not timed.
         """
     def select(
-        self, batch: Batch, rows: NDArray[np.int32] | None, number: int, room: tuple[int, int, float, int]
-    ) -> NDArray[np.uint8]:
-        """Where a condition holds, uint8 (rows,): 1, or 0; 2 where it declined."""
+        self, batch: Batch, rows: NDArray[np.int32] | None, number: int, room: tuple[int, int, float, int], timed: bool
+    ) -> tuple[NDArray[np.uint8], list[tuple[int, int]]]:
+        """Where a condition holds, uint8 (rows,): 1, or 0; 2 where it declined. And what each step took."""

@@ -484,7 +484,10 @@ def evaluate_condition(
         return _evaluate(frame, code, selection, around)
     assert frame.lowered.selector is not None
     frame.lend_cache()
-    states = frame.lowered.selector.select(frame.batch, selection.rows, number, frame.room())
+    timed = frame.profile is not None
+    states, laps = frame.lowered.selector.select(frame.batch, selection.rows, number, frame.room(), timed)
+    if frame.profile is not None:
+        frame.profile.add_laps(laps, [(code, instruction) for _, instruction in frame.lowered.origins])
     frame.check()
     holds: NDArray[np.bool_] = states == 1
     left = np.flatnonzero(states == _DECLINED)
@@ -597,7 +600,11 @@ def _run_segment(
 
     def run(rows: NDArray[np.int32] | None, first: int) -> None:
         frame.lend_cache()
-        matched, changed, ns, declined = segment.program.run(frame.batch, rows, first, frame.room())
+        timed = frame.profile is not None
+        matched, changed, ns, declined, laps = segment.program.run(frame.batch, rows, first, frame.room(), timed)
+        if frame.profile is not None:
+            codes = group.statements[segment.start : segment.end]
+            frame.profile.add_laps(laps, [(codes[number], instruction) for number, instruction in segment.origins])
         frame.check()
         for number in range(first, len(matched)):
             report.matched[segment.start + number] += matched[number]

@@ -83,12 +83,14 @@ class Segment:
         end: number behind the last.
         program: runs them.
         cached: keys of the cache that they write.
+        origins: of each step, the number of the statement and of the instruction there that it is of.
     """
 
     start: int
     end: int
     program: native.Program
     cached: tuple[bytes, ...] = ()
+    origins: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +102,14 @@ class NativeGroup:
         conditions: by the identity of its code, the number of a condition in `selector`.
         selector: evaluates conditions; None without any.
         cache: keys of the cache by their number in the tables.
+        origins: as those of segments, for the selector.
     """
 
     segments: dict[int, Segment]
     conditions: dict[int, int]
     selector: native.Program | None
     cache: dict[bytes, int]
+    origins: tuple[tuple[int, int], ...] = ()
 
     def covers(self, group: GroupCode) -> bool:
         """Whether all of a group runs natively."""
@@ -127,7 +131,8 @@ def lower(group: GroupCode, layout: native.Layout) -> NativeGroup:
         if code is not None and lowering.add(code):
             continue
         if lowering.statements:
-            segments[start] = Segment(start, number, lowering.program(), lowering.cached())
+            origins = tuple(lowering.origins)
+            segments[start] = Segment(start, number, lowering.program(), lowering.cached(), origins)
             lowering = _Lowering(layout, group.context, cache)
         start = number + 1
     selecting = _Lowering(layout, group.context, cache)
@@ -135,7 +140,8 @@ def lower(group: GroupCode, layout: native.Layout) -> NativeGroup:
     for code in group.conditions:
         if selecting.add(code):
             conditions[id(code)] = len(conditions)
-    return NativeGroup(segments, conditions, selecting.program() if conditions else None, cache)
+    selector = selecting.program() if conditions else None
+    return NativeGroup(segments, conditions, selector, cache, tuple(selecting.origins))
 
 
 class _Declined(Exception):  # noqa: N818 - nothing is wrong
@@ -201,6 +207,7 @@ class _Lowering:
         self.context = context
         self.cache = cache
         self.steps: list[_Step] = []
+        self.origins: list[tuple[int, int]] = []
         self.statements: list[tuple[int, int, int]] = []
         self.constants: dict[Any, int] = {}
         self.memos: dict[Any, _Step] = {}
@@ -218,7 +225,7 @@ class _Lowering:
             self._statement(code)
             result = self._register(code.result).slot if code.result >= 0 else -1
         except _Declined:
-            del self.steps[begin:]
+            del self.steps[begin:], self.origins[begin:]
             self.constants, self.keys, _, self.slots, self.memos = before
             del self.key_sets[before[2] :]
             return False
@@ -328,38 +335,43 @@ class _Lowering:
 
     def _statement(self, code: StatementCode) -> None:
         opened: list[int] = []
-        for i in code.instructions:
-            match i.op:
-                case Op.CONSTANT:
-                    self.known[i.result] = _Value(-1, "", i.data)
-                case Op.LOAD:
-                    self.known[i.result] = self._load(i.data, i.constant_keys)
-                case Op.CALL:
-                    self.known[i.result] = self._call(i)
-                case Op.INDEX:
-                    self.known[i.result] = self._emit("call", self._all(i), ("item",))
-                case Op.COMPARE:
-                    self.known[i.result] = self._emit("compare", self._all(i), (i.data,))
-                case Op.ADD | Op.SUBTRACT | Op.MULTIPLY | Op.DIVIDE:
-                    self.known[i.result] = self._emit(_OPERATIONS[i.op], self._all(i))
-                case Op.NEGATE | Op.TRUTH | Op.NOT:
-                    self.known[i.result] = self._emit(_SIMPLE[i.op], self._all(i))
-                case Op.AND | Op.OR | Op.UNLESS_NIL:
-                    self.known[i.result] = self._emit(_BLOCKS[i.op], self._all(i), level=self.context)
-                    opened.append(len(self.steps) - 1)
-                case Op.END:
-                    (value,) = self._all(i)
-                    self.steps.append(_Step("end", (value.slot,), (), self.known[i.result].slot))
-                    at = opened.pop()
-                    self.steps[at] = replace(self.steps[at], data=(len(self.steps),))
-                case Op.WHERE:
-                    self._act("where", self._all(i))
-                case Op.STORE:
-                    self._store(i)
-                case Op.EDIT:
-                    self._edit(i)
-                case _:
-                    raise _Declined
+        for number, i in enumerate(code.instructions):
+            self._instruction(i, opened)
+            del self.origins[len(self.steps) :]
+            self.origins += [(len(self.statements), number)] * (len(self.steps) - len(self.origins))
+
+    def _instruction(self, i: Instruction, opened: list[int]) -> None:
+        match i.op:
+            case Op.CONSTANT:
+                self.known[i.result] = _Value(-1, "", i.data)
+            case Op.LOAD:
+                self.known[i.result] = self._load(i.data, i.constant_keys)
+            case Op.CALL:
+                self.known[i.result] = self._call(i)
+            case Op.INDEX:
+                self.known[i.result] = self._emit("call", self._all(i), ("item",))
+            case Op.COMPARE:
+                self.known[i.result] = self._emit("compare", self._all(i), (i.data,))
+            case Op.ADD | Op.SUBTRACT | Op.MULTIPLY | Op.DIVIDE:
+                self.known[i.result] = self._emit(_OPERATIONS[i.op], self._all(i))
+            case Op.NEGATE | Op.TRUTH | Op.NOT:
+                self.known[i.result] = self._emit(_SIMPLE[i.op], self._all(i))
+            case Op.AND | Op.OR | Op.UNLESS_NIL:
+                self.known[i.result] = self._emit(_BLOCKS[i.op], self._all(i), level=self.context)
+                opened.append(len(self.steps) - 1)
+            case Op.END:
+                (value,) = self._all(i)
+                self.steps.append(_Step("end", (value.slot,), (), self.known[i.result].slot))
+                at = opened.pop()
+                self.steps[at] = replace(self.steps[at], data=(len(self.steps),))
+            case Op.WHERE:
+                self._act("where", self._all(i))
+            case Op.STORE:
+                self._store(i)
+            case Op.EDIT:
+                self._edit(i)
+            case _:
+                raise _Declined
 
     def _all(self, i: Instruction) -> list[_Value]:
         return [self._register(number) for number in i.registers]

@@ -269,7 +269,12 @@ pub struct Outcome {
     pub ns: Vec<i64>,
     /// For each statement, the rows it declined.
     pub declined: Vec<Vec<i32>>,
+    /// What each step took, where that was asked for.
+    pub laps: Vec<Lap>,
 }
+
+/// Nanoseconds of a step, and the rows it ran on.
+pub type Lap = (i64, i64);
 
 /// Rows are worked on in chunks; one chunk in so many is timed statement by statement.
 const TIMED: usize = 4;
@@ -443,16 +448,20 @@ struct Run<'p, 'b, P> {
     sets: Vec<edits::Known>,
     flattened: Flattened,
     decoded: stores::Decoded,
+    /// By step; empty where steps are not timed.
+    laps: Vec<Lap>,
 }
 
 impl Program {
-    /// Runs the statements from number `first` on over rows of the context, or all of them, as long as there is room.
+    /// Runs the statements from number `first` on over rows of the context, or all of them, as long as there is room; with `timed`
+    /// each step is timed.
     pub fn run<P: AsRef<[u8]>>(
         &self,
         batch: &mut Batch<P>,
         rows: Option<&[i32]>,
         first: usize,
         room: Room,
+        timed: bool,
     ) -> Result<Outcome, String> {
         let count = self.statements.len();
         let mut outcome = Outcome {
@@ -460,10 +469,12 @@ impl Program {
             changed: vec![0; count],
             ns: vec![0; count],
             declined: vec![Vec::new(); count],
+            laps: Vec::new(),
         };
         let rows = batch.rows(self.context, rows)?;
         let begun = Instant::now();
         let mut run = Run::new(self, batch, rows.len(), room)?;
+        run.time_steps(timed);
         let statements = self.statements.get(first..).unwrap_or_default();
         for chunk in 0..rows.len().div_ceil(LANES) {
             if run.spent() {
@@ -490,22 +501,26 @@ impl Program {
                 }
             }
         }
+        outcome.laps = std::mem::take(&mut run.laps);
         spread(&mut outcome.ns, begun.elapsed().as_nanos() as i64);
         Ok(outcome)
     }
 
-    /// Evaluates one condition on rows of the context, or all of them: 1 where it holds, 0 where not, 2 where it declined.
+    /// Evaluates one condition on rows of the context, or all of them: 1 where it holds, 0 where not, 2 where it declined; and with
+    /// `timed` what each step took.
     pub fn select<P: AsRef<[u8]>>(
         &self,
         batch: &mut Batch<P>,
         rows: Option<&[i32]>,
         number: usize,
         room: Room,
-    ) -> Result<Vec<u8>, String> {
+        timed: bool,
+    ) -> Result<(Vec<u8>, Vec<Lap>), String> {
         let rows = batch.rows(self.context, rows)?;
         let statement = self.statements.get(number).copied().ok_or("there is no such condition")?;
         let result = statement.result.ok_or("a statement is no condition")?;
         let mut run = Run::new(self, batch, rows.len(), room)?;
+        run.time_steps(timed);
         let home = run.registers.home(result);
         let mut found = Vec::with_capacity(rows.len());
         for chunk in 0..rows.len().div_ceil(LANES) {
@@ -525,7 +540,7 @@ impl Program {
                 }
             }));
         }
-        Ok(found)
+        Ok((found, run.laps))
     }
 }
 
@@ -572,6 +587,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             scratch: calls::Scratch::default(),
             flattened: Flattened::default(),
             decoded: stores::Decoded::default(),
+            laps: Vec::new(),
             sets: program.key_sets.iter().map(|_| edits::Known::default()).collect(),
             accepts: batch.plan.tables.get(program.context).map_or(&[], |shape| shape.accepts.as_slice()),
             arena: &mut batch.arena,
@@ -645,6 +661,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         self.changed = Lanes::NONE;
         self.outer.clear();
         while let Some(step) = program.steps.get(at).filter(|_| at < statement.end) {
+            let (number, before) = (at, self.begin_lap(lanes));
             at += 1;
             match &step.action {
                 Action::Open { block, value, end } => {
@@ -668,6 +685,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                     None => self.step(step, lanes),
                 },
             }
+            self.end_lap(number, before);
             lanes = lanes.without(self.lost);
             if lanes.is_empty() && self.outer.is_empty() {
                 break;
@@ -680,6 +698,26 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         }
         self.changed = self.changed.without(self.lost);
         lanes
+    }
+
+    fn time_steps(&mut self, timed: bool) {
+        if timed {
+            self.laps = vec![(0, 0); self.program.steps.len()];
+        }
+    }
+
+    #[inline(always)]
+    fn begin_lap(&self, lanes: Lanes) -> Option<(Instant, Lanes)> {
+        (!self.laps.is_empty()).then(|| (Instant::now(), lanes))
+    }
+
+    #[inline(always)]
+    fn end_lap(&mut self, step: usize, before: Option<(Instant, Lanes)>) {
+        let Some((begun, lanes)) = before else { return };
+        if let Some(lap) = self.laps.get_mut(step) {
+            lap.0 += begun.elapsed().as_nanos() as i64;
+            lap.1 += lanes.len() as i64;
+        }
     }
 
     /// Runs a step whose register may still hold what it would compute.

@@ -9,8 +9,8 @@ use super::stores::{Data, Member, Target};
 use super::texts::{Base64, Verb};
 use super::times::{Field, Fixed, Number, Part};
 use super::{
-    Action, Block, Constant, Editor, Function, Key, KeySet, Operation, Operator, Place, Program as Core, Room, Slot,
-    Source, Statement, Step, Width,
+    Action, Block, Constant, Editor, Function, Key, KeySet, Lap, Operation, Operator, Place, Program as Core, Room,
+    Slot, Source, Statement, Step, Width,
 };
 use crate::kernels::nested::Strategy;
 use crate::kernels::{template_of, Algorithm, Piece, PyPiece, Regex};
@@ -96,8 +96,8 @@ impl Program {
         })
     }
 
-    /// Runs the statements from number `first` on, over all rows or some.
-    #[pyo3(signature = (batch, rows, first, room))]
+    /// Runs the statements from number `first` on, over all rows or some; with `timed` each step is timed.
+    #[pyo3(signature = (batch, rows, first, room, timed))]
     #[allow(clippy::type_complexity)]
     fn run<'py>(
         &self,
@@ -105,31 +105,35 @@ impl Program {
         rows: Option<Input<'py, i32>>,
         first: usize,
         room: PyRoom,
-    ) -> PyResult<(Vec<i64>, Vec<i64>, Vec<i64>, Vec<(usize, Array<'py, i32>)>)> {
+        timed: bool,
+    ) -> PyResult<(Vec<i64>, Vec<i64>, Vec<i64>, Vec<(usize, Array<'py, i32>)>, Vec<Lap>)> {
         let py = batch.py();
         let mut batch = batch.try_borrow_mut()?;
         let core = &mut batch.core;
         let rows = rows.as_ref().map(Input::get);
-        let outcome = py.detach(|| self.core.run(core, rows, first, room.into())).map_err(bad)?;
+        let outcome = py.detach(|| self.core.run(core, rows, first, room.into(), timed)).map_err(bad)?;
         let declined = outcome.declined.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty());
         let declined = declined.map(|(number, rows)| (number, frozen(py, rows))).collect();
-        Ok((outcome.matched, outcome.changed, outcome.ns, declined))
+        Ok((outcome.matched, outcome.changed, outcome.ns, declined, outcome.laps))
     }
 
-    /// Where a condition holds: 1, or 0; 2 where it declined.
-    #[pyo3(signature = (batch, rows, number, room))]
+    /// Where a condition holds: 1, or 0; 2 where it declined; and with `timed` what each step took.
+    #[pyo3(signature = (batch, rows, number, room, timed))]
     fn select<'py>(
         &self,
         batch: &Bound<'py, Batch>,
         rows: Option<Input<'py, i32>>,
         number: usize,
         room: PyRoom,
-    ) -> PyResult<Array<'py, u8>> {
+        timed: bool,
+    ) -> PyResult<(Array<'py, u8>, Vec<Lap>)> {
         let py = batch.py();
         let mut batch = batch.try_borrow_mut()?;
         let core = &mut batch.core;
         let rows = rows.as_ref().map(Input::get);
-        Ok(frozen(py, py.detach(|| self.core.select(core, rows, number, room.into())).map_err(bad)?))
+        let select = || self.core.select(core, rows, number, room.into(), timed);
+        let (states, laps) = py.detach(select).map_err(bad)?;
+        Ok((frozen(py, states), laps))
     }
 }
 
