@@ -77,6 +77,51 @@ impl Head {
         Head { words: words(&bytes), masks: words(&mask), len }
     }
 
+    /// Appends a KeyValue as a field with a one-byte tag; false, with nothing done, if a length of it takes more than a byte or the key
+    /// is a long one. `bytes` is what the cell views.
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>, values: &Values, tag: u8, cell: Cell, bytes: &[u8]) -> bool {
+        let (head, value) = (self.len as usize, values::any_len(cell));
+        let member = values.members.get(usize::from(cell.tag)).copied().unwrap_or(0) << 3;
+        if head > HEAD || head + 1 + value >= 0x80 || member == 0 || member >= 0x80 {
+            return false;
+        }
+        let mut field = [0u8; HEAD + 16];
+        (field[0], field[1]) = (tag, (head + 1 + value) as u8);
+        for (at, word) in self.words.iter().enumerate() {
+            field[2 + 8 * at..10 + 8 * at].copy_from_slice(&word.to_le_bytes());
+        }
+        let Some(rest) = field.get_mut(2 + head..).and_then(|rest| rest.first_chunk_mut::<12>()) else {
+            return false;
+        };
+        rest[0] = value as u8;
+        match cell.tag {
+            tags::BOOL | tags::INT | tags::STRING_INDEX => {
+                rest[1] = member | wire::VARINT;
+                let mut bits = cell.bits as u64;
+                for byte in &mut rest[2..] {
+                    *byte = bits as u8 & 0x7f | u8::from(bits >= 0x80) << 7;
+                    bits >>= 7;
+                    if bits == 0 {
+                        break;
+                    }
+                }
+                out.extend_from_slice(field.get(..3 + head + value).unwrap_or_default());
+            }
+            tags::DOUBLE => {
+                rest[1] = member | wire::FIXED64;
+                rest[2..10].copy_from_slice(&cell.bits.to_le_bytes());
+                out.extend_from_slice(field.get(..3 + head + value).unwrap_or_default());
+            }
+            _ => {
+                (rest[1], rest[2]) = (member | wire::LEN, bytes.len() as u8);
+                out.extend_from_slice(field.get(..5 + head).unwrap_or_default());
+                out.extend_from_slice(bytes);
+            }
+        }
+        true
+    }
+
     /// Whether bytes begin with it, except for what lies behind the words.
     #[inline(always)]
     fn begins(&self, bytes: &[u8; HEAD]) -> bool {
@@ -142,9 +187,18 @@ impl Keys {
         Some((code, self.bytes.get(key.begin..key.begin + key.len as usize)?))
     }
 
+    /// Appends a KeyValue as a field with this number; `bytes` is what the cell views.
+    #[inline]
+    pub fn put_pair(&self, out: &mut Vec<u8>, values: &Values, number: u32, code: u32, cell: Cell, bytes: &[u8]) {
+        let head = self.heads.get(code as usize).filter(|_| number < 16);
+        if !head.is_some_and(|head| head.put(out, values, (number << 3) as u8 | wire::LEN, cell, bytes)) {
+            values::put_pair(out, values, number, self.get(code), cell, bytes, None);
+        }
+    }
+
     /// Makes the heads of the keys that have come since.
     #[inline(always)]
-    fn learn_heads(&mut self, values: &Values) {
+    pub fn learn_heads(&mut self, values: &Values) {
         while self.heads.len() < self.keys.len() {
             let head = Head::new(values, self.get(self.heads.len() as u32));
             self.heads.push(head);
@@ -832,7 +886,7 @@ impl Map {
                 at += copy_run(out, arena.payload.as_ref(), number, &entries[at..])?;
             } else {
                 let cell = entry.cell();
-                values::put_pair(out, values, number, self.keys.get(code), cell, arena.cell(cell)?, None);
+                self.keys.put_pair(out, values, number, code, cell, arena.cell(cell)?);
                 at += 1;
             }
         }

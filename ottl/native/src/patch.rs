@@ -6,7 +6,7 @@
 use crate::arena::Arena;
 use crate::batch::{Batch, Table};
 use crate::maps::{flags, Map};
-use crate::schema::{tags, types, Action, Node, Slot, Values};
+use crate::schema::{tags, types, Action, Node, Passes, Slot, Values};
 use crate::values::{self, Cell};
 use crate::wire;
 
@@ -138,8 +138,8 @@ struct Patcher<'a, P> {
     values: Option<Values>,
     /// By table, rows that are rewritten or removed, or have such rows below them.
     needed: Vec<Vec<bool>>,
-    /// By node, for each slot whether it is active.
-    active: &'a [Vec<bool>],
+    /// By node.
+    active: &'a [Active],
     /// By table, the first row that the walk has not passed yet.
     cursors: Vec<usize>,
     rope: Rope,
@@ -147,6 +147,10 @@ struct Patcher<'a, P> {
 
 /// The patched payload in the batch's rope; false, and no rope, if nothing changed.
 pub fn patch<P: AsRef<[u8]>>(batch: &mut Batch<P>) -> Result<bool, String> {
+    if let Some(values) = &batch.schema.values {
+        let maps = batch.tables.iter_mut().flat_map(|table| &mut table.maps);
+        maps.for_each(|map| map.keys.learn_heads(values));
+    }
     let mut rope = std::mem::take(&mut batch.rope);
     rope.clear();
     let found = patched(batch, rope)?;
@@ -194,7 +198,18 @@ fn needed_rows<P: AsRef<[u8]>>(batch: &Batch<P>) -> Vec<Vec<bool>> {
     needed
 }
 
-fn active_slots<P: AsRef<[u8]>>(batch: &Batch<P>, needed: &[Vec<bool>]) -> Vec<Vec<bool>> {
+/// Which fields of a node differ from the payload in some row.
+#[derive(Debug, Default)]
+struct Active {
+    /// For each slot whether it does.
+    slots: Vec<bool>,
+    /// Those that do and are not rows of another table.
+    fields: Vec<u32>,
+    /// The others, but for maps, which are passed over as a whole.
+    passes: Option<Passes>,
+}
+
+fn active_slots<P: AsRef<[u8]>>(batch: &Batch<P>, needed: &[Vec<bool>]) -> Vec<Active> {
     let any_needed: Vec<bool> = needed.iter().map(|rows| rows.contains(&true)).collect();
     let table_needed = |table: u32| any_needed.get(table as usize).copied().unwrap_or(false);
     batch
@@ -203,7 +218,7 @@ fn active_slots<P: AsRef<[u8]>>(batch: &Batch<P>, needed: &[Vec<bool>]) -> Vec<V
         .iter()
         .map(|node| {
             let Some(table) = batch.tables.get(node.table as usize) else {
-                return Vec::new();
+                return Active::default();
             };
             let column = |id: u32| table.columns.get(id as usize).is_some_and(|column| !column.dirty.is_empty());
             let map = |id: u32| table.maps.get(id as usize).is_some_and(|map| map.dirty.contains(&true));
@@ -221,7 +236,12 @@ fn active_slots<P: AsRef<[u8]>>(batch: &Batch<P>, needed: &[Vec<bool>]) -> Vec<V
                         })
                 }
             };
-            node.slots.iter().map(slot_active).collect()
+            let slots: Vec<bool> = node.slots.iter().map(slot_active).collect();
+            let still = |&(slot, active): &(&Slot, &bool)| !active && !matches!(slot.action, Action::Entries { .. });
+            let passes = Passes::new(node.slots.iter().zip(&slots).filter(still).map(|(slot, _)| slot));
+            let field = |&(slot, active): &(&Slot, &bool)| *active && !matches!(slot.action, Action::Rows { .. });
+            let fields = (0u32..).zip(node.slots.iter().zip(&slots)).filter(|(_, both)| field(both)).map(|(at, _)| at);
+            Active { fields: fields.collect(), slots, passes: Some(passes) }
         })
         .collect()
 }
@@ -249,12 +269,17 @@ impl<'a, P: AsRef<[u8]>> Patcher<'a, P> {
         if let Some((slot, child, below)) = self.sole_rows(node, table, row) {
             return self.rows(slot.number, child, below, pos, end);
         }
-        let active = self.active;
-        let active = active.get(node_id as usize).map(Vec::as_slice).unwrap_or_default();
+        let Some(Active { slots: active, fields, passes: Some(passes) }) = self.active.get(node_id as usize) else {
+            return Ok(());
+        };
         let broken = |_| "the payload changed under the batch".to_owned();
         let mut done = [0u64; 4];
         let mut kept = pos;
         while pos < end {
+            if let Some(next) = passes.behind(data, pos) {
+                pos = next;
+                continue;
+            }
             let at = pos;
             let (tag, next) = wire::tag(data, pos, end).map_err(broken)?;
             let wire_type = (tag & 7) as u8;
@@ -300,10 +325,12 @@ impl<'a, P: AsRef<[u8]>> Patcher<'a, P> {
             }
         }
         self.rope.copy(kept, end);
-        for (index, slot) in node.slots.iter().enumerate().filter(|&(index, _)| active.get(index) == Some(&true)) {
-            let rows = matches!(slot.action, Action::Rows { .. });
-            let written = done[index / 64] >> (index % 64) & 1 == 1;
-            if !rows && !written && self.differs(table, slot, row, end) {
+        for &index in fields {
+            let index = index as usize;
+            let Some(slot) = node.slots.get(index).filter(|_| done[index / 64] >> (index % 64) & 1 == 0) else {
+                continue;
+            };
+            if self.differs(table, slot, row, end) {
                 self.replace(table, slot, row, None)?;
             }
         }
@@ -582,13 +609,13 @@ impl<'a, P: AsRef<[u8]>> Patcher<'a, P> {
             }
             let cell = entry.cell();
             let bytes = batch.arena.cell(cell)?;
-            let unknown = if entry.flags & flags::ODD == 0 {
-                None
-            } else {
-                Some(self.unknown(&values, entry.raw, entry.raw_len)?)
-            };
+            if entry.flags & flags::ODD == 0 {
+                self.rope.write(|out| map.keys.put_pair(out, &values, slot.number, code, cell, bytes));
+                continue;
+            }
+            let unknown = self.unknown(&values, entry.raw, entry.raw_len)?;
             let key = map.keys.get(code);
-            self.rope.write(|out| values::put_pair(out, &values, slot.number, key, cell, bytes, unknown.as_ref()));
+            self.rope.write(|out| values::put_pair(out, &values, slot.number, key, cell, bytes, Some(&unknown)));
         }
         Ok(())
     }

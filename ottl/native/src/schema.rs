@@ -306,8 +306,8 @@ pub struct Node {
     pub slots: Vec<Slot>,
     /// Slot index + 1 by tag of the right wire type, for the fields up to 31.
     by_tag: [u8; 256],
-    /// By first byte, how a field that nothing looks at is passed over: its fixed size with the tag, [`TEXT`], [`NUMBER`], or 0.
-    passes: [u8; 256],
+    /// The fields that nothing looks at.
+    passes: Passes,
     /// Slot index + 1 by field number below [`DENSE`], and the others.
     dense: Vec<u8>,
     sparse: FxHashMap<u32, u8>,
@@ -322,19 +322,50 @@ const TEXT: u8 = 1;
 /// A varint.
 const NUMBER: u8 = 2;
 
-impl Node {
-    /// The position behind a field that nothing looks at, in the common form of its encoding; None for all other fields. `data` ends
-    /// with the message.
+/// Fields to pass over, in the common form of their encoding: by first byte the fixed size with the tag, [`TEXT`], [`NUMBER`], or 0
+/// for all others.
+#[derive(Debug, Clone)]
+pub struct Passes([u8; 256]);
+
+impl Passes {
+    /// The fields of the slots, as far as they have one-byte tags.
+    pub fn new<'s>(slots: impl Iterator<Item = &'s Slot>) -> Passes {
+        let mut kinds = [0; 256];
+        for slot in slots {
+            let tag = slot.number << 3 | u32::from(slot.wire);
+            if let Some(kind) = kinds.get_mut(tag as usize).filter(|_| tag < 128) {
+                *kind = match slot.wire {
+                    wire::VARINT => NUMBER,
+                    wire::LEN => TEXT,
+                    wire::FIXED64 => 9,
+                    wire::FIXED32 => 5,
+                    _ => 0,
+                };
+            }
+        }
+        Passes(kinds)
+    }
+
+    /// The position behind a field to pass over; None for all other fields. `data` ends with the message.
     #[inline(always)]
-    pub fn passed(&self, data: &[u8], pos: usize) -> Option<usize> {
+    pub fn behind(&self, data: &[u8], pos: usize) -> Option<usize> {
         let (&first, rest) = data.get(pos..)?.split_first()?;
-        let size = match self.passes[usize::from(first)] {
+        let size = match self.0[usize::from(first)] {
             0 => return None,
             TEXT => 2 + usize::from(*rest.first().filter(|&&len| len < 0x80)?),
             NUMBER => 2 + rest.iter().take(9).position(|&byte| byte < 0x80)?,
             size => usize::from(size),
         };
         (size <= rest.len() + 1).then_some(pos + size)
+    }
+}
+
+impl Node {
+    /// The position behind a field that nothing looks at, in the common form of its encoding; None for all other fields. `data` ends
+    /// with the message.
+    #[inline(always)]
+    pub fn passed(&self, data: &[u8], pos: usize) -> Option<usize> {
+        self.passes.behind(data, pos)
     }
 
     /// The slot of a tag with the wire type that the field should have.
@@ -456,7 +487,7 @@ fn build_node(
         table,
         slots: Vec::new(),
         by_tag: [0; 256],
-        passes: [0; 256],
+        passes: Passes([0; 256]),
         dense: Vec::new(),
         sparse: FxHashMap::default(),
         columns: Vec::new(),
@@ -510,18 +541,8 @@ fn build_node(
         return Err(say(unknown.0, "no such field"));
     }
     track_fields(descriptor, &mut node.slots).map_err(|what| format!("{}: {what}", descriptor.full_name))?;
-    for slot in &node.slots {
-        let tag = slot.number << 3 | u32::from(slot.wire);
-        if tag < 128 && slot.action == Action::Pass && slot.look.is_none() && slot.bit | slot.conflict == 0 {
-            node.passes[tag as usize] = match slot.wire {
-                wire::VARINT => NUMBER,
-                wire::LEN => TEXT,
-                wire::FIXED64 => 9,
-                wire::FIXED32 => 5,
-                _ => 0,
-            };
-        }
-    }
+    let ignored = |slot: &&Slot| slot.action == Action::Pass && slot.look.is_none() && slot.bit | slot.conflict == 0;
+    node.passes = Passes::new(node.slots.iter().filter(ignored));
     Ok(node)
 }
 
