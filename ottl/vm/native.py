@@ -53,7 +53,7 @@ _ID_TAGS: dict[type, int] = {TraceID: TRACE_ID, SpanID: SPAN_ID}
 _PARSERS = frozenset({"parse_json", "parse_pairs", "captures"})
 """Functions whose result need not be written down as a map to be merged into another."""
 
-_MAP_EDITS = frozenset({"keep", "truncate", "merge", "merge_call", "flatten", "replace_all", "store_map"})
+_MAP_EDITS = frozenset({"keep", "limit", "truncate", "merge", "merge_call", "flatten", "replace_all", "store_map"})
 """Steps that may change any entry of a map."""
 
 _ENTRY_EDITS = frozenset({"store_entry", "replace_entry", "delete"})

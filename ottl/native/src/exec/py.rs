@@ -314,6 +314,10 @@ fn edit(name: &str, data: &Bound<'_, PyTuple>, source: Option<Slot>) -> PyResult
             let (_, set): (u32, u32) = data.extract()?;
             Editor::Keep { set }
         }
+        "limit" => {
+            let (_, limit, set): (u32, usize, u32) = data.extract()?;
+            Editor::Limit { limit, set }
+        }
         "truncate" => {
             let (_, limit, whole_characters, marker): (u32, usize, bool, Vec<u8>) = data.extract()?;
             if marker.len() > limit {
