@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::arena::Arena;
 use crate::maps::{Map, Rows};
+use crate::pages;
 use crate::patch::Rope;
 use crate::schema::{Plan, Schema, Values};
 use crate::spare::Spare;
@@ -153,20 +154,32 @@ impl Table {
         self.dropped.resize(rows, false);
     }
 
-    /// Empties the table, which keeps its memory, and gives it so many columns and maps.
-    pub fn clear(&mut self, columns: usize, maps: usize) {
+    /// Empties the table, which keeps its memory.
+    pub fn clear(&mut self) {
         self.parents.clear();
         self.variants.clear();
         self.extents.clear();
         self.dirty.clear();
         self.dropped.clear();
-        self.columns.resize_with(columns, Column::default);
         for column in &mut self.columns {
             column.cells.clear();
             column.dirty.clear();
         }
-        self.maps.resize_with(maps, Map::default);
         self.maps.iter_mut().for_each(Map::clear);
+    }
+
+    /// Gives an empty table so many columns and maps.
+    pub fn shape(&mut self, columns: usize, maps: usize) {
+        self.columns.resize_with(columns, Column::default);
+        self.maps.resize_with(maps, Map::default);
+    }
+
+    /// Leaves the memory of an empty table to the system as far as that needs it; false if that can't be done.
+    pub fn lend(&mut self) -> bool {
+        let rows = pages::lend_room(&mut self.parents) & pages::lend_room(&mut self.extents);
+        let columns = self.columns.iter_mut().map(|column| pages::lend_room(&mut column.cells));
+        let maps = self.maps.iter_mut().map(Map::lend);
+        columns.chain(maps).fold(rows, |all, one| all & one)
     }
 
     /// Bytes of memory that it holds on to.

@@ -1,15 +1,17 @@
-//! The native executor: statements of bytecode over the tables of a batch, row after row.
+//! The native executor: statements of bytecode over the tables of a batch, some rows at a time.
 //!
-//! A program is what the columns executor makes of neighbouring statements that are known here in full. All of them run on one row
-//! before the next row is looked at: its entries stay in the cache, and nothing is computed for a row that a condition has left
-//! out. Rows of such statements do not see each other, so the order does not show.
+//! A program is what the columns executor makes of neighbouring statements that are known here in full. All of them run on a chunk
+//! of rows before the next chunk is looked at, and each step runs on all rows of the chunk that its statement still means: the rows
+//! stay in the cache, what it costs to know what to do is shared by many of them (Boncz, Zukowski and Nes: MonetDB/X100,
+//! Hyper-Pipelining Query Execution, 2005), and nothing is computed for a row that a condition has left out. Rows of such statements
+//! do not see each other, so the order does not show.
 //!
 //! A statement runs on a row as a whole or not at all. What the steps here do not do exactly as the scalar kernels would (an error,
 //! an unusual type, a text that is not UTF-8) *declines* the row before anything is written; the caller's way then takes the row
 //! over from that statement on. So there are no error messages here, and no step has to know what an unusual value means.
 //!
-//! What a step computes from an outer level alone is computed once a row of that level, and what one reads of the row itself is kept
-//! until something is written there: `stamps` tells for which row a register holds. Statements that read the same share all that.
+//! What a step computes from an outer level alone is computed once a row of that level, and what one reads of the rows themselves is
+//! kept until something is written there: a [`Memo`] tells what a register still holds. Statements that read the same share all that.
 
 use std::time::Instant;
 

@@ -526,6 +526,11 @@ impl Map {
         }
     }
 
+    /// Leaves the memory of an empty map to the system as far as that needs it; false if that can't be done.
+    pub fn lend(&mut self) -> bool {
+        pages::lend_room(&mut self.runs) & pages::lend_room(&mut self.codes) & pages::lend_room(&mut self.entries)
+    }
+
     /// Bytes of memory that it holds on to.
     pub fn capacity(&self) -> usize {
         self.runs.capacity() * size_of::<Run>()

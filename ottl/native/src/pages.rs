@@ -22,9 +22,54 @@ pub fn large_room<T>(vector: &mut Vec<T>) {
     large(room.as_ptr().cast(), size_of_val(room));
 }
 
+/// Leaves the room of a vector to the system until it is filled again: what it needs it takes, what it does not need costs no fault
+/// then. False where the system knows no such thing.
+pub fn lend_room<T>(vector: &mut Vec<T>) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        let room = vector.spare_capacity_mut();
+        let (begin, len) = (room.as_ptr() as usize, size_of_val(room));
+        let (first, last) = (begin.next_multiple_of(PAGE), (begin + len) / PAGE * PAGE);
+        if len < LEAST || last <= first {
+            return true;
+        }
+        // SAFETY: whole pages of room that holds no values yet are named; nothing reads them before it has written them.
+        unsafe { libc::madvise(first as *mut libc::c_void, last - first, libc::MADV_FREE) == 0 }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = vector;
+        false
+    }
+}
+
 /// Smaller ranges are not worth the call.
 #[cfg(target_os = "linux")]
 const LEAST: usize = 4 << 20;
 
 #[cfg(target_os = "linux")]
 const PAGE: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_that_was_lent_can_be_filled_again() {
+        let mut vector: Vec<u64> = (0..1 << 21).collect();
+        let (room, place) = (vector.capacity(), vector.as_ptr());
+        vector.clear();
+        assert_eq!(lend_room(&mut vector), cfg!(target_os = "linux"));
+        vector.extend((0..1 << 21).map(|at| at * 3));
+        assert_eq!((vector.capacity(), vector.as_ptr()), (room, place));
+        assert!(vector.iter().zip(0..).all(|(&found, at)| found == at * 3));
+    }
+
+    #[test]
+    fn what_a_vector_holds_is_not_lent() {
+        let mut vector: Vec<u64> = Vec::with_capacity(1 << 21);
+        vector.extend(0..1 << 20);
+        lend_room(&mut vector);
+        assert!(vector.iter().zip(0..).all(|(&found, at)| found == at));
+    }
+}

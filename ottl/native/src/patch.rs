@@ -6,6 +6,7 @@
 use crate::arena::Arena;
 use crate::batch::{Batch, Table};
 use crate::maps::{flags, Map};
+use crate::pages;
 use crate::schema::{tags, types, Action, Node, Passes, Slot, Values};
 use crate::values::{self, Cell};
 use crate::wire;
@@ -43,6 +44,11 @@ impl Rope {
         self.segments.clear();
         self.scratch.clear();
         self.len = 0;
+    }
+
+    /// Leaves the memory of an empty rope to the system as far as that needs it; false if that can't be done.
+    pub fn lend(&mut self) -> bool {
+        pages::lend_room(&mut self.segments) & pages::lend_room(&mut self.scratch)
     }
 
     /// Bytes of memory that it holds on to.

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use crate::batch::Table;
+use crate::pages;
 use crate::patch::Rope;
 use crate::schema::TableShape;
 
@@ -15,6 +16,19 @@ pub struct Spare {
 }
 
 impl Spare {
+    /// Leaves its memory to the system as far as that needs it; false if that can't be done.
+    fn lend(&mut self) -> bool {
+        self.clear();
+        let tables = self.tables.iter_mut().map(Table::lend).fold(true, |all, one| all & one);
+        tables & pages::lend_room(&mut self.extra) & self.rope.lend()
+    }
+
+    fn clear(&mut self) {
+        self.tables.iter_mut().for_each(Table::clear);
+        self.extra.clear();
+        self.rope.clear();
+    }
+
     /// Bytes that it holds on to.
     fn size(&self) -> usize {
         self.tables.iter().map(Table::capacity).sum::<usize>() + self.extra.capacity() + self.rope.capacity()
@@ -24,7 +38,7 @@ impl Spare {
 /// As many batches of a plan are likely to be worked on at a time.
 const MOST: usize = 4;
 
-/// Larger buffers, in bytes, go back to the system: a payload of such a size pays for its memory by itself.
+/// Larger buffers, in bytes, are lent to the system.
 const LARGEST: usize = 256 << 20;
 
 /// The buffers of the batches of one plan.
@@ -37,22 +51,23 @@ impl Pool {
     /// Empty buffers for the tables of a plan.
     pub fn take(&self, shapes: &[TableShape]) -> Spare {
         let mut spare = self.spares.lock().ok().and_then(|mut spares| spares.pop()).unwrap_or_default();
+        spare.clear();
         spare.tables.resize_with(shapes.len(), Table::default);
         for (table, shape) in spare.tables.iter_mut().zip(shapes) {
-            table.clear(shape.columns as usize, shape.maps as usize);
+            table.shape(shape.columns as usize, shape.maps as usize);
         }
-        spare.extra.clear();
-        spare.rope.clear();
         spare
     }
 
     /// Takes buffers back.
-    pub fn give(&self, spare: Spare) {
-        if spare.size() > LARGEST {
+    pub fn give(&self, mut spare: Spare) {
+        let large = spare.size() > LARGEST;
+        if large && !spare.lend() {
             return;
         }
         if let Ok(mut spares) = self.spares.lock() {
-            if spares.len() < MOST {
+            let room = spares.len() < MOST && !(large && spares.iter().any(|other| other.size() > LARGEST));
+            if room {
                 spares.push(spare);
             }
         }

@@ -184,7 +184,7 @@ impl<'a> Writer<'a> {
 
     /// Writes the elements of a repeated field that follow one another with one tag, the first one's value being at `pos`, and
     /// closes the array; nothing stays of one without elements (packed values of length zero). Returns where they end.
-    #[inline(always)]
+    #[inline(never)]
     fn elements(
         &mut self,
         field: &Field,
