@@ -1,9 +1,9 @@
 """Statements for the native executor: what of a group's bytecode it can run, in the form it takes.
 
 A statement is lowered whole or not at all. Neighbouring ones that are lowered make a `Segment`, which runs all of them
-on some rows before it looks at the next ones. What the native executor cannot do exactly as the scalar kernels would, it
-declines row by row, before anything is written; `vm.columns` then runs the statement on those rows in its own way. So
-all that is asked of a lowering is that a row which is not declined comes out right.
+on some rows before it looks at the next ones. What the native executor cannot do exactly as the scalar kernels would,
+it declines row by row, before anything is written; `vm.columns` then runs the statement on those rows in its own way.
+So all that is asked of a lowering is that a row which is not declined comes out right.
 """
 
 from __future__ import annotations
