@@ -117,6 +117,15 @@ class Batch:
         column (bool) decides where there is one and it was stored.
         """
 
+    def open_cache(self, table: int, keys: int) -> None:
+        """Empties what is kept for the rows of a table beside the payload, and gives it so many keys."""
+
+    def cached(self, table: int, key: int) -> Cells:
+        """What is kept under a key, (n,) each."""
+
+    def keep(self, table: int, key: int, tags: UInt8s, bits: Int64s, lens: UInt32s) -> None:
+        """Keeps cells under a key, one a row or one for all."""
+
     def touch(self, table: int, rows: Int32s | None) -> None:
         """Marks rows dirty without a change."""
 
@@ -492,21 +501,24 @@ class Program:
         statements: list[tuple[int, int, int]],
     ) -> None: ...
     def run(
-        self, batch: Batch, rows: NDArray[np.int32] | None, first: int, room: tuple[int, int, float]
-    ) -> tuple[list[int], list[int], list[int], list[tuple[int, NDArray[np.int32]]]]:
+        self, batch: Batch, rows: NDArray[np.int32] | None, first: int, room: tuple[int, int, float, int], timed: bool
+    ) -> tuple[list[int], list[int], list[int], list[tuple[int, NDArray[np.int32]]], list[tuple[int, int]]]:
         """Runs the statements from number `first` on, on all rows or some, as long as there is room.
 
         Args:
             batch: the tables.
             rows: int32 (k,); None for all.
             first: number of the first statement.
-            room: bytes of a text that a step makes, bytes of the arena, seconds; beyond the latter two nothing is done.
+            room: bytes of a text that a step makes, bytes of the arena and seconds, beyond which nothing is done, and
+                elements of a list that a step makes.
+            timed: whether steps are timed, which makes them slower.
 
         Returns:
             For each statement the rows on which its condition held, those that it changed and its nanoseconds; and by
-            statement the rows that it declined, int32 (m,), on which it has done nothing.
+            statement the rows that it declined, int32 (m,), on which it has done nothing. Last, by step, its
+            nanoseconds and the rows it ran on; none where steps are not timed.
         """
     def select(
-        self, batch: Batch, rows: NDArray[np.int32] | None, number: int, room: tuple[int, int, float]
-    ) -> NDArray[np.uint8]:
-        """Where a condition holds, uint8 (rows,): 1, or 0; 2 where it declined."""
+        self, batch: Batch, rows: NDArray[np.int32] | None, number: int, room: tuple[int, int, float, int], timed: bool
+    ) -> tuple[NDArray[np.uint8], list[tuple[int, int]]]:
+        """Where a condition holds, uint8 (rows,): 1, or 0; 2 where it declined. And what each step took."""

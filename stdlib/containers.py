@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ottl.codec import kernels
-from ottl.functions import Columns, Example, converter
+from ottl.functions import Columns, Example, NativeCall, Register, converter
 from ottl.tables.vectors import LIST, Vector
 from ottl.types import MISSING, Map, Missing, Slice, Value, as_raw, equals, strict_slice
 
@@ -32,6 +32,11 @@ def _(columns: Columns, target: Vector) -> Vector:
     return Vector(LIST, bits, lens, None, columns.level)
 
 
+@keys.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("keys", (target,))
+
+
 @converter(
     "Values",
     Example("Values(log.attributes)", [1, {"c": None}], given={"b": 1, "a": {"c": None}}),
@@ -56,6 +61,11 @@ def _(columns: Columns, target: Vector) -> Vector | None:
         return None
     bits, lens = kernels.map_parts(columns.arena, target.bits, target.lens, keys=False)
     return Vector(LIST, bits, lens, None, columns.level)
+
+
+@values.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("values", (target,))
 
 
 def _position(items: Slice, value: Value) -> int:
@@ -84,6 +94,11 @@ def contains_value(target: Slice, item: Value) -> bool:
     Source: OTTL reference, converter `ContainsValue`.
     """
     return _position(target, item) >= 0
+
+
+@contains_value.native
+def _(target: Register, item: Register) -> NativeCall:
+    return NativeCall("contains", (target, item))
 
 
 @converter(
@@ -134,3 +149,8 @@ def index(target: Value, value: Value) -> int:
             raise ValueError("index: expected a string to look for in a string")
         return target.find(value)
     return _position(strict_slice(target), value)
+
+
+@index.native
+def _(target: Register, value: Register) -> NativeCall:
+    return NativeCall("find", (target, value))

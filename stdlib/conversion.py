@@ -125,6 +125,11 @@ def to_bool(target: BoolLike | None) -> bool | None:
     return target
 
 
+@to_bool.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("boolean", (target,))
+
+
 @converter(
     "IsString",
     Example('IsString(log.attributes["x"])', True, given={"x": ""}),

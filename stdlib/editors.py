@@ -368,6 +368,12 @@ def _(target: MapColumn, limit: int, priority_keys: list[str]) -> int:
     return len(changed)
 
 
+@limit.native
+def _(limit: int, priority_keys: list[str]) -> NativeCall | None:
+    first = tuple(dict.fromkeys(key.encode(errors="surrogateescape") for key in priority_keys))
+    return NativeCall("limit", (), (limit, MapKeys(first))) if len(first) == len(priority_keys) else None
+
+
 @limit.checked
 def _(limit: int, priority_keys: list[str]) -> None:
     if limit < 0:

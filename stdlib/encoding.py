@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from ottl.functions import BytesLike, Compiled, Example, Omittable, Utf8, converter
+from ottl.functions import BytesLike, Compiled, Example, NativeCall, Omittable, Register, Utf8, converter
 from ottl.stdlib.charsets import find_charset
+from ottl.tables.vectors import SPAN_ID, TRACE_ID
 from ottl.types import MISSING, Bytes, Missing, SpanID, TraceID, Value, bytes_like, kind_name, shown
 
 _URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
@@ -33,6 +35,11 @@ def to_hex(target: BytesLike | None) -> str:
     Source: OTTL reference, converter `Hex`.
     """
     return "" if target is None else target.hex()
+
+
+@to_hex.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("hex", (target,))
 
 
 @converter(
@@ -63,6 +70,12 @@ def base64_encode(target: Utf8, variant: Omittable[Utf8] = None) -> Utf8:
     return encoded if padded else encoded.rstrip(b"=")
 
 
+@base64_encode.native
+def _(target: Register, variant: Register | None) -> NativeCall | None:
+    alphabet = _BASE64.get(b"base64" if variant is None else variant.value)
+    return NativeCall("to_base64", (target,), alphabet) if alphabet is not None else None
+
+
 _BASE64: dict[bytes, tuple[bool, bool]] = {
     b"base64": (True, False),
     b"base64-raw": (False, False),
@@ -71,12 +84,23 @@ _BASE64: dict[bytes, tuple[bool, bool]] = {
 }
 
 
-def _base64_decoder(padded: bool, url: bool) -> Callable[[bytes], bytes]:
-    def decode(data: bytes) -> bytes:
+@dataclass(frozen=True, slots=True)
+class _Base64Decoder:
+    """The bytes that a text in base64 stands for.
+
+    Args:
+        padded: the text is filled up with `=`.
+        url: it has `-` and `_` for `+` and `/`.
+    """
+
+    padded: bool
+    url: bool
+
+    def __call__(self, data: bytes) -> bytes:
         digits = data.translate(None, _IGNORED)
-        if url:
+        if self.url:
             digits = digits.translate(_STANDARD_ALPHABET)
-        if not padded:
+        if not self.padded:
             if b"=" in digits:
                 raise ValueError("could not decode base64: padding in an encoding without")
             digits += b"=" * (-len(digits) % 4)
@@ -87,13 +111,11 @@ def _base64_decoder(padded: bool, url: bool) -> Callable[[bytes], bytes]:
         except binascii.Error as error:
             raise ValueError(f"could not decode base64: {str(error).lower()}") from None
 
-    return decode
-
 
 def find_decoder(name: str) -> Callable[[bytes], bytes]:
     """The function from encoded bytes to the UTF-8 of their text; raises `ValueError` for an unknown encoding."""
     variant = _BASE64.get(name.encode(errors="surrogateescape"))
-    return find_charset(name) if variant is None else _base64_decoder(*variant)
+    return find_charset(name) if variant is None else _Base64Decoder(*variant)
 
 
 @converter(
@@ -120,6 +142,13 @@ def decode(target: Value, encoding: Annotated[str, Compiled(find_decoder)]) -> U
         raise ValueError(f"decode: unsupported type {kind_name(target)}, expected a string or bytes")
     found: Callable[[bytes], bytes] = encoding  # type: ignore[assignment]  # the boundary has compiled it
     return found(bytes(target))
+
+
+@decode.native
+def _(target: Register, encoding: Any) -> NativeCall | None:
+    if not isinstance(encoding, _Base64Decoder):
+        return None
+    return NativeCall("from_base64", (target,), (encoding.padded, encoding.url))
 
 
 def _identifier(name: str, target: bytes | None, size: int) -> bytes:
@@ -153,6 +182,11 @@ def trace_id(target: BytesLike | None) -> TraceID:
     return TraceID(_identifier("trace id", target, 16))
 
 
+@trace_id.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("identifier", (target,), (TRACE_ID, 16))
+
+
 @trace_id.checked
 def _(target: Value | Missing = MISSING) -> None:
     if target is not MISSING:
@@ -176,6 +210,11 @@ def span_id(target: BytesLike | None) -> SpanID:
     Source: OTTL reference, converter `SpanID`.
     """
     return SpanID(_identifier("span id", target, 8))
+
+
+@span_id.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("identifier", (target,), (SPAN_ID, 8))
 
 
 @span_id.checked

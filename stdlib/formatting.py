@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ottl import bounds
-from ottl.functions import Const, Example, Utf8, converter
+from ottl.functions import Const, Example, NativeCall, Register, Utf8, converter
 from ottl.types import (
     Bytes,
     Duration,
@@ -71,6 +71,39 @@ def format_values(format: Const[str], vals: tuple[Value, ...]) -> Utf8:
     Source: OTTL reference, converter `Format`.
     """
     return format_text(format, vals).encode(errors="surrogateescape")
+
+
+@format_values.native
+def _(format: str, vals: list[Register]) -> NativeCall | None:
+    verbs = _plain_verbs(format)
+    if verbs is None or sum(1 for _, verb, *_ in verbs if verb) != len(vals):
+        return None
+    return NativeCall("format", tuple(vals), (verbs,))
+
+
+_PLAIN_VERB = re.compile(
+    r"(?P<literal>(?:[^%]|%%)*)"
+    r"(?:\Z|%(?P<left>-?)(?P<zero>0?)(?P<width>[0-9]{0,3})(?:\.(?P<precision>[0-9]{1,2}))?(?P<verb>[dfqstvx]))"
+)
+
+
+def _plain_verbs(layout: str) -> list[tuple[bytes, str, int, int, bool, bool]] | None:
+    """A layout without the rarer flags and verbs: before each verb its literal, then width, precision and filling."""
+    verbs = []
+    position = 0
+    while position < len(layout):
+        found = _PLAIN_VERB.match(layout, position)
+        if found is None:
+            return None
+        literal = found["literal"].replace("%%", "%").encode(errors="surrogateescape")
+        verb, precision = found["verb"] or "", found["precision"]
+        left, zero = bool(found["left"]), bool(found["zero"])
+        if (precision is not None and verb != "f") or (zero and verb not in ("d", "f")):
+            return None
+        width = int(found["width"] or 0)
+        verbs.append((literal, verb, width, 6 if precision is None else int(precision), left, zero))
+        position = found.end()
+    return verbs
 
 
 @dataclass(slots=True)

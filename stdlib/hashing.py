@@ -203,6 +203,11 @@ def murmur3_hash(target: Utf8) -> str:
     return mmh3.hash(target, signed=False).to_bytes(4, "little").hex()
 
 
+@murmur3_hash.native
+def _(target: Register) -> NativeCall:
+    return NativeCall("murmur3", (target,))
+
+
 def _digest(columns: Columns, name: str, target: Vector) -> Vector:
     assert target.lens is not None
     bits, lens = kernels.hex_digest(columns.arena, name, target.bits, target.lens)

@@ -135,6 +135,11 @@ def _characters(text: bytes) -> list[bytes]:
     return [c.encode(errors="surrogateescape") for c in text.decode(errors="surrogateescape")]
 
 
+@split.native
+def _(target: Register, delimiter: Register) -> NativeCall:
+    return NativeCall("split", (target, delimiter))
+
+
 @converter(
     "Substring",
     Example('Substring("hello", 1, 3)', "ell"),
@@ -168,6 +173,11 @@ def substring(target: Utf8, start: int, length: int, utf8_safe: Const[bool] = Fa
         while start < end < len(target) and target[end] & 0xC0 == 0x80:
             end -= 1
     return target[start:end]
+
+
+@substring.native
+def _(target: Register, start: Register, length: Register, utf8_safe: bool) -> NativeCall:
+    return NativeCall("substring", (target, start, length), (utf8_safe,))
 
 
 class _SimpleCase(dict[int, str]):

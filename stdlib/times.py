@@ -80,6 +80,11 @@ def duration(duration: Utf8) -> Duration:
     return Duration(-total if negative else total)
 
 
+@duration.native
+def _(duration: Register) -> NativeCall:
+    return NativeCall("duration", (duration,))
+
+
 def _nanoseconds(whole: bytes, fraction: bytes, unit: int) -> int:
     """A number of units, its fraction in floating point as Go has it; beyond `_LIMIT` where the number is too large."""
     if len(whole.lstrip(b"0")) > 19:
@@ -179,6 +184,11 @@ def _(columns: Columns, duration: Vector) -> Vector:
     return Vector(DOUBLE, np.where(duration.bits >= 0, value, -value), None, None, columns.level)
 
 
+@seconds.native
+def _(duration: Register) -> NativeCall:
+    return NativeCall("seconds", (duration,))
+
+
 @converter(
     "Time",
     Example('UnixNano(Time("2023-05-26 12:34:56.5", "%Y-%m-%d %H:%M:%S.%L", "UTC"))', 1685104496500000000),
@@ -257,6 +267,17 @@ def _(
     return Vector(TIME, found, None, None, columns.level), declined
 
 
+@parse_time.native
+def _(time: Register, format: Any, location: str | None, locale: Any) -> NativeCall | None:
+    if not isinstance(format, Layout) or locale is not None:
+        return None
+    fixed = format.fixed()
+    if fixed is None or (location if location is not None else "" if format.utc else host_zone()):
+        return None
+    pattern, places = fixed
+    return NativeCall("read_time", (time,), (pattern, [(name, *place) for name, place in places.items()]))
+
+
 def _in_current_year(time: Time, environment: Environment) -> Time:
     now = Time(environment.clock(), host_zone())
     fields, today = civil(time), civil(now)
@@ -323,6 +344,22 @@ def _(columns: Columns, time: Vector, format: Any) -> Vector | None:
     return Vector(STRING, bits, lens, None, columns.level)
 
 
+@format_time.native
+def _(time: Register, format: Any) -> NativeCall | None:
+    if not isinstance(format, Layout):
+        return None
+    parts = []
+    for literal, element, _ in format.parts():
+        if literal:
+            parts.append((literal.encode(errors="surrogateescape"), ""))
+        if element == "MST" or element[:1] in ("Z", "-"):
+            # Times with another zone than UTC do not come here.
+            parts.append((format.shown(element, Time(0)).encode(), ""))
+        elif element:
+            parts.append((b"", element))
+    return NativeCall("show_time", (time,), (parts,))
+
+
 _NANOS_PER_DAY = 86_400 * NANOS_PER_SECOND
 
 
@@ -354,6 +391,13 @@ def _(columns: Columns, seconds: Vector, nanoseconds: Vector | None) -> tuple[Ve
     with np.errstate(over="ignore"):
         times = np.where(far, 0, whole * NANOS_PER_SECOND + rest)
     return Vector(TIME, times, None, None, columns.level), far if far.any() else None
+
+
+@unix.native
+def _(seconds: Register, nanoseconds: Register | None) -> NativeCall | None:
+    if host_zone():
+        return None
+    return NativeCall("instant", (seconds,) if nanoseconds is None else (seconds, nanoseconds))
 
 
 # Halves of what keeps the sum well within 64 bits.

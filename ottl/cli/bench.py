@@ -302,7 +302,7 @@ def _instructions(contender: Contender) -> Table:
     total = sum(line.seconds for figures in contender.statements for line in figures.lines)
     for number, figures in enumerate(contender.statements, 1):
         if not figures.lines:
-            table.add_row(str(number), "", "", "", Text("(not timed one by one)", "dim"))
+            table.add_row(str(number), "", "", "", Text("(not timed)", "dim"))
         for line in figures.lines:
             table.add_row(
                 f"{number}.{line.number}",

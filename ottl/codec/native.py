@@ -295,7 +295,7 @@ def program(
         context: number of the table whose rows they run on.
         registers: how many they use.
         memos: how many results are remembered.
-        constants: registers, and a text or a tag and bits.
+        constants: registers, and a tag with bits or with the bytes that the value views.
         keys: tables, maps and names.
         key_sets: names, or an expression, and whether the other keys are meant.
         steps: name, result, table and memo of what need not run again, registers read, constants, and the memos that

@@ -483,7 +483,11 @@ def evaluate_condition(
     if number is None:
         return _evaluate(frame, code, selection, around)
     assert frame.lowered.selector is not None
-    states = frame.lowered.selector.select(frame.batch, selection.rows, number, frame.room())
+    frame.lend_cache()
+    timed = frame.profile is not None
+    states, laps = frame.lowered.selector.select(frame.batch, selection.rows, number, frame.room(), timed)
+    if frame.profile is not None:
+        frame.profile.add_laps(laps, [(code, instruction) for _, instruction in frame.lowered.origins])
     frame.check()
     holds: NDArray[np.bool_] = states == 1
     left = np.flatnonzero(states == _DECLINED)
@@ -595,7 +599,12 @@ def _run_segment(
     waiting: dict[int, list[NDArray[np.int32]]] = {}
 
     def run(rows: NDArray[np.int32] | None, first: int) -> None:
-        matched, changed, ns, declined = segment.program.run(frame.batch, rows, first, frame.room())
+        frame.lend_cache()
+        timed = frame.profile is not None
+        matched, changed, ns, declined, laps = segment.program.run(frame.batch, rows, first, frame.room(), timed)
+        if frame.profile is not None:
+            codes = group.statements[segment.start : segment.end]
+            frame.profile.add_laps(laps, [(codes[number], instruction) for number, instruction in segment.origins])
         frame.check()
         for number in range(first, len(matched)):
             report.matched[segment.start + number] += matched[number]
@@ -604,6 +613,7 @@ def _run_segment(
         for number, found in declined:
             waiting.setdefault(number, []).append(found)
         frame.written(frame.context)
+        frame.take_cache(segment.cached)
         if frame.traces is not None:
             for code in group.statements[segment.start + first : segment.end]:
                 frame.traces.forget(traces.written_parts(code))

@@ -162,6 +162,9 @@ class Frame:
         self.count: int = batch.rows(layout.tables[context])
         self.all = Selection(None, self.count)
         self.cache: dict[bytes, Vector] = {}
+        self._unlent: set[bytes] = set()
+        if lowered.cache:
+            batch.open_cache(layout.tables[context], len(lowered.cache))
         self.gone: NDArray[np.bool_] | None = None
         self._parents: dict[str, Int32s] = {}
         self._loads: dict[str, dict[tuple[int, tuple[Value, ...]], Vector]] = {}
@@ -248,9 +251,9 @@ class Frame:
             return vector.take(index if rows is None else index[rows], level)
         return vector if rows is None else vector.take(rows, level)
 
-    def room(self) -> tuple[int, int, float]:
-        """What the native executor may take: bytes of a text, bytes of the arena, seconds."""
-        return self.bounds.max_string, self._most, self.bounds.seconds_left()
+    def room(self) -> tuple[int, int, float, int]:
+        """What the native executor may take: bytes of a text, bytes of the arena, seconds, elements of a list."""
+        return self.bounds.max_string, self._most, self.bounds.seconds_left(), self.bounds.max_items
 
     def check(self) -> None:
         """Ends a payload of which statements have made too much, or which takes too long.
@@ -415,10 +418,39 @@ class Frame:
     def _load_cache(self, keys: tuple[Value, ...], rows: Int32s | None) -> Vector:
         key = keys[0]
         assert type(key) is bytes
-        vector = self.cache.get(key)
+        vector = self.cached(key)
         if vector is None:
             return nothing()
         return vector if rows is None else vector.take(rows, self.context)
+
+    # -- the cache: the vector of a key is here, or in the tables, where the native executor finds it ------------------
+
+    def cached(self, key: bytes) -> Vector | None:
+        """What all rows of the context have under a key of the cache; None where no row has anything."""
+        found = self.cache.get(key)
+        number = self.lowered.cache.get(key)
+        if found is None and number is not None:
+            tags, bits, lens = self.batch.cached(self.layout.tables[self.context], number)
+            found = self.cache[key] = uniform(tags, bits, lens, self.context)
+        return found
+
+    def put_cached(self, key: bytes, vector: Vector) -> None:
+        """Writes a key of the cache for all rows of the context."""
+        self.cache[key] = vector
+        self._unlent.add(key)
+
+    def lend_cache(self) -> None:
+        """Brings what was written here into the tables, before the native executor runs."""
+        for key in self._unlent:
+            number = self.lowered.cache.get(key)
+            if number is not None:
+                self.batch.keep(self.layout.tables[self.context], number, *self.cache[key].cells())
+        self._unlent.clear()
+
+    def take_cache(self, keys: tuple[bytes, ...]) -> None:
+        """Forgets the keys that the native executor has written."""
+        for key in keys:
+            self.cache.pop(key, None)
 
     def _load_text(self, spec: PathSpec, level: str, rows: Int32s | None) -> Vector:
         vector = uniform(*self.column(level, spec.field, rows), level)

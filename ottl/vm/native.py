@@ -1,9 +1,9 @@
 """Statements for the native executor: what of a group's bytecode it can run, in the form it takes.
 
 A statement is lowered whole or not at all. Neighbouring ones that are lowered make a `Segment`, which runs all of them
-on some rows before it looks at the next ones. What the native executor cannot do exactly as the scalar kernels would, it
-declines row by row, before anything is written; `vm.columns` then runs the statement on those rows in its own way. So
-all that is asked of a lowering is that a row which is not declined comes out right.
+on some rows before it looks at the next ones. What the native executor cannot do exactly as the scalar kernels would,
+it declines row by row, before anything is written; `vm.columns` then runs the statement on those rows in its own way.
+So all that is asked of a lowering is that a row which is not declined comes out right.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ottl.contexts.paths import Access, PathSpec, View
 from ottl.functions import MISSING, Form, Function, MapKey, MapKeys, NativeCall, Register
 from ottl.tables.vectors import (
     BOOL,
+    BYTES,
     DOUBLE,
     DURATION,
     EMPTY,
@@ -28,7 +29,7 @@ from ottl.tables.vectors import (
     TIME,
     TRACE_ID,
 )
-from ottl.types import Duration, Kind, Time
+from ottl.types import Bytes, Duration, Kind, SpanID, Time, TraceID
 from ottl.vm import fields
 from ottl.vm.frame import FIELD_TAGS, level_of
 from ottl.vm.lift import constant_operand
@@ -37,21 +38,36 @@ from ottl.vm.rows import argument_converter, element_converter
 _FIELDS = {**FIELD_TAGS, View.INT: INT, View.FLAGS32: INT, View.NON_NEGATIVE: INT}
 """The tags of fields as rules read them."""
 
-_STORED = {View.STRING: STRING, View.BOOL: BOOL, View.INT: INT, View.DOUBLE: DOUBLE, View.TIME: TIME}
+_STORED = {
+    View.STRING: STRING,
+    View.VALUE_TEXT: STRING,
+    View.BOOL: BOOL,
+    View.INT: INT,
+    View.DOUBLE: DOUBLE,
+    View.TIME: TIME,
+}
 """The tags that fields take as they are."""
 
 _IDS = {Kind.TRACE_ID: TRACE_ID, Kind.SPAN_ID: SPAN_ID}
+_ID_TAGS: dict[type, int] = {TraceID: TRACE_ID, SpanID: SPAN_ID}
 _PARSERS = frozenset({"parse_json", "parse_pairs", "captures"})
 """Functions whose result need not be written down as a map to be merged into another."""
 
-_MAP_EDITS = frozenset({"keep", "truncate", "merge", "merge_call", "flatten", "replace_all"})
+_MAP_EDITS = frozenset({"keep", "limit", "truncate", "merge", "merge_call", "flatten", "replace_all", "store_map"})
 """Steps that may change any entry of a map."""
 
 _ENTRY_EDITS = frozenset({"store_entry", "replace_entry", "delete"})
 """Steps that change one entry."""
 
-_COLUMN_EDITS = frozenset({"store_field", "store_value", "replace_column"})
+_COLUMN_EDITS = frozenset({"store_field", "store_value", "store_id", "replace_column"})
 """Steps that change a field."""
+
+_WHOLE = (-(1 << 63), (1 << 63) - 1)
+_RANGES = {View.FLAGS32: (0, (1 << 32) - 1)}
+"""The integers that fields take, least and greatest, where not all are taken."""
+
+_WITHOUT_NEGATIVE_ZERO = (1 - (1 << 63), (1 << 63) - 1)
+"""The bits of all floats but -0, which has the least as an integer; some data points lose its sign."""
 
 _OPERATIONS = {Op.ADD: "add", Op.SUBTRACT: "subtract", Op.MULTIPLY: "multiply", Op.DIVIDE: "divide"}
 _BLOCKS = {Op.AND: "and", Op.OR: "or", Op.UNLESS_NIL: "unless_nil"}
@@ -66,11 +82,15 @@ class Segment:
         start: number of the first.
         end: number behind the last.
         program: runs them.
+        cached: keys of the cache that they write.
+        origins: of each step, the number of the statement and of the instruction there that it is of.
     """
 
     start: int
     end: int
     program: native.Program
+    cached: tuple[bytes, ...] = ()
+    origins: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +101,15 @@ class NativeGroup:
         segments: by the number of the first statement.
         conditions: by the identity of its code, the number of a condition in `selector`.
         selector: evaluates conditions; None without any.
+        cache: keys of the cache by their number in the tables.
+        origins: as those of segments, for the selector.
     """
 
     segments: dict[int, Segment]
     conditions: dict[int, int]
     selector: native.Program | None
+    cache: dict[bytes, int]
+    origins: tuple[tuple[int, int], ...] = ()
 
     def covers(self, group: GroupCode) -> bool:
         """Whether all of a group runs natively."""
@@ -93,28 +117,31 @@ class NativeGroup:
         return statements == len(group.statements) > 0 and len(self.conditions) == len(group.conditions)
 
 
-NOTHING = NativeGroup({}, {}, None)
+NOTHING = NativeGroup({}, {}, None, {})
 """Nothing runs natively."""
 
 
 def lower(group: GroupCode, layout: native.Layout) -> NativeGroup:
     """What of a group runs natively over tables of a layout."""
     segments: dict[int, Segment] = {}
-    lowering = _Lowering(layout, group.context)
+    cache: dict[bytes, int] = {}
+    lowering = _Lowering(layout, group.context, cache)
     start = 0
     for number, code in enumerate((*group.statements, None)):
         if code is not None and lowering.add(code):
             continue
         if lowering.statements:
-            segments[start] = Segment(start, number, lowering.program())
-            lowering = _Lowering(layout, group.context)
+            origins = tuple(lowering.origins)
+            segments[start] = Segment(start, number, lowering.program(), lowering.cached(), origins)
+            lowering = _Lowering(layout, group.context, cache)
         start = number + 1
-    selecting = _Lowering(layout, group.context)
+    selecting = _Lowering(layout, group.context, cache)
     conditions: dict[int, int] = {}
     for code in group.conditions:
         if selecting.add(code):
             conditions[id(code)] = len(conditions)
-    return NativeGroup(segments, conditions, selecting.program() if conditions else None)
+    selector = selecting.program() if conditions else None
+    return NativeGroup(segments, conditions, selector, cache, tuple(selecting.origins))
 
 
 class _Declined(Exception):  # noqa: N818 - nothing is wrong
@@ -149,18 +176,38 @@ class _Step:
     once: tuple[int, int] | None = None
 
 
+def _changes(step: _Step, load: _Step) -> bool:
+    """Whether a step may change what a load of its level gives: the column, the entry, or any entry of the map."""
+    if load.name in ("load_entry", "load_map"):
+        if step.name in _MAP_EDITS or (step.name in _ENTRY_EDITS and load.name == "load_map"):
+            return bool(step.data[0] == load.data[1])
+        return step.name in _ENTRY_EDITS and bool(load.data[1:3] == step.data[:2])
+    if load.name == "load_cache":
+        return step.name == "store_cache" and bool(step.data[0] == load.data[1])
+    if load.name == "load_chosen":
+        return step.name == "store_data"
+    if step.name == "store_members":
+        written = {column for member in step.data[0] for column in (member[0], member[-1])}
+    else:
+        written = {step.data[0]} if step.name in _COLUMN_EDITS else set()
+    return any(column in written for column in load.data[1:3] if isinstance(column, int))
+
+
 class _Lowering:
     """Builds one native program.
 
     Args:
         layout: the tables.
         context: the level whose rows the statements run on.
+        cache: keys of the cache by number, which is added to.
     """
 
-    def __init__(self, layout: native.Layout, context: str) -> None:
+    def __init__(self, layout: native.Layout, context: str, cache: dict[bytes, int]) -> None:
         self.layout = layout
         self.context = context
+        self.cache = cache
         self.steps: list[_Step] = []
+        self.origins: list[tuple[int, int]] = []
         self.statements: list[tuple[int, int, int]] = []
         self.constants: dict[Any, int] = {}
         self.memos: dict[Any, _Step] = {}
@@ -178,7 +225,7 @@ class _Lowering:
             self._statement(code)
             result = self._register(code.result).slot if code.result >= 0 else -1
         except _Declined:
-            del self.steps[begin:]
+            del self.steps[begin:], self.origins[begin:]
             self.constants, self.keys, _, self.slots, self.memos = before
             del self.key_sets[before[2] :]
             return False
@@ -205,16 +252,14 @@ class _Lowering:
         for memo in self.memos.values():
             assert memo.once is not None
             table, number = memo.once
-            if table != own or not memo.name.startswith("load_"):
-                continue
-            if memo.name == "load_entry":
-                same = memo.data[1] == step.data[0] if step.name in _MAP_EDITS else memo.data[1:3] == step.data[:2]
-                killed = same and step.name in (_MAP_EDITS | _ENTRY_EDITS)
-            else:
-                killed = step.name in _COLUMN_EDITS and step.data[0] in memo.data[1:3]
-            if killed:
+            if table == own and memo.name.startswith("load_") and _changes(step, memo):
                 found.append(number)
         return found
+
+    def cached(self) -> tuple[bytes, ...]:
+        """The keys of the cache that are written."""
+        written = {step.data[0] for step in self.steps if step.name == "store_cache"}
+        return tuple(key for key, number in self.cache.items() if number in written)
 
     # -- registers ----------------------------------------------------------------------------------------------------
 
@@ -234,7 +279,7 @@ class _Lowering:
         """A register of its own for a constant."""
         kind = type(value)
         if kind is bytes:
-            held: Any = value
+            held: Any = (STRING, value)
         elif kind in (bool, int):
             held = (BOOL if kind is bool else INT, int(value))
         elif kind is float:
@@ -243,6 +288,10 @@ class _Lowering:
             held = (EMPTY, 0)
         elif kind is Duration:
             held = (DURATION, int(value))
+        elif kind is Bytes:
+            held = (BYTES, bytes(value))
+        elif kind in _ID_TAGS:
+            held = (_ID_TAGS[kind], bytes(value))
         elif kind is Time and not value.zone and -(1 << 63) <= value.ns < 1 << 63:
             held = (TIME, value.ns)
         else:
@@ -286,36 +335,43 @@ class _Lowering:
 
     def _statement(self, code: StatementCode) -> None:
         opened: list[int] = []
-        for i in code.instructions:
-            match i.op:
-                case Op.CONSTANT:
-                    self.known[i.result] = _Value(-1, "", i.data)
-                case Op.LOAD:
-                    self.known[i.result] = self._load(i.data, i.constant_keys)
-                case Op.CALL:
-                    self.known[i.result] = self._call(i)
-                case Op.COMPARE:
-                    self.known[i.result] = self._emit("compare", self._all(i), (i.data,))
-                case Op.ADD | Op.SUBTRACT | Op.MULTIPLY | Op.DIVIDE:
-                    self.known[i.result] = self._emit(_OPERATIONS[i.op], self._all(i))
-                case Op.NEGATE | Op.TRUTH | Op.NOT:
-                    self.known[i.result] = self._emit(_SIMPLE[i.op], self._all(i))
-                case Op.AND | Op.OR | Op.UNLESS_NIL:
-                    self.known[i.result] = self._emit(_BLOCKS[i.op], self._all(i), level=self.context)
-                    opened.append(len(self.steps) - 1)
-                case Op.END:
-                    (value,) = self._all(i)
-                    self.steps.append(_Step("end", (value.slot,), (), self.known[i.result].slot))
-                    at = opened.pop()
-                    self.steps[at] = replace(self.steps[at], data=(len(self.steps),))
-                case Op.WHERE:
-                    self._act("where", self._all(i))
-                case Op.STORE:
-                    self._store(i)
-                case Op.EDIT:
-                    self._edit(i)
-                case _:
-                    raise _Declined
+        for number, i in enumerate(code.instructions):
+            self._instruction(i, opened)
+            del self.origins[len(self.steps) :]
+            self.origins += [(len(self.statements), number)] * (len(self.steps) - len(self.origins))
+
+    def _instruction(self, i: Instruction, opened: list[int]) -> None:
+        match i.op:
+            case Op.CONSTANT:
+                self.known[i.result] = _Value(-1, "", i.data)
+            case Op.LOAD:
+                self.known[i.result] = self._load(i.data, i.constant_keys)
+            case Op.CALL:
+                self.known[i.result] = self._call(i)
+            case Op.INDEX:
+                self.known[i.result] = self._emit("call", self._all(i), ("item",))
+            case Op.COMPARE:
+                self.known[i.result] = self._emit("compare", self._all(i), (i.data,))
+            case Op.ADD | Op.SUBTRACT | Op.MULTIPLY | Op.DIVIDE:
+                self.known[i.result] = self._emit(_OPERATIONS[i.op], self._all(i))
+            case Op.NEGATE | Op.TRUTH | Op.NOT:
+                self.known[i.result] = self._emit(_SIMPLE[i.op], self._all(i))
+            case Op.AND | Op.OR | Op.UNLESS_NIL:
+                self.known[i.result] = self._emit(_BLOCKS[i.op], self._all(i), level=self.context)
+                opened.append(len(self.steps) - 1)
+            case Op.END:
+                (value,) = self._all(i)
+                self.steps.append(_Step("end", (value.slot,), (), self.known[i.result].slot))
+                at = opened.pop()
+                self.steps[at] = replace(self.steps[at], data=(len(self.steps),))
+            case Op.WHERE:
+                self._act("where", self._all(i))
+            case Op.STORE:
+                self._store(i)
+            case Op.EDIT:
+                self._edit(i)
+            case _:
+                raise _Declined
 
     def _all(self, i: Instruction) -> list[_Value]:
         return [self._register(number) for number in i.registers]
@@ -331,6 +387,10 @@ class _Lowering:
                 number = self.layout.maps[level, spec.field]
                 data: tuple[Any, ...] = (number, self._key(level, number, keys[0]), list(keys[1:]))
                 return self._emit("load_entry", (), (table, *data), level)
+            case View.MAP if not keys:
+                return self._emit("load_map", (), (table, self.layout.maps[level, spec.field]), level)
+            case View.CACHE if len(keys) == 1 and type(keys[0]) is bytes:
+                return self._emit("load_cache", (), (table, self._cache_key(keys[0])), level)
             case View.VALUE:
                 return self._emit("load_value", (), (table, columns[level, spec.field], list(keys)), level)
         if keys:
@@ -350,6 +410,15 @@ class _Lowering:
         if spec.view is View.NUMBER:
             tag = DOUBLE if spec.kind is Kind.DOUBLE else INT
             return self._emit("load_member", (), (table, columns[level, spec.field], tag, self._having(spec)), level)
+        if spec.view is View.METRIC_DATA:
+            tag = BOOL if spec.kind is Kind.BOOL else INT
+            return self._emit("load_chosen", (), (table, self._data(spec), tag), level)
+        if spec.view is View.ENUM_TEXT:
+            names = [_Value(self._constant(name.encode()), "") for name in (*spec.names, "")]
+            return self._emit("load_named", names, (table, columns[level, spec.field]), level)
+        if spec.view is View.VALUE_TEXT:
+            body = self._emit("load_value", (), (table, columns[level, spec.field], []), level)
+            return self._emit("call", (body,), ("body_text",))
         if spec.view not in _FIELDS:
             raise _Declined
         if (level, spec.field) not in columns:
@@ -362,6 +431,18 @@ class _Lowering:
         if level_of(spec) != "datapoint" or not spec.nullable:
             return None
         return [v for v, name in self.layout.points.items() if fields.resolve(name, spec.field) is not None]
+
+    def _cache_key(self, key: bytes) -> int:
+        return self.cache.setdefault(key, len(self.cache))
+
+    def _data(self, spec: PathSpec) -> list[tuple[int, int | None]]:
+        """For each data message of metrics the column that marks it, and that of a field where it has one."""
+        having = fields.data_fields(spec)
+        found: list[tuple[int, int | None]] = []
+        for mark, name in zip(self.layout.presence, native.metric_data(), strict=True):
+            column = self.layout.columns["metric", (name, having[name].name)] if name in having else None
+            found.append((mark, column))
+        return found
 
     def _call(self, i: Instruction) -> _Value:
         function: Function = i.data
@@ -383,7 +464,7 @@ class _Lowering:
             match operand:
                 case Literal(value=value):
                     arguments.append(constant_operand(p, value))
-                case Elements(registers=registers) if p.form is Form.LIST:
+                case Elements(registers=registers) if p.form in (Form.LIST, Form.TUPLE):
                     convert = element_converter(p)
                     arguments.append([self._given(number, convert) for number in registers])
                 case int():
@@ -391,6 +472,8 @@ class _Lowering:
                     compiled = p.compile is not None and given.value is not MISSING
                     arguments.append(given.value if compiled else given)
                 case Place():
+                    pass
+                case None if p.form is Form.ENVIRONMENT:
                     pass
                 case _:
                     raise _Declined
@@ -423,19 +506,44 @@ class _Lowering:
         value = self._register(i.registers[0])
         if keys is None:
             raise _Declined
-        level = self.context
+        level, columns = self.context, self.layout.columns
         if spec.view is View.MAP and len(keys) == 1 and type(keys[0]) is bytes:
             number = self.layout.maps[level, spec.field]
             self._act("store_entry", (value,), (number, self._key(level, number, keys[0])))
-        elif spec.view is View.VALUE and not keys:
-            self._act("store_value", (value,), (self.layout.columns[level, spec.field],))
-        elif spec.view in _STORED and not keys and level != "datapoint":
+        elif spec.view is View.CACHE and len(keys) == 1 and type(keys[0]) is bytes:
+            self._act("store_cache", (value,), (self._cache_key(keys[0]),))
+        elif keys:
+            raise _Declined
+        elif spec.view is View.MAP:
+            self._act("store_map", (value,), (self.layout.maps[level, spec.field],))
+        elif spec.view is View.VALUE:
+            self._act("store_value", (value,), (columns[level, spec.field],))
+        elif spec.view is View.METRIC_DATA:
+            form = (BOOL, "whole") if spec.kind is Kind.BOOL else (INT, "signed32")
+            self._act("store_data", (value,), (self._data(spec), *form))
+        elif spec.view is View.ID and fields.id_kind(spec) in _IDS:
+            self._act("store_id", (value,), (columns[level, spec.field], _IDS[fields.id_kind(spec)]))
+        elif spec.view in _STORED and level != "datapoint":
             tag = _STORED[spec.view]
             held = INT if tag == TIME else tag
             width = fields.width_of(spec) if spec.view is View.INT else "whole"
-            self._act("store_field", (value,), (self.layout.columns[level, spec.field], tag, held, width))
+            self._act("store_field", (value,), (columns[level, spec.field], tag, held, width))
         else:
+            self._act("store_members", (value,), (self._members(spec), self._having(spec)))
+
+    def _members(self, spec: PathSpec) -> list[tuple[Any, ...]]:
+        """The fields that take a value, one for each tag (see `Member` in `exec/stores.rs`)."""
+        level, columns = level_of(spec), self.layout.columns
+        if spec.view in (View.NUMBER, View.POINT_VALUE):
+            double, integer = columns[level, ("as_double",)], columns[level, ("as_int",)]
+            found = [(double, DOUBLE, DOUBLE, _WHOLE, "whole", integer), (integer, INT, INT, _WHOLE, "whole", double)]
+            return found if spec.view is View.POINT_VALUE else [m for m in found if m[0] == columns[level, spec.field]]
+        tag = INT if spec.view in _RANGES else _STORED.get(spec.view, EMPTY)
+        if tag == EMPTY or spec.limit is not None:
             raise _Declined
+        limits = _RANGES.get(spec.view, _WITHOUT_NEGATIVE_ZERO if spec.view is View.DOUBLE else _WHOLE)
+        width = fields.width_of(spec) if spec.view is View.INT else "whole"
+        return [(columns[level, spec.field], tag, INT if tag == TIME else tag, limits, width, None)]
 
     def _edit(self, i: Instruction) -> None:
         function: Function = i.data

@@ -1,14 +1,13 @@
 """Where the time of payloads goes: by stage, and inside statements by instruction.
 
-A profile is filled by whoever does the work: the engine laps at the end of each stage, and an executor adds what an
-instruction took where it runs them one by one. One that runs whole statements at once adds nothing, and such a
-statement then has no lines of its own. Without a profile none of this is called.
+A profile is filled by whoever does the work: the engine laps at the end of each stage, and the executors add what each
+instruction took, the native one what its steps took. Without a profile none of this is called.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -91,6 +90,20 @@ class Profile:
         times = self._of(code)
         times.ns[number] += ns
         times.rows[number] += rows
+
+    def add_laps(self, laps: Sequence[tuple[int, int]], origins: Sequence[tuple[StatementCode, int]]) -> None:
+        """Steps of the native executor ran.
+
+        Args:
+            laps: nanoseconds of each, and for how many rows.
+            origins: the statement of each, and the number of the instruction there.
+        """
+        last = None
+        for (ns, rows), origin in zip(laps, origins, strict=True):
+            if rows:
+                # Of an instruction that took several steps, the rows count once.
+                self.add(*origin, ns, 0 if origin == last else rows)
+                last = origin
 
     def laps(self, code: StatementCode) -> Callable[[int], None]:
         """A function to call behind each instruction on a row, with its number, and before the first with -1."""

@@ -270,15 +270,15 @@ def _write_cache(frame: Frame, key: bytes, rows: Int32s | None, vector: Vector, 
             return
         cells = cells if cells.constant else cells.take(keep, frame.context)
         rows, count = _subset(rows, keep), len(keep)
-    before = frame.cache.get(key)
     if rows is None and not cells.constant:
-        frame.cache[key] = cells
+        frame.put_cached(key, cells)
         return
+    before = frame.cached(key)
     total = frame.count
     if before is None:
         before = Vector(EMPTY, np.zeros(total, np.int64), None, None, frame.context)
     index = np.arange(total) if rows is None else rows
-    frame.cache[key] = merge(before, index, cells, total).at(frame.context)
+    frame.put_cached(key, merge(before, index, cells, total).at(frame.context))
 
 
 def _write_value(

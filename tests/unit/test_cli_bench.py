@@ -101,15 +101,26 @@ def test_instructions_are_timed_on_each_stack(
     assert all(line["seconds"] > 0 for line in lines)
 
 
-def test_a_statement_that_runs_as_a_whole_is_one_line(capfd: pytest.CaptureFixture[str], always_columns: None) -> None:
-    """Native code runs it so; it has a time of its own, and no instructions."""
+def test_instructions_are_timed_in_native_code(capfd: pytest.CaptureFixture[str], always_columns: None) -> None:
+    """Those of neighbours that run together too, each under its own statement, and of one whose rows it declines."""
     del always_columns
-    arguments = ["-e", SET, "--instructions", "--stack", "fast", "in.jsonl"]
-    (statement,) = measured(capfd, *arguments)["stacks"]["native"]["statements"]
-    assert statement["instructions"] == []
-    assert statement["ns_a_row"] > 0
+    arguments = ["-e", SET, "-e", SET, "-e", FAILS, "--instructions", "--stack", "fast", "in.jsonl"]
+    statements = measured(capfd, *arguments)["stacks"]["native"]["statements"]
+    for statement in statements[:2]:
+        lines = statement["instructions"]
+        assert [line["instruction"].split()[0] for line in lines] == ["LOAD", "COMPARE", "WHERE", "CALL", "STORE"]
+        rows = [line["rows"] for line in lines]
+        assert rows[0] == rows[1] == rows[2] > rows[3] == rows[4] > 0
+        assert sum(line["seconds"] for line in lines) > 0
+    assert [line["instruction"].split()[0] for line in statements[2]["instructions"]][:2] == ["LOAD", "CALL"]
     assert bench(*arguments) == 0
-    assert "(not timed one by one)" in capfd.readouterr().out
+    assert "LOAD" in capfd.readouterr().out
+
+
+def test_a_statement_that_never_ran_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    """It has no instructions with times."""
+    assert bench("-e", SET, "-e", 'set(spanevent.name, "x")', "--instructions", "in.jsonl") == 0
+    assert "(not timed)" in capfd.readouterr().out
 
 
 class Terminal(io.StringIO):

@@ -5,6 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import (
+    AGGREGATION_TEMPORALITY_CUMULATIVE,
+    AGGREGATION_TEMPORALITY_DELTA,
+    MetricsData,
+)
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 import ottl
 from ottl import StatementError, engine
@@ -15,7 +22,7 @@ pytest.importorskip("ottl._native")
 if not engine.native_enabled():
     pytest.skip("the native codec is switched off", allow_module_level=True)
 
-MIXED = [
+MIXED: list[dict[str, Any]] = [
     {"n": 1, "s": "Straße", "t": "a b"},
     {"n": 2.5, "s": "", "t": "x=1 y=2"},
     {"n": "7", "s": "ABC", "m": {"k": {"i": 1}}, "t": '{"a": {"b": [1, {"c": null}]}, "n": 4, "u": "\\u00e9"}'},
@@ -72,6 +79,9 @@ def segments(transform: Any) -> list[tuple[int, int]]:
         'replace_pattern(log.attributes["s"], "A", "b", replacement_format=log.attributes["n"])',
         'replace_all_patterns(log.attributes, "value", "[a-z]", "<$0>")',
         'keep_keys(log.attributes, ["n", "t", "none"])',
+        'limit(log.attributes, 2, ["t", "none"])',
+        "limit(log.attributes, 1, [])",
+        "limit(log.attributes, 9, [])",
         'delete_matching_keys(log.attributes, "^[mn]$")',
         'keep_matching_keys(log.attributes, "^[mn]$")',
         'delete_key(log.attributes, "s")',
@@ -93,12 +103,113 @@ def test_both_agree(statement: str) -> None:
     both(statement, 'set(log.attributes["after"], true)')
 
 
+TEXTS: list[Any] = [
+    "",
+    "a,b,,c",
+    "héllo, wörld",
+    'q"uote',
+    "tab\there",
+    "12",
+    "true",
+    "1h2m3.5s",
+    "-1.5µs",
+    "0",
+    "1d",
+    "aGVsbG8=",
+    "aGk",
+    "AB==",
+    "0001020304050607",
+    "000102030405060708090a0b0c0d0e0f",
+    "sixteen-bytes-id",
+    "2024-02-29T12:34:56Z",
+    "2023-02-29T12:34:56Z",
+    "1969-12-31T23:59:59Z",
+    "9999-12-31T00:00:00Z",
+    1,
+    -42,
+    0.0,
+    -0.0,
+    2.5,
+    1e-7,
+    1e21,
+    float("inf"),
+    False,
+    None,
+    b"\xff",
+    [1, 2.0, "a", None],
+    {"k": "v", "n": {"d": 1}},
+]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        'Substring(log.attributes["s"], log.attributes["n"], 3)',
+        'Substring(log.attributes["s"], 1, log.attributes["n"], true)',
+        'Split(log.attributes["s"], ",")',
+        'Split(log.attributes["s"], "")',
+        'Split(log.attributes["s"], ", ")',
+        'Split(log.attributes["s"], ",")[log.attributes["n"]]',
+        'Len(Split(log.attributes["s"], ","))',
+        'IsList(Split(log.attributes["s"], ","))',
+        'IsEmpty(Split(log.attributes["s"], ""))',
+        'String(Split(log.attributes["s"], ","))',
+        'ContainsValue(Split(log.attributes["s"], ","), "b")',
+        'Index(log.attributes["s"], log.attributes["n"])',
+        'Index(log.attributes["s"], "l")',
+        'ContainsValue(log.attributes["s"], log.attributes["n"])',
+        'ContainsValue(log.attributes["s"], nil)',
+        'Keys(log.attributes["s"])',
+        'Values(log.attributes["s"])',
+        'ParseJSON(log.attributes["s"])["k"]',
+        'Format("%s %d %v%% é", [log.attributes["s"], log.attributes["n"], log.attributes["s"]])',
+        'Format("%-7s|%05d|%6v|%-05d", [log.attributes["s"], log.attributes["n"], log.attributes["s"], 3])',
+        'Format("%q %x %t", [log.attributes["s"], log.attributes["s"], log.attributes["n"]])',
+        'Format("%.2f %08.1f %f", [log.attributes["s"], log.attributes["n"], log.attributes["s"]])',
+        'Hex(log.attributes["s"])',
+        'Bool(log.attributes["s"])',
+        'Murmur3Hash(log.attributes["s"])',
+        'Base64Encode(log.attributes["s"])',
+        'Base64Encode(log.attributes["s"], "base64-raw-url")',
+        'Decode(log.attributes["s"], "base64")',
+        'Decode(log.attributes["s"], "base64-raw-url")',
+        'IsEmpty(TraceID(log.attributes["s"]))',
+        'IsEmpty(SpanID(log.attributes["s"]))',
+        'Nanoseconds(Duration(log.attributes["s"]))',
+        'Seconds(Duration(log.attributes["s"]))',
+        'UnixNano(Unix(log.attributes["n"], log.attributes["s"]))',
+        'UnixNano(Time(log.attributes["s"], "%Y-%m-%dT%H:%M:%SZ"))',
+        'FormatTime(Time(log.attributes["s"], "%FT%TZ"), "%y %o %q %b %B %e %g %a %A %l %I %p %P %Z %z %w %j %c é%%")',
+        'FormatTime(Unix(log.attributes["n"], 120000), "%Y %m-%d %T.%L %T,%s")',
+        'String(log.attributes["s"])',
+        'Concat([log.attributes["s"], log.attributes["n"]], "-")',
+    ],
+)
+def test_calls_of_all_kinds(value: str) -> None:
+    """Calls run natively, and give what their scalar kernels give, failures included."""
+    records = [{"s": text, "n": n} for text in TEXTS for n in (0, 2, "l", 2.0)]
+    _, transform = both(f'set(log.attributes["x"], {value})', 'set(log.attributes["after"], true)', records=records)
+    assert segments(transform) == [(0, 2)]
+
+
+def test_long_lists_are_refused() -> None:
+    """A list of more elements than are allowed is not made."""
+    config = {"error_mode": "ignore", "log_statements": ['set(log.attributes["x"], Split(log.attributes["s"], ","))']}
+    limits = ottl.Limits(max_items=3)
+    data = logs({"s": "a,b,c"}, {"s": "a,b,c,d"})
+    for stack in ("fast", "plain"):
+        transform = ottl.Transform(config, stack=stack, limits=limits)
+        found = log_attributes(transform.process(data, signal="logs"))
+        assert [record.get("x") for record in found] == [["a", "b", "c"], None]
+        assert [s.errors for s in transform.stats()] == [1]
+
+
 def test_what_runs_natively() -> None:
     """Statements are taken in runs; one that is not known in full divides them."""
     _, transform = both(
         'set(log.attributes["a"], SHA256(log.attributes["t"]))',
         'delete_key(log.attributes, "s")',
-        'set(log.attributes["b"], Format("%v", [log.attributes["a"]]))',
+        'set(log.attributes["b"], Format("%+v", [log.attributes["a"]]))',
         'set(log.attributes["c"], log.attributes["b"])',
     )
     assert segments(transform) == [(0, 2), (3, 4)]
@@ -153,3 +264,163 @@ def test_keys_are_kept_between_payloads() -> None:
     many = {f"k{n}": n for n in range(600)}
     assert log_attributes(program.run(logs(many))) == [{**many, "x": None}]
     assert log_attributes(program.run(logs({"a": "z"}))) == [{"a": "z", "x": "z"}]
+
+
+def metrics() -> bytes:
+    """A metric of each type, and one of none, with points of both numbers and of none."""
+    payload = MetricsData()
+    scope = payload.resource_metrics.add().scope_metrics.add()
+    metric = scope.metrics.add(name="gauge")
+    metric.gauge.data_points.add(as_int=7, time_unix_nano=9, flags=1)
+    metric.gauge.data_points.add(as_double=-0.0)
+    metric.gauge.data_points.add(as_double=2.5)
+    metric.gauge.data_points.add()
+    metric = scope.metrics.add(name="sum")
+    metric.sum.is_monotonic, metric.sum.aggregation_temporality = True, AGGREGATION_TEMPORALITY_CUMULATIVE
+    metric.sum.data_points.add(as_double=1)
+    metric = scope.metrics.add(name="histogram")
+    metric.histogram.aggregation_temporality = AGGREGATION_TEMPORALITY_DELTA
+    metric.histogram.data_points.add(count=4, sum=2.5, min=1, max=3)
+    metric.histogram.data_points.add(count=4)
+    metric = scope.metrics.add(name="exponential")
+    metric.exponential_histogram.data_points.add(count=4, sum=2.5, scale=3, zero_count=1)
+    scope.metrics.add(name="summary").summary.data_points.add(count=7, sum=8.5)
+    scope.metrics.add(name="none")
+    return payload.SerializeToString()
+
+
+def spans() -> bytes:
+    """Spans of each kind, unknown ones too, with numbers that flags take and that they do not."""
+    payload = TracesData()
+    scope = payload.resource_spans.add().scope_spans.add()
+    for kind, number in enumerate((0, -1, 1 << 33, 5, (1 << 32) - 1, 1 << 32, 7), -1):
+        span = scope.spans.add(kind=kind, flags=3, trace_state="a=b" if kind % 2 else "", span_id=bytes(range(8)))
+        span.attributes.add(key="n", value=AnyValue(int_value=number))
+    return payload.SerializeToString()
+
+
+def agree(context: str, statements: list[str]) -> None:
+    """Statements run natively in full, and do what they do in rows."""
+    signal, payload, form = (
+        ("traces", spans(), TracesData) if context == "span" else ("metrics", metrics(), MetricsData)
+    )
+    groups = [{"context": context, "statements": statements}]
+    found = []
+    for stack in ("fast", "plain"):
+        transform = ottl.Transform({"error_mode": "ignore", f"{signal[:-1]}_statements": groups}, stack=stack)
+        made = form.FromString(transform.process(payload, signal=signal))
+        found.append((made, [(s.matched, s.changed, s.errors, s.first_error) for s in transform.stats()]))
+        if stack == "fast":
+            assert segments(transform) == [(0, len(statements))]
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("value", ["5", "2.5", "-0.0", "nil", '"x"', "Unix(3)", "5000000000", "0 - 1"])
+@pytest.mark.parametrize(
+    "field", ["value_double", "value_int", "flags", "count", "sum", "time", "time_unix_nano", "scale", "zero_count"]
+)
+def test_fields_of_data_points(field: str, value: str) -> None:
+    """Each takes what it takes in rows: of its type, in its range, where the point has it."""
+    agree(
+        "datapoint",
+        [
+            f"set(datapoint.{field}, {value})",
+            'set(datapoint.attributes["d"], datapoint.value_double)',
+            'set(datapoint.attributes["i"], datapoint.value_int)',
+            f'set(datapoint.attributes["x"], Format("%v", [datapoint.{field}]))',
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("context", "statements"),
+    [
+        ("datapoint", ['set(datapoint.value_int, Int(datapoint.value_double)) where metric.name == "gauge"']),
+        ("datapoint", ["set(datapoint.sum, datapoint.sum * -1.0)", "set(datapoint.sum, datapoint.sum * 0.0)"]),
+        (
+            "metric",
+            ["set(metric.aggregation_temporality, 1)", "set(metric.unit, String(metric.aggregation_temporality))"],
+        ),
+        ("metric", ["set(metric.aggregation_temporality, 5000000001)", "set(metric.is_monotonic, 1)"]),
+        ("metric", ["set(metric.is_monotonic, false)", 'set(metric.unit, "u") where metric.is_monotonic == nil']),
+        ("metric", ['set(metric.unit, "u") where metric.is_monotonic == true or metric.aggregation_temporality == 1']),
+        (
+            "span",
+            ['set(span.attributes["k"], span.kind.string)', 'set(span.attributes["k"], span.kind.deprecated_string)'],
+        ),
+        (
+            "span",
+            ["set(span.kind, span.kind + 1)", 'set(span.name, span.kind.string) where span.kind.string != "Client"'],
+        ),
+        ("span", ['set(span.flags, span.attributes["n"])', 'set(span.attributes["f"], span.flags)']),
+        ("span", ["set(span.parent_span_id, span.span_id)", "set(span.span_id, SpanID(0x0000000000000000))"]),
+        ("span", ['set(span.name, "r") where span.parent_span_id == SpanID(0x0000000000000000)']),
+        ("span", ['set(span.name, "r") where span.span_id != span.parent_span_id and span.trace_id != nil']),
+    ],
+)
+def test_fields_of_all_kinds(context: str, statements: list[str]) -> None:
+    """Fields that choose where they are, that have names, ranges or zeros of their own."""
+    agree(context, statements)
+
+
+@pytest.mark.parametrize(
+    ("statements", "native"),
+    [
+        (['set(log.cache["x"], log.attributes["n"])', 'set(log.attributes["x"], log.cache["x"])'], [(0, 2)]),
+        (
+            [
+                'set(log.cache["x"], log.attributes["s"]) where log.attributes["n"] != 1',
+                'set(log.cache["x"], Concat([log.cache["x"], "b"], "-")) where log.cache["y"] == nil',
+                'set(log.attributes["x"], log.cache["x"])',
+            ],
+            [(0, 3)],
+        ),
+        (
+            [
+                'set(log.cache["x"], Substring(log.attributes["s"], 0, 2))',
+                'set(log.cache["y"], Format("%+v", [log.cache["x"]]))',
+                'set(log.attributes["x"], log.cache["x"])',
+                'set(log.attributes["y"], log.cache["y"])',
+                'set(log.cache["x"], Format("%+v", [log.attributes["n"]])) where log.attributes["s"] == "ABC"',
+                'set(log.cache["y"], log.cache["x"])',
+                'set(log.attributes["z"], log.cache["y"])',
+            ],
+            [(0, 1), (2, 4), (5, 7)],
+        ),
+        (['set(log.cache["x"], log.time)', 'set(log.attributes["x"], log.cache["x"])'], [(0, 2)]),
+        (["set(log.attributes, resource.attributes)", 'set(log.attributes["x"], Len(log.attributes))'], [(0, 2)]),
+        (['merge_maps(log.attributes, resource.attributes, "insert")'], [(0, 1)]),
+        (['set(log.attributes["x"], resource.attributes)', 'set(log.attributes["x"]["y"], 1)'], [(0, 1)]),
+        (
+            [
+                "set(log.body, log.attributes)",
+                'delete_key(log.attributes, "s")',
+                'set(log.attributes["s"], Len(log.body))',
+            ],
+            [(0, 3)],
+        ),
+        (
+            [
+                'set(log.cache["n"], Len(log.attributes)) where log.attributes["s"] != nil',
+                'set(log.attributes["new"], 1)',
+                'set(log.cache["m"], Len(log.attributes) - log.cache["n"])',
+                'set(log.attributes["n"], log.cache["m"])',
+            ],
+            [(0, 4)],
+        ),
+        (['set(log.body, log.attributes["s"])', 'set(log.attributes["x"], log.body.string)'], [(0, 2)]),
+        (['set(log.body.string, log.attributes["t"])', 'set(log.attributes["x"], log.body)'], [(0, 2)]),
+    ],
+)
+def test_caches_and_whole_maps(statements: list[str], native: list[tuple[int, int]]) -> None:
+    """What is kept in the cache is seen by both executors, whichever wrote it; whole maps are values."""
+    _, transform = both(*statements)
+    assert segments(transform) == native
+
+
+def test_a_cache_lasts_for_one_payload() -> None:
+    """The next payload begins with an empty one."""
+    statements = ['set(log.attributes["x"], log.cache["x"])', 'set(log.cache["x"], log.attributes["n"])']
+    transform = ottl.Transform({"log_statements": [{"context": "log", "statements": statements}]}, stack="fast")
+    for _ in range(2):
+        assert all(record.get("x") is None for record in log_attributes(transform.process(logs(*MIXED), signal="logs")))

@@ -76,6 +76,17 @@ impl Column {
         self.dirty.resize(rows, false);
     }
 
+    /// Keeps the cell of a row of a table of so many rows, without a mark: it is not stored in the payload.
+    #[inline(always)]
+    pub fn keep(&mut self, row: usize, rows: usize, cell: Cell) {
+        if self.cells.len() != rows {
+            self.pad(rows);
+        }
+        if let Some(place) = self.cells.get_mut(row) {
+            *place = cell;
+        }
+    }
+
     #[inline(always)]
     fn set(&mut self, row: usize, cell: Cell) {
         if let (Some(place), Some(dirty)) = (self.cells.get_mut(row), self.dirty.get_mut(row)) {
@@ -102,6 +113,8 @@ pub struct Table {
     pub extents: Vec<Extent>,
     pub columns: Vec<Column>,
     pub maps: Vec<Map>,
+    /// What statements keep for rows beside the payload, by key.
+    pub cache: Vec<Column>,
     pub dirty: Vec<bool>,
     pub dropped: Vec<bool>,
 }
@@ -172,7 +185,8 @@ impl Table {
     /// Bytes of memory that it holds on to.
     pub fn capacity(&self) -> usize {
         let rows = self.parents.capacity() * (4 + 2 + size_of::<Extent>() + 2);
-        let columns: usize = self.columns.iter().map(|column| column.cells.capacity() * size_of::<Cell>()).sum();
+        let columns = self.columns.iter().chain(&self.cache);
+        let columns: usize = columns.map(|column| column.cells.capacity() * size_of::<Cell>()).sum();
         rows + columns + self.maps.iter().map(Map::capacity).sum::<usize>()
     }
 }
@@ -264,6 +278,26 @@ impl<P: AsRef<[u8]>> Batch<P> {
             if let Some(dirty) = found.dirty.get_mut(row) {
                 *dirty = true;
             }
+        }
+        Ok(())
+    }
+
+    /// Empties the cache of a table's rows, and gives it so many keys.
+    pub fn open_cache(&mut self, table: usize, keys: usize) -> Result<(), String> {
+        let found = self.table_mut(table)?;
+        found.cache.resize_with(keys, Column::default);
+        found.cache.iter_mut().for_each(|column| column.cells.clear());
+        Ok(())
+    }
+
+    /// Keeps cells under a key of the cache.
+    pub fn keep(&mut self, table: usize, key: usize, rows: Rows, cells: Cells) -> Result<(), String> {
+        self.check(&cells, u16::MAX)?;
+        let found = self.table_mut(table)?;
+        let count = found.len();
+        let column = found.cache.get_mut(key).ok_or_else(|| format!("the cache has no key {key}"))?;
+        for (at, row) in rows.iter().enumerate() {
+            column.keep(row, count, cells.get(at));
         }
         Ok(())
     }

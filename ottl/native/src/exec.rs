@@ -28,6 +28,9 @@ mod compute;
 mod edits;
 #[cfg(feature = "python")]
 mod py;
+mod stores;
+mod texts;
+mod times;
 
 pub use calls::Function;
 pub use compute::{Operation, Operator};
@@ -41,6 +44,8 @@ pub mod kinds {
     pub const DURATION: u8 = 17;
     pub const TRACE_ID: u8 = 18;
     pub const SPAN_ID: u8 = 19;
+    /// A list of strings, which is told from a list of any values until it is stored.
+    pub const TEXTS: u8 = 20;
 }
 
 /// A row that the caller has to take over.
@@ -64,6 +69,8 @@ pub struct Room {
     /// Bytes of the arena.
     pub most: i64,
     pub seconds: f64,
+    /// Elements of a list that a step makes.
+    pub items: usize,
 }
 
 /// Number of a register.
@@ -94,6 +101,12 @@ pub enum Source {
     Value { column: u32, below: Vec<Key> },
     /// Which of the columns is marked, from 1 on.
     Marked { columns: Vec<u32> },
+    /// A field of whichever data message the metric has; nil where that lacks it.
+    Chosen { data: Vec<stores::Data>, tag: u8 },
+    /// The name of a number, from registers; the last one is that of unknown numbers.
+    Named { column: u32, names: Vec<Slot> },
+    /// A key of the rows' cache.
+    Cache { column: u32 },
 }
 
 impl Source {
@@ -130,6 +143,11 @@ pub enum Action {
     Load {
         table: u32,
         source: Source,
+    },
+    /// A map as a value.
+    Whole {
+        table: u32,
+        map: u32,
     },
     Compare {
         operator: Operator,
@@ -184,6 +202,10 @@ pub enum Action {
         column: u32,
         value: Slot,
     },
+    Write {
+        target: stores::Target,
+        value: Slot,
+    },
     Edit {
         map: u32,
         editor: Editor,
@@ -220,7 +242,8 @@ pub struct Statement {
 #[derive(Debug)]
 pub enum Constant {
     Cell(Cell),
-    Text(Vec<u8>),
+    /// A value of this tag that views bytes.
+    View(u8, Vec<u8>),
 }
 
 /// Statements that run one after another on each row.
@@ -248,7 +271,12 @@ pub struct Outcome {
     pub ns: Vec<i64>,
     /// For each statement, the rows it declined.
     pub declined: Vec<Vec<i32>>,
+    /// What each step took, where that was asked for.
+    pub laps: Vec<Lap>,
 }
+
+/// Nanoseconds of a step, and the rows it ran on.
+pub type Lap = (i64, i64);
 
 /// Rows are worked on in chunks; one chunk in so many is timed statement by statement.
 const TIMED: usize = 4;
@@ -344,7 +372,7 @@ impl Registers {
         for (slot, constant) in &program.constants {
             let cell = match constant {
                 Constant::Cell(cell) => *cell,
-                Constant::Text(text) => Cell::view(tags::STRING, arena.add(text), text.len()),
+                Constant::View(tag, bytes) => Cell::view(*tag, arena.add(bytes), bytes.len()),
             };
             if let Some(home) = homes.get_mut(*slot as usize) {
                 *home = Home { begin: cells.len(), mask: 0 };
@@ -421,16 +449,21 @@ struct Run<'p, 'b, P> {
     scratch: calls::Scratch,
     sets: Vec<edits::Known>,
     flattened: Flattened,
+    decoded: stores::Decoded,
+    /// By step; empty where steps are not timed.
+    laps: Vec<Lap>,
 }
 
 impl Program {
-    /// Runs the statements from number `first` on over rows of the context, or all of them, as long as there is room.
+    /// Runs the statements from number `first` on over rows of the context, or all of them, as long as there is room; with `timed`
+    /// each step is timed.
     pub fn run<P: AsRef<[u8]>>(
         &self,
         batch: &mut Batch<P>,
         rows: Option<&[i32]>,
         first: usize,
         room: Room,
+        timed: bool,
     ) -> Result<Outcome, String> {
         let count = self.statements.len();
         let mut outcome = Outcome {
@@ -438,10 +471,12 @@ impl Program {
             changed: vec![0; count],
             ns: vec![0; count],
             declined: vec![Vec::new(); count],
+            laps: Vec::new(),
         };
         let rows = batch.rows(self.context, rows)?;
         let begun = Instant::now();
         let mut run = Run::new(self, batch, rows.len(), room)?;
+        run.time_steps(timed);
         let statements = self.statements.get(first..).unwrap_or_default();
         for chunk in 0..rows.len().div_ceil(LANES) {
             if run.spent() {
@@ -468,22 +503,26 @@ impl Program {
                 }
             }
         }
+        outcome.laps = std::mem::take(&mut run.laps);
         spread(&mut outcome.ns, begun.elapsed().as_nanos() as i64);
         Ok(outcome)
     }
 
-    /// Evaluates one condition on rows of the context, or all of them: 1 where it holds, 0 where not, 2 where it declined.
+    /// Evaluates one condition on rows of the context, or all of them: 1 where it holds, 0 where not, 2 where it declined; and with
+    /// `timed` what each step took.
     pub fn select<P: AsRef<[u8]>>(
         &self,
         batch: &mut Batch<P>,
         rows: Option<&[i32]>,
         number: usize,
         room: Room,
-    ) -> Result<Vec<u8>, String> {
+        timed: bool,
+    ) -> Result<(Vec<u8>, Vec<Lap>), String> {
         let rows = batch.rows(self.context, rows)?;
         let statement = self.statements.get(number).copied().ok_or("there is no such condition")?;
         let result = statement.result.ok_or("a statement is no condition")?;
         let mut run = Run::new(self, batch, rows.len(), room)?;
+        run.time_steps(timed);
         let home = run.registers.home(result);
         let mut found = Vec::with_capacity(rows.len());
         for chunk in 0..rows.len().div_ceil(LANES) {
@@ -503,7 +542,7 @@ impl Program {
                 }
             }));
         }
-        Ok(found)
+        Ok((found, run.laps))
     }
 }
 
@@ -549,6 +588,8 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             ended: false,
             scratch: calls::Scratch::default(),
             flattened: Flattened::default(),
+            decoded: stores::Decoded::default(),
+            laps: Vec::new(),
             sets: program.key_sets.iter().map(|_| edits::Known::default()).collect(),
             accepts: batch.plan.tables.get(program.context).map_or(&[], |shape| shape.accepts.as_slice()),
             arena: &mut batch.arena,
@@ -622,6 +663,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         self.changed = Lanes::NONE;
         self.outer.clear();
         while let Some(step) = program.steps.get(at).filter(|_| at < statement.end) {
+            let (number, before) = (at, self.begin_lap(lanes));
             at += 1;
             match &step.action {
                 Action::Open { block, value, end } => {
@@ -645,6 +687,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                     None => self.step(step, lanes),
                 },
             }
+            self.end_lap(number, before);
             lanes = lanes.without(self.lost);
             if lanes.is_empty() && self.outer.is_empty() {
                 break;
@@ -657,6 +700,26 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         }
         self.changed = self.changed.without(self.lost);
         lanes
+    }
+
+    fn time_steps(&mut self, timed: bool) {
+        if timed {
+            self.laps = vec![(0, 0); self.program.steps.len()];
+        }
+    }
+
+    #[inline(always)]
+    fn begin_lap(&self, lanes: Lanes) -> Option<(Instant, Lanes)> {
+        (!self.laps.is_empty()).then(|| (Instant::now(), lanes))
+    }
+
+    #[inline(always)]
+    fn end_lap(&mut self, step: usize, before: Option<(Instant, Lanes)>) {
+        let Some((begun, lanes)) = before else { return };
+        if let Some(lap) = self.laps.get_mut(step) {
+            lap.0 += begun.elapsed().as_nanos() as i64;
+            lap.1 += lanes.len() as i64;
+        }
     }
 
     /// Runs a step whose register may still hold what it would compute.
@@ -800,11 +863,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                 let home = self.registers.home(*value);
                 for lane in lanes {
                     let cell = self.registers.at(home, lane).cell();
-                    let bits = match width {
-                        Width::Whole => cell.bits,
-                        Width::Signed32 => i64::from(cell.bits as i32),
-                        Width::Unsigned32 => i64::from(cell.bits as u32),
-                    };
+                    let bits = width.fit(cell.bits);
                     let stored = if cell.tag == *from {
                         self.store_cell(self.row(lane), *column, Cell { bits, tag: *tag, ..cell })
                     } else {
@@ -816,13 +875,20 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             Action::StoreValue { column, value } => {
                 let home = self.registers.home(*value);
                 for lane in lanes {
-                    let cell = self.registers.at(home, lane).cell();
+                    let cell = stored(self.registers.at(home, lane).cell());
                     let stored = if cell.tag <= tags::MAP {
                         self.store_cell(self.row(lane), *column, cell)
                     } else {
                         Err(Declined)
                     };
                     self.wrote(lane, stored.map(|()| true));
+                }
+            }
+            Action::Write { target, value } => {
+                let home = self.registers.home(*value);
+                for lane in lanes {
+                    let written = self.write(self.row(lane), target, self.registers.at(home, lane).cell());
+                    self.wrote(lane, written.map(|()| true));
                 }
             }
             Action::Edit { map, editor } => {
@@ -881,6 +947,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     fn value(&mut self, step: &Step) -> Done<Packed> {
         match &step.action {
             Action::Load { table, source } => self.load(*table as usize, source).map(Packed::new),
+            Action::Whole { table, map } => self.whole(*table as usize, *map).map(Packed::new),
             Action::Compare { operator, left, right } => {
                 let holds = self.compare(*operator, self.get(*left), self.get(*right))?;
                 Ok(Packed::new(boolean(holds)))
@@ -924,9 +991,9 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     }
 
     #[inline]
-    fn load(&self, table: usize, source: &Source) -> Done<Cell> {
-        let row = self.places.get(table).ok_or(Declined)?[self.lane % LANES] as usize;
-        let table = self.tables.get(table).ok_or(Declined)?;
+    fn load(&self, number: usize, source: &Source) -> Done<Cell> {
+        let row = self.places.get(number).ok_or(Declined)?[self.lane % LANES] as usize;
+        let table = self.tables.get(number).ok_or(Declined)?;
         let column = |number: u32| table.columns.get(number as usize).map_or(Cell::EMPTY, |column| column.get(row));
         match source {
             Source::Entry { map, key, below } => {
@@ -977,6 +1044,17 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                 let found = columns.iter().rposition(marked).map_or(0, |at| at as i64 + 1);
                 Ok(Cell::scalar(tags::INT, found))
             }
+            Source::Chosen { data, tag } => match self.chosen(number, row, data) {
+                Some(number) => Ok(Cell::scalar(*tag, column(number).bits)),
+                None => Ok(Cell::EMPTY),
+            },
+            Source::Named { column: number, names } => {
+                let name = usize::try_from(column(*number).bits).ok().and_then(|at| names.get(at)).or(names.last());
+                Ok(name.map_or(Cell::EMPTY, |&slot| self.get(slot)))
+            }
+            Source::Cache { column } => {
+                Ok(table.cache.get(*column as usize).map_or(Cell::EMPTY, |column| column.get(row)))
+            }
         }
     }
 
@@ -999,6 +1077,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
 
     #[inline(always)]
     fn store_entry(&mut self, row: usize, map: u32, key: u32, cell: Cell) -> Done<()> {
+        let cell = stored(cell);
         if cell.tag > tags::MAP {
             return Err(Declined);
         }
@@ -1037,6 +1116,15 @@ fn absent(table: &Table, row: usize, variants: &Option<Vec<u16>>) -> bool {
 fn known(cell: Cell) -> Cell {
     if cell.tag == tags::STRING_INDEX {
         return Cell::EMPTY;
+    }
+    cell
+}
+
+/// A value in the form in which it is stored.
+#[inline(always)]
+fn stored(cell: Cell) -> Cell {
+    if cell.tag == kinds::TEXTS {
+        return Cell { tag: tags::LIST, ..cell };
     }
     cell
 }

@@ -865,25 +865,37 @@ impl Map {
         let mut out = Vec::new();
         let (mut bits, mut lens) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
         let base = arena.end();
-        let number = u32::from(values.map_values);
         for row in rows.iter() {
             let begin = out.len();
-            let (codes, entries) = self.row(row);
-            let mut at = 0;
-            while let (Some(&code), Some(entry)) = (codes.get(at), entries.get(at)) {
-                if entry.untouched() {
-                    at += copy_run(&mut out, arena.payload.as_ref(), number, &entries[at..])?;
-                } else {
-                    let cell = entry.cell();
-                    self.keys.put_pair(&mut out, values, number, code, cell, arena.cell(cell)?);
-                    at += 1;
-                }
-            }
+            self.encode_row(arena, values, row, &mut out)?;
             bits.push(base + begin as i64);
             lens.push(u32::try_from(out.len() - begin).map_err(|_| FULL)?);
         }
         arena.extra.extend_from_slice(&out);
         Ok((bits, lens))
+    }
+
+    /// Appends the map of a row as an encoded KeyValueList.
+    pub fn encode_row<P: AsRef<[u8]>>(
+        &self,
+        arena: &Arena<P>,
+        values: &Values,
+        row: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        let number = u32::from(values.map_values);
+        let (codes, entries) = self.row(row);
+        let mut at = 0;
+        while let (Some(&code), Some(entry)) = (codes.get(at), entries.get(at)) {
+            if entry.untouched() {
+                at += copy_run(out, arena.payload.as_ref(), number, &entries[at..])?;
+            } else {
+                let cell = entry.cell();
+                self.keys.put_pair(out, values, number, code, cell, arena.cell(cell)?);
+                at += 1;
+            }
+        }
+        Ok(())
     }
 
     /// Replaces the contents of rows by encoded KeyValueLists.

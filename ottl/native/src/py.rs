@@ -256,6 +256,33 @@ impl Batch {
         self.core.store(table, column, rows, cells).map_err(bad)
     }
 
+    fn open_cache(&mut self, table: usize, keys: usize) -> PyResult<()> {
+        self.core.open_cache(table, keys).map_err(bad)
+    }
+
+    fn cached<'py>(&self, py: Python<'py>, table: usize, key: usize) -> PyResult<CellArrays<'py>> {
+        let table = self.core.table(table).map_err(bad)?;
+        let mut cells = CellVec::with_capacity(table.len());
+        if let Some(column) = table.cache.get(key) {
+            (0..table.len()).for_each(|row| cells.push(column.get(row)));
+        }
+        Ok(cell_arrays(py, cells))
+    }
+
+    #[pyo3(signature = (table, key, tags, bits, lens))]
+    fn keep(
+        &mut self,
+        table: usize,
+        key: usize,
+        tags: Input<'_, u8>,
+        bits: Input<'_, i64>,
+        lens: Input<'_, u32>,
+    ) -> PyResult<()> {
+        let rows = self.core.rows(table, None).map_err(bad)?;
+        let cells = Cells::new(tags.get(), bits.get(), lens.get(), rows.len()).map_err(bad)?;
+        self.core.keep(table, key, rows, cells).map_err(bad)
+    }
+
     #[pyo3(signature = (table, rows))]
     fn touch(&mut self, table: usize, rows: RowsArg<'_>) -> PyResult<()> {
         let rows = self.core.rows(table, list(&rows)).map_err(bad)?;

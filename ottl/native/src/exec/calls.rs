@@ -2,7 +2,9 @@
 
 use regex::CaptureLocations;
 
-use super::{boolean, kinds, Declined, Done, Run, Slot};
+use super::texts::{push_double, Base64, Verb};
+use super::times::{Fixed, Part};
+use super::{boolean, kinds, stored, Declined, Done, Run, Slot};
 use crate::arena::Arena;
 use crate::kernels::parse::{self, Pairs};
 use crate::kernels::{self, Algorithm, Pattern, Piece, Replacement};
@@ -58,11 +60,43 @@ pub enum Function {
     Integer,
     Float,
     Text,
+    /// A body as text.
+    BodyText,
     IsEmpty,
     /// Whether an id is all zeros.
     IsZero,
     /// An id in lower-case hexadecimal.
     IdText,
+    /// A part of a text; with `whole` without the characters that its bounds cut.
+    Substring {
+        whole: bool,
+    },
+    Split,
+    /// Where a text or list first has a value.
+    Find,
+    Contains,
+    /// The keys of a map, or its values.
+    Parts {
+        keys: bool,
+    },
+    /// The part of a list or map under a key.
+    Item,
+    Format(Vec<Verb>),
+    Hex,
+    Murmur3,
+    ToBase64(Base64),
+    FromBase64(Base64),
+    Boolean,
+    Identifier {
+        kind: u8,
+        size: usize,
+    },
+    Duration,
+    Seconds,
+    /// The time at seconds, and nanoseconds, since the Unix epoch.
+    Instant,
+    ReadTime(Fixed),
+    ShowTime(Vec<Part>),
 }
 
 /// Buffers that calls share.
@@ -246,11 +280,14 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             }
             Function::Lower => self.cased(first, u8::is_ascii_uppercase, |text| text.make_ascii_lowercase()),
             Function::Upper => self.cased(first, u8::is_ascii_lowercase, |text| text.make_ascii_uppercase()),
-            Function::IsKind(tag) => Ok(boolean(first.tag == *tag)),
+            Function::IsKind(tag) => {
+                Ok(boolean(first.tag == *tag || (*tag == tags::LIST && first.tag == kinds::TEXTS)))
+            }
             Function::Length => match first.tag {
                 tags::STRING | tags::BYTES => Ok(Cell::scalar(tags::INT, i64::from(first.len))),
-                tags::LIST | tags::MAP => {
-                    Ok(Cell::scalar(tags::INT, maps::child_count(self.arena, &self.values, first)?))
+                tags::LIST | tags::MAP | kinds::TEXTS => {
+                    let cell = stored(first);
+                    Ok(Cell::scalar(tags::INT, maps::child_count(self.arena, &self.values, cell)?))
                 }
                 _ => Err(Declined),
             },
@@ -273,9 +310,32 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             Function::Integer => self.integer(first),
             Function::Float => self.float(first),
             Function::Text => self.shown(first),
+            Function::BodyText => match first.tag {
+                tags::EMPTY => Ok(Cell::view(tags::STRING, 0, 0)),
+                tags::DOUBLE => Err(Declined),
+                _ => self.shown(first),
+            },
             Function::IsEmpty => self.is_empty(first).map(boolean),
             Function::IsZero => self.is_zero(first).map(boolean),
             Function::IdText => self.id_text(first),
+            Function::Substring { whole } => self.substring(first, argument(1), argument(2), *whole),
+            Function::Split => self.split(first, argument(1)),
+            Function::Find => self.find(first, argument(1)),
+            Function::Contains => self.contains(first, argument(1)),
+            Function::Parts { keys } => self.parts(first, *keys),
+            Function::Item => self.item(first, argument(1)),
+            Function::Format(verbs) => self.format(verbs, arguments),
+            Function::Hex => self.hex(first),
+            Function::Murmur3 => self.murmur3(first),
+            Function::ToBase64(alphabet) => self.base64_of(first, *alphabet),
+            Function::FromBase64(alphabet) => self.text_of_base64(first, *alphabet),
+            Function::Boolean => self.truth_of(first),
+            Function::Identifier { kind, size } => self.identifier(first, *kind, *size),
+            Function::Duration => self.duration(first),
+            Function::Seconds => self.seconds(first),
+            Function::Instant => self.instant(first, arguments.get(1).map(|&slot| self.get(slot))),
+            Function::ReadTime(fixed) => self.read_time(first, fixed),
+            Function::ShowTime(parts) => self.show_time(first, parts),
         }
     }
 
@@ -305,6 +365,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
                 tags::EMPTY => out.extend_from_slice(b"<nil>"),
                 tags::BOOL => out.extend_from_slice(if cell.bits != 0 { b"true" } else { b"false" }),
                 tags::INT => push_int(out, cell.bits),
+                tags::DOUBLE => push_double(out, f64::from_bits(cell.bits as u64))?,
                 _ => return Err(Declined),
             }
         }
@@ -348,6 +409,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             tags::STRING | tags::EMPTY => return Ok(cell),
             tags::BOOL => out.extend_from_slice(if cell.bits != 0 { b"true" } else { b"false" }),
             tags::INT => push_int(out, cell.bits),
+            tags::DOUBLE => push_double(out, f64::from_bits(cell.bits as u64))?,
             _ => return Err(Declined),
         }
         Ok(Cell::view(tags::STRING, self.arena.add(out), out.len()))
@@ -356,7 +418,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     fn is_empty(&self, cell: Cell) -> Done<bool> {
         match cell.tag {
             tags::EMPTY => Ok(true),
-            tags::STRING | tags::BYTES => Ok(cell.len == 0),
+            tags::STRING | tags::BYTES | kinds::TEXTS => Ok(cell.len == 0),
             tags::BOOL | tags::INT | kinds::DURATION => Ok(cell.bits == 0),
             tags::DOUBLE => Ok(f64::from_bits(cell.bits as u64) == 0.0),
             tags::LIST | tags::MAP => Ok(maps::child_count(self.arena, &self.values, cell)? == 0),
@@ -445,7 +507,7 @@ fn plain_double(text: &[u8]) -> Option<f64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-fn push_int(out: &mut Vec<u8>, number: i64) {
+pub(super) fn push_int(out: &mut Vec<u8>, number: i64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     let mut rest = number.unsigned_abs();
@@ -461,4 +523,14 @@ fn push_int(out: &mut Vec<u8>, number: i64) {
         out.push(b'-');
     }
     out.extend_from_slice(&digits[at..]);
+}
+
+/// Appends a number that is not negative, filled up at its left.
+pub(super) fn push_digits(out: &mut Vec<u8>, number: i64, width: usize, fill: u8) {
+    let begin = out.len();
+    push_int(out, number);
+    let missing = width.saturating_sub(out.len() - begin);
+    if missing > 0 {
+        out.splice(begin..begin, std::iter::repeat_n(fill, missing));
+    }
 }

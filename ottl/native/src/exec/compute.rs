@@ -132,7 +132,11 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             }
             (tags::EMPTY, tags::EMPTY) => operator.holds(0, 0),
             (a, b) if is_plain(a) && is_plain(b) => operator == Operator::NotEqual,
-            _ => return Err(Declined),
+            _ => match operator {
+                Operator::Equal => self.same_id(left, right)?,
+                Operator::NotEqual => !self.same_id(left, right)?,
+                _ => return Err(Declined),
+            },
         };
         Ok(holds)
     }

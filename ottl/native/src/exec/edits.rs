@@ -1,11 +1,11 @@
 //! Editors of maps, on the map of one row.
 
 use super::calls::{entries, replaced};
-use super::{Declined, Done, Function, Run, Slot};
+use super::{known, Declined, Done, Function, Run, Slot};
 use crate::kernels::nested::{self, Flatten, Strategy};
 use crate::kernels::parse::DEEPEST;
 use crate::kernels::{Pattern, Piece};
-use crate::maps::{decode_map, Keys, Rows};
+use crate::maps::{Keys, Rows};
 use crate::schema::tags;
 use crate::values::Cell;
 
@@ -26,6 +26,11 @@ pub enum Editor {
     },
     /// Removes the entries whose keys are not in a set.
     Keep {
+        set: u32,
+    },
+    /// Keeps so many entries, those whose keys are in a set before the others.
+    Limit {
+        limit: usize,
         set: u32,
     },
     Truncate {
@@ -102,6 +107,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
                 Ok(map.remove(row, code, &mut table.dirty))
             }
             Editor::Keep { set } => self.keep(row, map, *set),
+            Editor::Limit { limit, set } => self.limit(row, map, *limit, *set),
             Editor::Truncate { limit, whole_characters, marker } => {
                 self.truncate(row, map, *limit, *whole_characters, marker)
             }
@@ -125,6 +131,30 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             return Err(Declined);
         }
         Ok(map.keep(row, |code| mark(code) == 1, &mut table.dirty))
+    }
+
+    fn limit(&mut self, row: usize, map: u32, limit: usize, set: u32) -> Done<bool> {
+        let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
+        let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
+        let codes = map.row(row).0;
+        if codes.len() <= limit {
+            return Ok(false);
+        }
+        let first = self.sets.get_mut(set as usize).ok_or(Declined)?;
+        first.learn(self.program.key_sets.get(set as usize).ok_or(Declined)?, &map.keys);
+        let is_first = |code: u32| first.marks.get(code as usize) == Some(&1);
+        // A key that comes twice counts once, and both its entries stay.
+        let new = |(at, code): (usize, &u32)| is_first(*code) && !codes[..at].contains(code);
+        let left = std::cell::Cell::new(limit.saturating_sub(codes.iter().enumerate().filter(|&one| new(one)).count()));
+        let wanted = |code: u32| {
+            let stays = is_first(code) || left.get() > 0;
+            if stays && !is_first(code) {
+                left.set(left.get() - 1);
+            }
+            stays
+        };
+        map.keep(row, wanted, &mut table.dirty);
+        Ok(true)
     }
 
     fn truncate(&mut self, row: usize, map: u32, limit: usize, whole: bool, marker: &[u8]) -> Done<bool> {
@@ -178,11 +208,17 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         if source.tag != tags::MAP || nested::deep(self.arena, &self.values, source, DEEPEST)? {
             return Err(Declined);
         }
-        let mut pairs: Vec<(&[u8], Cell)> = Vec::with_capacity(16);
-        decode_map(self.arena, &self.values, source.bits, source.len, |key, cell| pairs.push((key, cell)))?;
+        self.decode(map, source)?;
         let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
         let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
-        Ok(nested::merge_row(map, row, &pairs, strategy, &mut table.dirty)?)
+        let mut wrote = false;
+        for (code, cell) in self.decoded.pairs() {
+            if strategy == Strategy::Upsert || map.entry(row, code).is_some() == (strategy == Strategy::Update) {
+                map.put(row, code, known(cell), &mut table.dirty)?;
+                wrote = true;
+            }
+        }
+        Ok(wrote)
     }
 
     fn flatten(&mut self, row: usize, map: u32, how: Flatten) -> Done<bool> {

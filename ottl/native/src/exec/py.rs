@@ -5,9 +5,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use super::calls::{Group, Reading};
+use super::stores::{Data, Member, Target};
+use super::texts::{Base64, Verb};
+use super::times::{Field, Fixed, Number, Part};
 use super::{
-    Action, Block, Constant, Editor, Function, Key, KeySet, Operation, Operator, Place, Program as Core, Room, Slot,
-    Source, Statement, Step, Width,
+    Action, Block, Constant, Editor, Function, Key, KeySet, Lap, Operation, Operator, Place, Program as Core, Room,
+    Slot, Source, Statement, Step, Width,
 };
 use crate::kernels::nested::Strategy;
 use crate::kernels::{template_of, Algorithm, Piece, PyPiece, Regex};
@@ -30,7 +33,7 @@ pub struct Program {
 #[derive(FromPyObject)]
 enum PyConstant {
     Scalar(u8, i64),
-    Text(Vec<u8>),
+    View(u8, Vec<u8>),
 }
 
 #[derive(FromPyObject)]
@@ -39,13 +42,13 @@ enum PyKey {
     Name(Vec<u8>),
 }
 
-/// Bytes of a text, bytes of the arena, seconds.
+/// Bytes of a text, bytes of the arena, seconds, elements of a list.
 #[derive(FromPyObject)]
-struct PyRoom(usize, i64, f64);
+struct PyRoom(usize, i64, f64, usize);
 
 impl From<PyRoom> for Room {
-    fn from(PyRoom(longest, most, seconds): PyRoom) -> Room {
-        Room { longest, most, seconds }
+    fn from(PyRoom(longest, most, seconds, items): PyRoom) -> Room {
+        Room { longest, most, seconds, items }
     }
 }
 
@@ -66,7 +69,7 @@ impl Program {
     ) -> PyResult<Program> {
         let constants = constants.into_iter().map(|(slot, constant)| match constant {
             PyConstant::Scalar(tag, bits) => (slot, Constant::Cell(Cell::scalar(tag, bits))),
-            PyConstant::Text(text) => (slot, Constant::Text(text)),
+            PyConstant::View(tag, bytes) => (slot, Constant::View(tag, bytes)),
         });
         let key_sets = key_sets.into_iter().map(|(names, pattern, complement)| KeySet {
             names,
@@ -93,8 +96,8 @@ impl Program {
         })
     }
 
-    /// Runs the statements from number `first` on, over all rows or some.
-    #[pyo3(signature = (batch, rows, first, room))]
+    /// Runs the statements from number `first` on, over all rows or some; with `timed` each step is timed.
+    #[pyo3(signature = (batch, rows, first, room, timed))]
     #[allow(clippy::type_complexity)]
     fn run<'py>(
         &self,
@@ -102,31 +105,35 @@ impl Program {
         rows: Option<Input<'py, i32>>,
         first: usize,
         room: PyRoom,
-    ) -> PyResult<(Vec<i64>, Vec<i64>, Vec<i64>, Vec<(usize, Array<'py, i32>)>)> {
+        timed: bool,
+    ) -> PyResult<(Vec<i64>, Vec<i64>, Vec<i64>, Vec<(usize, Array<'py, i32>)>, Vec<Lap>)> {
         let py = batch.py();
         let mut batch = batch.try_borrow_mut()?;
         let core = &mut batch.core;
         let rows = rows.as_ref().map(Input::get);
-        let outcome = py.detach(|| self.core.run(core, rows, first, room.into())).map_err(bad)?;
+        let outcome = py.detach(|| self.core.run(core, rows, first, room.into(), timed)).map_err(bad)?;
         let declined = outcome.declined.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty());
         let declined = declined.map(|(number, rows)| (number, frozen(py, rows))).collect();
-        Ok((outcome.matched, outcome.changed, outcome.ns, declined))
+        Ok((outcome.matched, outcome.changed, outcome.ns, declined, outcome.laps))
     }
 
-    /// Where a condition holds: 1, or 0; 2 where it declined.
-    #[pyo3(signature = (batch, rows, number, room))]
+    /// Where a condition holds: 1, or 0; 2 where it declined; and with `timed` what each step took.
+    #[pyo3(signature = (batch, rows, number, room, timed))]
     fn select<'py>(
         &self,
         batch: &Bound<'py, Batch>,
         rows: Option<Input<'py, i32>>,
         number: usize,
         room: PyRoom,
-    ) -> PyResult<Array<'py, u8>> {
+        timed: bool,
+    ) -> PyResult<(Array<'py, u8>, Vec<Lap>)> {
         let py = batch.py();
         let mut batch = batch.try_borrow_mut()?;
         let core = &mut batch.core;
         let rows = rows.as_ref().map(Input::get);
-        Ok(frozen(py, py.detach(|| self.core.select(core, rows, number, room.into())).map_err(bad)?))
+        let select = || self.core.select(core, rows, number, room.into(), timed);
+        let (states, laps) = py.detach(select).map_err(bad)?;
+        Ok((frozen(py, states), laps))
     }
 }
 
@@ -161,6 +168,22 @@ fn step((name, result, once, slots, data, kills): PyStep<'_>) -> PyResult<Step> 
             let (table, columns) = data.extract()?;
             Action::Load { table, source: Source::Marked { columns } }
         }
+        "load_chosen" => {
+            let (table, data, tag) = data.extract()?;
+            Action::Load { table, source: Source::Chosen { data, tag } }
+        }
+        "load_named" => {
+            let (table, column): (u32, u32) = data.extract()?;
+            Action::Load { table, source: Source::Named { column, names: slots.clone() } }
+        }
+        "load_cache" => {
+            let (table, column) = data.extract()?;
+            Action::Load { table, source: Source::Cache { column } }
+        }
+        "load_map" => {
+            let (table, map) = data.extract()?;
+            Action::Whole { table, map }
+        }
         "compare" => {
             let (symbol,): (String,) = data.extract()?;
             Action::Compare { operator: operator(&symbol)?, left: slot(0)?, right: slot(1)? }
@@ -194,12 +217,10 @@ fn step((name, result, once, slots, data, kills): PyStep<'_>) -> PyResult<Step> 
         }
         "store_field" => {
             let (column, from, tag, width): (u32, u8, u8, String) = data.extract()?;
-            let width = match width.as_str() {
-                "signed32" => Width::Signed32,
-                "unsigned32" => Width::Unsigned32,
-                _ => Width::Whole,
-            };
-            Action::StoreField { column, from, tag, width, value: slot(0)? }
+            Action::StoreField { column, from, tag, width: width_of(&width), value: slot(0)? }
+        }
+        "store_cache" | "store_map" | "store_id" | "store_members" | "store_data" => {
+            Action::Write { target: target(&name, &data)?, value: slot(0)? }
         }
         "store_value" => {
             let (column,) = data.extract()?;
@@ -225,6 +246,45 @@ fn key_of(key: PyKey) -> Key {
         PyKey::Index(index) => Key::Index(index),
         PyKey::Name(name) => Key::Name(name),
     }
+}
+
+fn width_of(name: &str) -> Width {
+    match name {
+        "signed32" => Width::Signed32,
+        "unsigned32" => Width::Unsigned32,
+        _ => Width::Whole,
+    }
+}
+
+type PyMember = (u32, u8, u8, (i64, i64), String, Option<u32>);
+
+fn target(name: &str, data: &Bound<'_, PyTuple>) -> PyResult<Target> {
+    Ok(match name {
+        "store_cache" => {
+            let (column,) = data.extract()?;
+            Target::Cache { column }
+        }
+        "store_map" => {
+            let (map,) = data.extract()?;
+            Target::Map { map }
+        }
+        "store_id" => {
+            let (column, kind) = data.extract()?;
+            Target::Id { column, kind }
+        }
+        "store_members" => {
+            let (members, variants): (Vec<PyMember>, _) = data.extract()?;
+            let members = members.into_iter().map(|(column, from, tag, range, width, other)| {
+                let width = width_of(&width);
+                Member { column, from, tag, range, width, other }
+            });
+            Target::Members { members: members.collect(), variants }
+        }
+        _ => {
+            let (data, from, width): (Vec<Data>, u8, String) = data.extract()?;
+            Target::Data { data, from, width: width_of(&width) }
+        }
+    })
 }
 
 fn operator(symbol: &str) -> PyResult<Operator> {
@@ -253,6 +313,10 @@ fn edit(name: &str, data: &Bound<'_, PyTuple>, source: Option<Slot>) -> PyResult
         "keep" => {
             let (_, set): (u32, u32) = data.extract()?;
             Editor::Keep { set }
+        }
+        "limit" => {
+            let (_, limit, set): (u32, usize, u32) = data.extract()?;
+            Editor::Limit { limit, set }
         }
         "truncate" => {
             let (_, limit, whole_characters, marker): (u32, usize, bool, Vec<u8>) = data.extract()?;
@@ -312,6 +376,7 @@ fn function(data: &Bound<'_, PyTuple>) -> PyResult<Function> {
         "integer" => Function::Integer,
         "float" => Function::Float,
         "text" => Function::Text,
+        "body_text" => Function::BodyText,
         "is_empty" => Function::IsEmpty,
         "is_zero" => Function::IsZero,
         "id_text" => Function::IdText,
@@ -340,7 +405,95 @@ fn function(data: &Bound<'_, PyTuple>) -> PyResult<Function> {
             }
             Function::Units { kind: data.get_item(1)?.extract()?, nanos }
         }
+        "substring" => Function::Substring { whole: data.get_item(1)?.extract()? },
+        "split" => Function::Split,
+        "find" => Function::Find,
+        "contains" => Function::Contains,
+        "keys" => Function::Parts { keys: true },
+        "values" => Function::Parts { keys: false },
+        "item" => Function::Item,
+        "format" => {
+            let verbs: Vec<(Vec<u8>, String, usize, usize, bool, bool)> = data.get_item(1)?.extract()?;
+            let verbs = verbs.into_iter().map(|(literal, verb, width, precision, left, zero)| {
+                let verb = verb.bytes().next().unwrap_or(0);
+                Verb { literal, verb, width, precision, left, zero }
+            });
+            Function::Format(verbs.collect())
+        }
+        "hex" => Function::Hex,
+        "murmur3" => Function::Murmur3,
+        "to_base64" | "from_base64" => {
+            let alphabet = Base64 { padded: data.get_item(1)?.extract()?, url: data.get_item(2)?.extract()? };
+            if name == "to_base64" {
+                Function::ToBase64(alphabet)
+            } else {
+                Function::FromBase64(alphabet)
+            }
+        }
+        "boolean" => Function::Boolean,
+        "identifier" => Function::Identifier { kind: data.get_item(1)?.extract()?, size: data.get_item(2)?.extract()? },
+        "duration" => Function::Duration,
+        "seconds" => Function::Seconds,
+        "instant" => Function::Instant,
+        "read_time" => {
+            let places: Vec<(String, usize, usize)> = data.get_item(2)?.extract()?;
+            let places: PyResult<Vec<_>> =
+                places.into_iter().map(|(name, begin, end)| Ok((field(&name)?, begin, end))).collect();
+            Function::ReadTime(Fixed { pattern: bytes(1)?, places: places? })
+        }
+        "show_time" => {
+            let parts: Vec<(Vec<u8>, String)> = data.get_item(1)?.extract()?;
+            let parts: PyResult<Vec<_>> = parts
+                .into_iter()
+                .map(|(literal, element)| if element.is_empty() { Ok(Part::Literal(literal)) } else { part(&element) })
+                .collect();
+            Function::ShowTime(parts?)
+        }
         _ => return Err(bad(format!("there is no function {name}"))),
+    })
+}
+
+fn field(name: &str) -> PyResult<Field> {
+    Ok(match name {
+        "Y" => Field::Year,
+        "m" => Field::Month,
+        "d" => Field::Day,
+        "H" => Field::Hour,
+        "M" => Field::Minute,
+        "S" => Field::Second,
+        _ => return Err(bad(format!("there is no field {name}"))),
+    })
+}
+
+/// An element of a layout of Go's.
+fn part(element: &str) -> PyResult<Part> {
+    Ok(match element {
+        "2006" => Part::Year,
+        "06" => Part::ShortYear,
+        "01" => Part::Number(Number::Month, Some(b'0')),
+        "1" => Part::Number(Number::Month, None),
+        "Jan" => Part::MonthName(3),
+        "January" => Part::MonthName(usize::MAX),
+        "02" => Part::Number(Number::Day, Some(b'0')),
+        "_2" => Part::Number(Number::Day, Some(b' ')),
+        "2" => Part::Number(Number::Day, None),
+        "002" => Part::Number(Number::YearDay, Some(b'0')),
+        "__2" => Part::Number(Number::YearDay, Some(b' ')),
+        "Mon" => Part::DayName(3),
+        "Monday" => Part::DayName(usize::MAX),
+        "15" => Part::Number(Number::Hour, Some(b'0')),
+        "03" => Part::Number(Number::HalfHour, Some(b'0')),
+        "3" => Part::Number(Number::HalfHour, None),
+        "04" => Part::Number(Number::Minute, Some(b'0')),
+        "4" => Part::Number(Number::Minute, None),
+        "05" => Part::Number(Number::Second, Some(b'0')),
+        "5" => Part::Number(Number::Second, None),
+        "PM" => Part::Half(*b"PM", *b"AM"),
+        "pm" => Part::Half(*b"pm", *b"am"),
+        _ => match element.as_bytes() {
+            [mark @ (b'.' | b','), digits @ ..] if digits.len() <= 9 => Part::Fraction(*mark, digits.len()),
+            _ => return Err(bad(format!("there is no element {element}"))),
+        },
     })
 }
 

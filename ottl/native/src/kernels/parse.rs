@@ -584,20 +584,31 @@ pub fn keys_or_values<P: AsRef<[u8]>>(
     let mut found: Views = (Vec::with_capacity(bits.len()), Vec::with_capacity(bits.len()));
     for (&begin, &len) in bits.iter().zip(lens) {
         let start = out.len();
-        decode_map(arena, values, begin, len, |key, cell| {
-            if keys {
-                put_item(&mut out, values, Cell::view(tags::STRING, 0, key.len()), key);
-            } else if cell.tag == tags::STRING_INDEX {
-                put_item(&mut out, values, Cell::EMPTY, &[]);
-            } else {
-                put_item(&mut out, values, cell, arena.cell(cell).unwrap_or_default());
-            }
-        })?;
+        put_parts(&mut out, arena, values, (begin, len), keys)?;
         found.0.push(base + start as i64);
         found.1.push(u32::try_from(out.len() - start).map_err(|_| "a value is too long")?);
     }
     arena.add(&out);
     Ok(found)
+}
+
+/// Appends the keys, or the values, of a map cell as elements of a list.
+pub fn put_parts<P: AsRef<[u8]>>(
+    out: &mut Vec<u8>,
+    arena: &Arena<P>,
+    values: &Values,
+    (begin, len): (i64, u32),
+    keys: bool,
+) -> Result<(), String> {
+    decode_map(arena, values, begin, len, |key, cell| {
+        if keys {
+            put_item(out, values, Cell::view(tags::STRING, 0, key.len()), key);
+        } else if cell.tag == tags::STRING_INDEX {
+            put_item(out, values, Cell::EMPTY, &[]);
+        } else {
+            put_item(out, values, cell, arena.cell(cell).unwrap_or_default());
+        }
+    })
 }
 
 /// Appends an element of a list.
