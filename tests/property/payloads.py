@@ -328,7 +328,7 @@ _ROWS = {
 
 
 def crowded(message: Any, signal: str, draw: random.Random) -> bytes:
-    """The message with so many more rows, first in one scope and then in many, that executors have to take them in parts."""
+    """The message with so many more rows, in one scope and then in many, that executors have to take them in parts."""
     resources, scopes, rows = _ROWS[signal]
     others = [random_message(signal, draw) for _ in range(16)]
     found = [
