@@ -851,14 +851,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                     }
                 }
             }
-            Action::StoreEntry { map, key, value } => {
-                let home = self.registers.home(*value);
-                for lane in lanes {
-                    let cell = self.registers.at(home, lane).cell();
-                    let stored = self.store_entry(self.row(lane), *map, *key, cell);
-                    self.wrote(lane, stored.map(|()| true));
-                }
-            }
+            Action::StoreEntry { map, key, value } => self.store_entries(*map, *key, *value, lanes),
             Action::StoreField { column, from, tag, width, value } => {
                 let home = self.registers.home(*value);
                 for lane in lanes {
@@ -1073,6 +1066,27 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             cell = found;
         }
         Ok(known(cell))
+    }
+
+    fn store_entries(&mut self, map: u32, key: u32, value: Slot, lanes: Lanes) {
+        let home = self.registers.home(value);
+        let (context, code) = (self.program.context, self.codes.get(key as usize));
+        let (Some(table), Some(&code), Some(rows)) = (self.tables.get_mut(context), code, self.places.get(context))
+        else {
+            self.lost.0 |= lanes.0;
+            return;
+        };
+        let Some(map) = table.maps.get_mut(map as usize) else {
+            self.lost.0 |= lanes.0;
+            return;
+        };
+        for lane in lanes {
+            let cell = stored(self.registers.at(home, lane).cell());
+            let fits = cell.tag <= tags::MAP;
+            let done = fits && map.put(rows[lane % LANES] as usize, code, cell, &mut table.dirty).is_ok();
+            self.changed.insert(lane, done);
+            self.lost.insert(lane, !done);
+        }
     }
 
     #[inline(always)]
