@@ -88,6 +88,12 @@ impl Rope {
     fn write(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         let begin = self.scratch.len();
         write(&mut self.scratch);
+        self.written(begin);
+    }
+
+    /// Adds what was appended to the scratch buffer from a length on.
+    #[inline(always)]
+    fn written(&mut self, begin: usize) {
         self.push(SCRATCH + begin as u64, self.scratch.len() - begin);
     }
 
@@ -608,21 +614,35 @@ impl<'a, P: AsRef<[u8]>> Patcher<'a, P> {
         };
         let batch = self.batch;
         let (codes, entries) = map.row(row);
+        // Pieces grow as long as one entry follows the other: untouched ones in the payload, changed ones in the scratch buffer.
+        let (mut from, mut to) = (0, 0);
+        let mut begin = self.rope.scratch.len();
         for (&code, entry) in codes.iter().zip(entries) {
             if entry.untouched() {
-                self.rope.copy(entry.raw as usize, entry.raw as usize + entry.raw_len as usize);
+                self.rope.written(begin);
+                begin = self.rope.scratch.len();
+                let raw = entry.raw as usize;
+                if raw != to {
+                    self.rope.copy(from, to);
+                    from = raw;
+                }
+                to = raw + entry.raw_len as usize;
                 continue;
             }
+            self.rope.copy(from, to);
+            (from, to) = (0, 0);
             let cell = entry.cell();
             let bytes = batch.arena.cell(cell)?;
             if entry.flags & flags::ODD == 0 {
-                self.rope.write(|out| map.keys.put_pair(out, &values, slot.number, code, cell, bytes));
+                map.keys.put_pair(&mut self.rope.scratch, &values, slot.number, code, cell, bytes);
                 continue;
             }
             let unknown = self.unknown(&values, entry.raw, entry.raw_len)?;
             let key = map.keys.get(code);
-            self.rope.write(|out| values::put_pair(out, &values, slot.number, key, cell, bytes, Some(&unknown)));
+            values::put_pair(&mut self.rope.scratch, &values, slot.number, key, cell, bytes, Some(&unknown));
         }
+        self.rope.copy(from, to);
+        self.rope.written(begin);
         Ok(())
     }
 
