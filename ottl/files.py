@@ -44,6 +44,7 @@ __all__ = [
     "Layout",
     "Message",
     "Output",
+    "check",
     "compression_of",
     "find_inputs",
     "is_file_name",
@@ -1018,6 +1019,33 @@ def transcode(payload: bytes, signal: str, source: Encoding, target: Encoding, l
     from ottl.codec import messages
 
     return messages.encode(messages.decode(payload, signal, source, limits), signal, target)
+
+
+def check(payload: bytes, signal: str, encoding: Encoding, limits: Limits) -> None:
+    """Looks through a message that is passed on as it came.
+
+    Args:
+        payload: the message; an emptied one is none to look through.
+        signal: what it holds.
+        encoding: its encoding.
+        limits: bounds on it.
+
+    Raises:
+        PayloadError: it is malformed or exceeds the limits, so that no rule could run on it.
+    """
+    from ottl.engine import native_enabled
+
+    if native_enabled():
+        from ottl.codec import native
+
+        if encoding == "json":
+            native.from_json(payload, signal, limits)
+            return
+        if native.scan(native.layout(signal, (), (), metric_types=False), payload, limits) is not None:
+            return
+    from ottl.codec import messages
+
+    messages.decode(payload, signal, encoding, limits)
 
 
 def compression_of(name: str | os.PathLike[str]) -> Compression | None:

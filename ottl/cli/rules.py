@@ -217,6 +217,9 @@ class Rules:
         if signal is None:
             return payload if encoding == target else EMPTIED[target]
         steps = [step for step in self.steps if signal in step.signals]
+        if not steps and encoding == target:
+            files.check(payload, signal, encoding, limits)
+            return payload
         # Several processors in a row share one conversion.
         working: files.Encoding = "protobuf" if len(steps) > 1 else target
         payload = files.transcode(payload, signal, encoding, working, limits)

@@ -624,3 +624,24 @@ def test_a_broken_stream_is_met_behind_the_messages_before_it(tmp_path: Path) ->
         assert first.size == 63
         with pytest.raises(PayloadError, match="cut short"):
             next(pieces)
+
+
+@pytest.mark.parametrize("native", ["1", "0"])
+@pytest.mark.parametrize(
+    ("encoding", "bad"),
+    [
+        ("json", b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"severityNumber":9'),
+        ("json", b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[7]}]}]}'),
+        ("protobuf", records("abc")[:-1]),
+        ("protobuf", records("abc")[:-4] + b"\x09abc"),
+    ],
+)
+def test_what_no_rule_could_read_is_refused(
+    monkeypatch: pytest.MonkeyPatch, native: str, encoding: files.Encoding, bad: bytes
+) -> None:
+    """With native code and without."""
+    monkeypatch.setenv("OTTL_NATIVE", native)
+    good = records("abc") if encoding == "protobuf" else b'{"resourceLogs":[{}]}'
+    files.check(good, "logs", encoding, Limits())
+    with pytest.raises(PayloadError):
+        files.check(bad, "logs", encoding, Limits())
