@@ -10,7 +10,7 @@ is what is there, which is answered at once.
 Processes rather than threads, because of what surrounds the native parts and of statements that do not run natively:
 two threads were 1.6 times as fast as one with messages of 8,000 spans, 1.4 to 1.6 with 512 and 0.5 with 10, where they
 pass the interpreter's lock to and fro. The memory that is shared costs one copy of the outputs more than one process
-needs. What does not fit into it goes through a pipe, which is ten times as slow.
+needs. What does not fit into it goes through a pipe, which is slower.
 
 Counts travel with each block and are added in order, and a worker stops at a bad message when that ends the run:
 whatever is reported at the end is what one process would have reported.
@@ -431,8 +431,7 @@ class Crew:
     def _full(self) -> bool:
         """Whether enough is on its way.
 
-        Large blocks do not wait for workers: what is on its way should stay in the processor's cache (with six blocks
-        of 4 MB for two workers, a third of all time was lost, with four nothing).
+        Large blocks do not wait for workers: what is on its way should stay in the processor's cache.
         """
         taken = len(self._slots) - len(self._free)
         jobs = len(self._workers)
