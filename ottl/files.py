@@ -29,11 +29,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import IO, Any, Final, Literal, Protocol, Self, cast
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, Protocol, Self, TypeAlias, cast
 
 from ottl.codec import Limits
 from ottl.errors import Error, PayloadError
 from ottl.signals import signal_of_json, signal_of_protobuf
+
+if TYPE_CHECKING:
+    import mmap
 
 __all__ = [
     "FORMATS",
@@ -41,6 +44,7 @@ __all__ = [
     "Layout",
     "Message",
     "Output",
+    "check",
     "compression_of",
     "find_inputs",
     "is_file_name",
@@ -52,11 +56,16 @@ __all__ = [
 Format = Literal["json", "jsonl", "protobuf", "framed"]
 Compression = Literal["gzip", "zstd"]
 Encoding = Literal["json", "protobuf"]
+Room: TypeAlias = "bytearray | mmap.mmap"
+"""Memory for a block."""
 
 FORMATS: Final[tuple[Format, ...]] = ("json", "jsonl", "protobuf", "framed")
+SINGLE: Final[frozenset[Format]] = frozenset({"json", "protobuf"})
+"""The formats that hold one message."""
 STANDARD_STREAM: Final = "-"
 
 _CHUNK = 256 << 10
+_BLOCK = 512 << 10
 _HEAD = 4096
 _PREFIX = 4
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -115,6 +124,28 @@ class Message:
     fault: PayloadError | None = None
     rest: Iterator[bytes] | None = None
 
+    @property
+    def messages(self) -> int:
+        """As of a block."""
+        return 1
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole messages of an input, as they lie in it.
+
+    Args:
+        room: has its bytes.
+        offset: of its first byte in the inflated stream.
+        size: how many bytes.
+        messages: how many, where somebody wanted so many and no more.
+    """
+
+    room: Room
+    offset: int
+    size: int
+    messages: int
+
 
 class _Stream(Protocol):
     def read(self, size: int, /) -> bytes: ...
@@ -138,6 +169,7 @@ class Input:
     name: str
     layout: Layout
     size: int | None
+    signal: str | None
 
     def __init__(
         self,
@@ -150,7 +182,7 @@ class Input:
     ) -> None:
         self.name = "<stdin>" if name == STANDARD_STREAM else name
         self._max_message = max_message
-        self._signal = signal
+        self.signal = signal
         self._owned = name != STANDARD_STREAM
         self._file: Any = stdin or sys.stdin.buffer
         if self._owned:
@@ -190,9 +222,35 @@ class Input:
         Raises:
             PayloadError: the compressed stream is malformed; nothing behind the fault can be read.
         """
-        if self.layout.format == "jsonl":
-            return self._lines()
-        return self._frames() if self.layout.format == "framed" else self._document()
+        return iter(self._messages())
+
+    def _messages(self) -> _Messages:
+        return _Messages(self._bytes, self.layout.format, self._max_message, self.signal)
+
+    def blocks(self, room: Callable[[], Room], most: int | None = None) -> Iterator[Block | Message]:
+        """The messages, as many at a time as make it worth handing them on; taken apart by `messages_of`.
+
+        A message for which the room is too small comes by itself, its line counted from the one before it.
+
+        Args:
+            room: where the bytes of the next block go; asked for again where there was none.
+            most: how many messages are wanted; None for all, which are then not counted.
+
+        Raises:
+            PayloadError: the compressed stream is malformed; nothing behind the fault can be read.
+        """
+        blocks = _Blocks(self._bytes, self.layout.format, patient=stat.S_ISREG(os.fstat(self._file.fileno()).st_mode))
+        while most != 0:
+            piece = blocks.fill(room(), most) or next(iter(self._messages()), None)
+            if piece is None:
+                return
+            yield piece
+            if self.layout.format in SINGLE:
+                return
+            for _ in (isinstance(piece, Message) and piece.rest) or ():
+                pass
+            if most is not None:
+                most -= piece.messages
 
     def _inflate(self) -> Compression | None:
         head = self._bytes.peek(_PREFIX)
@@ -234,31 +292,50 @@ class Input:
             return following.startswith(b"{")
         return True
 
+
+class _Messages:
+    """The messages in some bytes.
+
+    Attributes:
+        line: lines passed so far, where there are lines.
+    """
+
+    def __init__(self, source: _Bytes, format: Format, max_message: int, signal: str | None) -> None:
+        self._source = source
+        self._format = format
+        self._max_message = max_message
+        self._signal = signal
+        self.line = 0
+
+    def __iter__(self) -> Iterator[Message]:
+        if self._format == "jsonl":
+            return self._lines()
+        return self._frames() if self._format == "framed" else self._document()
+
     def _document(self) -> Iterator[Message]:
-        encoding = self.layout.encoding
-        payload = self._bytes.take(self._max_message)
-        if self._bytes.peek(1):
-            yield Message(payload, encoding, None, 0, fault=self._too_large(), rest=self._bytes.chunks())
+        encoding = Layout(self._format).encoding
+        payload = self._source.take(self._max_message)
+        if self._source.peek(1):
+            yield Message(payload, encoding, None, 0, fault=self._too_large(), rest=self._source.chunks())
             return
         yield self._message(payload, encoding, 0, line=1 if encoding == "json" else 0)
 
     def _lines(self) -> Iterator[Message]:
-        source = self._bytes
-        number = 0
+        source = self._source
         while source.peek(1):
-            number += 1
+            self.line += 1
             offset = source.offset
             line, complete = source.take_line(self._max_message)
             if not complete:
                 rest = source.chunks(until_newline=True)
-                yield Message(line, "json", None, offset, number, fault=self._too_large(), rest=rest)
+                yield Message(line, "json", None, offset, self.line, fault=self._too_large(), rest=rest)
                 for _ in rest:
                     pass
             elif line and not line.isspace():
-                yield self._message(line, "json", offset, line=number)
+                yield self._message(line, "json", offset, line=self.line)
 
     def _frames(self) -> Iterator[Message]:
-        source = self._bytes
+        source = self._source
         while True:
             offset = source.offset
             prefix = source.take(_PREFIX)
@@ -331,16 +408,152 @@ class Input:
         return PayloadError(f"a message of more than {self._max_message} bytes (--max-message raises the limit)", 0)
 
 
+def messages_of(data: bytes | Room, size: int, format: Format, max_message: int, signal: str | None) -> _Messages:
+    """The messages of a block, lines and offsets counted from its beginning.
+
+    Args:
+        data: has them.
+        size: of the block.
+        format: of the input.
+        max_message: largest message in bytes, before and after inflating.
+        signal: the signal of messages that do not say it themselves.
+    """
+    source = _Bytes(_Once(b""))
+    source.hold(data, size)
+    return _Messages(source, format, max_message, signal)
+
+
+class _Blocks:
+    """Fills memory with whole messages.
+
+    Args:
+        source: the bytes.
+        format: how messages lie in them.
+        patient: whether to wait until a block is full: what is read is there already.
+    """
+
+    def __init__(self, source: _Bytes, format: Format, *, patient: bool) -> None:
+        self._source = source
+        self._format = format
+        self._patient = patient
+
+    def fill(self, room: Room, most: int | None) -> Block | None:
+        """A block; None where the next message has no room, or there is none.
+
+        Raises:
+            PayloadError: the stream is broken and there are no whole messages before.
+        """
+        source = self._source
+        offset = source.offset
+        cut = _Cut(self._format, most)
+        size = 0
+        more = _BLOCK
+        with memoryview(room) as view:
+            while True:
+                try:
+                    read = source.fill(view[size : size + more])
+                except PayloadError:
+                    if not cut.end:
+                        raise
+                    break  # it is met again behind the block
+                size += read
+                missing = cut.advance(room, size, ended=not read)
+                if not read or cut.full:
+                    break
+                # A frame that is nearly there is waited for, so that its beginning need not move to the next block.
+                if cut.end and not (self._patient and (size < _BLOCK or 0 < missing <= _BLOCK)):
+                    break
+                left = len(view) - size
+                if missing > left or not left:
+                    break
+                more = min(max(missing, _BLOCK - size) or _CHUNK, left)
+            source.unread(bytes(view[cut.end : size]))
+        return Block(room, offset, cut.end, cut.messages) if cut.end else None
+
+
+class _Cut:
+    """Where the last whole message ends in bytes that become more.
+
+    Args:
+        format: how messages lie in them.
+        most: how many messages are wanted; None for all, which are then not counted in lines.
+    """
+
+    def __init__(self, format: Format, most: int | None) -> None:
+        self._format = format
+        self._most = most
+        self._seen = 0
+        self.end = 0
+        self.messages = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether there are as many messages as are wanted."""
+        return self.messages == self._most
+
+    def advance(self, room: Room, size: int, *, ended: bool) -> int:
+        """Looks at what has come; how many bytes are missing of the message that is not complete, 0 if that is open.
+
+        Args:
+            room: has the bytes.
+            size: how many.
+            ended: there will be no more.
+        """
+        missing = 0
+        if self._format == "framed":
+            missing = self._frames(room, size)
+        elif self._format == "jsonl":
+            self._lines(room, size)
+        if ended and self.end < size and not self.full:
+            self.end = size
+            self.messages += 1
+        return missing
+
+    def _frames(self, room: Room, size: int) -> int:
+        while self.end < size and not self.full:
+            begin = self.end + _PREFIX
+            end = begin + int.from_bytes(room[self.end : begin], "big")
+            if begin > size:
+                return begin - size
+            if end > size:
+                return end - size
+            self.end = end
+            self.messages += 1
+        return 0
+
+    def _lines(self, room: Room, size: int) -> None:
+        if self._most is None:
+            self.end = max(room.rfind(b"\n", self._seen, size) + 1, self.end)
+            self._seen = size
+            return
+        while not self.full and (end := room.find(b"\n", self.end, size) + 1):
+            line = bytes(room[self.end : end])
+            self.end = end
+            self.messages += not line.isspace()
+
+
 class _Chunks:
     """A file read in chunks; of a pipe, whatever is there."""
 
     def __init__(self, file: Any, name: str) -> None:
         self._read: Callable[[int], bytes] = getattr(file, "read1", file.read)
+        self._read_into: Callable[[memoryview], int] | None = getattr(
+            file, "readinto1", getattr(file, "readinto", None)
+        )
         self._name = name
 
     def read(self, size: int, /) -> bytes:
         with named_errors(self._name):
             return self._read(max(size, 1)) or b""
+
+    def fill(self, room: memoryview) -> int:
+        """Reads into memory; how many bytes, 0 at the end."""
+        if self._read_into is None:
+            piece = self.read(len(room))
+            room[: len(piece)] = piece
+            return len(piece)
+        with named_errors(self._name):
+            return self._read_into(room) or 0
 
 
 @contextlib.contextmanager
@@ -373,24 +586,51 @@ class _Bytes:
 
     def __init__(self, stream: _Stream) -> None:
         self._stream = stream
-        self._buffer = b""
+        self._buffer: bytes | Room = b""
         self._at = 0
+        self._end = 0
         self._fault: PayloadError | None = None
         self.offset = 0
 
     def read(self, size: int, /) -> bytes:
         """Up to `size` bytes, empty at the end."""
-        if self._at == len(self._buffer):
-            self._buffer, self._at = self._pull(), 0
-        return self._advance(min(len(self._buffer), self._at + size))
+        if self._at == self._end:
+            self.hold(self._pull())
+        return self._advance(min(self._end, self._at + size))
+
+    def hold(self, data: bytes | Room, size: int | None = None) -> None:
+        """Takes the place of what has been read and passed."""
+        self._buffer, self._at, self._end = data, 0, len(data) if size is None else size
+
+    def _left(self) -> bytes:
+        return bytes(self._buffer[self._at : self._end])
+
+    def unread(self, data: bytes) -> None:
+        """Puts back what was read last."""
+        if data:
+            self.hold(data + self._left())
+            self.offset -= len(data)
+
+    def fill(self, room: memoryview) -> int:
+        """Puts the next bytes into memory; how many, 0 at the end."""
+        if self._at == self._end and self._fault is None and isinstance(self._stream, _Chunks):
+            size = self._stream.fill(room)
+            self.offset += size
+            return size
+        piece = self.read(len(room))
+        room[: len(piece)] = piece
+        return len(piece)
 
     def _pull(self) -> bytes:
-        if self._fault is not None:
-            raise self._fault
-        return self._stream.read(_CHUNK)
+        if self._fault is None:
+            try:
+                return self._stream.read(_CHUNK)
+            except PayloadError as fault:
+                self._fault = fault  # a stream that is broken would seem to have ended
+        raise self._fault
 
     def _advance(self, end: int) -> bytes:
-        piece = self._buffer[self._at : end]
+        piece = bytes(self._buffer[self._at : end])
         self._at = end
         self.offset += len(piece)
         return piece
@@ -401,18 +641,17 @@ class _Bytes:
         Raises:
             PayloadError: the stream is broken right here; a break further on is met when it is reached.
         """
-        while len(self._buffer) - self._at < size:
+        while self._end - self._at < size:
             try:
                 chunk = self._pull()
-            except PayloadError as fault:
-                self._fault = fault
-                if self._at == len(self._buffer):
+            except PayloadError:
+                if self._at == self._end:
                     raise
                 break
             if not chunk:
                 break
-            self._buffer, self._at = self._buffer[self._at :] + chunk, 0
-        return self._buffer[self._at : self._at + size]
+            self.hold(self._left() + chunk)
+        return bytes(self._buffer[self._at : min(self._end, self._at + size)])
 
     def peek_head(self) -> bytes:
         """The first bytes, enough to tell text from protobuf; they stay.
@@ -424,7 +663,7 @@ class _Bytes:
             head = self.peek(size)
             if len(head) < size:
                 return head
-            head = self._buffer[self._at : self._at + _HEAD]
+            head = bytes(self._buffer[self._at : min(self._end, self._at + _HEAD)])
             if len(head) == _HEAD or b"\n" in head.lstrip(_BLANK) or head.translate(None, _BINARY) != head:
                 return head
             size = len(head) + 1
@@ -440,8 +679,9 @@ class _Bytes:
             pieces += [piece, b"\n"] if complete and self._newline_passed else [piece]
             line = piece.strip(_BLANK)
         # Looked at only where the first line is no document, so that a pipe is not waited for.
-        following = self._buffer[self._at : self._at + 1]
-        self._buffer, self._at, self.offset = b"".join(pieces) + self._buffer[self._at :], 0, offset
+        following = self._left()[:1]
+        self.unread(b"".join(pieces))
+        self.offset = offset
         return line, following
 
     def take(self, size: int) -> bytes:
@@ -463,18 +703,18 @@ class _Bytes:
         size = 0
         self._newline_passed = False
         while size <= limit:
-            if self._at == len(self._buffer):
-                self._buffer, self._at = self._pull(), 0
-                if not self._buffer:
+            if self._at == self._end:
+                self.hold(self._pull())
+                if not self._end:
                     break
-            end = self._buffer.find(b"\n", self._at)
+            end = self._buffer.find(b"\n", self._at, self._end)
             if end >= 0:
                 pieces.append(self._advance(end))
                 self._at += 1
                 self.offset += 1
                 self._newline_passed = True
                 break
-            pieces.append(self._advance(len(self._buffer)))
+            pieces.append(self._advance(self._end))
             size += len(pieces[-1])
         line = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         return line, len(line) <= limit
@@ -485,9 +725,9 @@ class _Bytes:
         if until_newline and self._newline_passed:
             return
         while left is None or left > 0:
-            if self._at == len(self._buffer) and not self.peek(1):
+            if self._at == self._end and not self.peek(1):
                 return
-            end = len(self._buffer) if left is None else min(len(self._buffer), self._at + left)
+            end = self._end if left is None else min(self._end, self._at + left)
             newline = self._buffer.find(b"\n", self._at, end) if until_newline else -1
             piece = self._advance(end if newline < 0 else newline)
             if left is not None:
@@ -637,37 +877,33 @@ class Output:
             Error: a second message in a format that holds one.
         """
         file, _ = self.open()
-        self._messages += 1
-        layout = self.layout
-        if layout.format == "framed":
-            if packed and payload and payload != b"{}":
-                import zstandard
+        self._count(1)
+        for piece in laid_out(payload, self.layout.format, packed=packed, encoding=encoding):
+            file.write(piece)
 
-                payload = zstandard.ZstdCompressor().compress(payload)
-            if encoding == "json" and payload == b"{}":
-                payload = b""
-            file.write(len(payload).to_bytes(_PREFIX, "big"))
-            file.write(payload)
-            return
-        if self._messages > 1 and layout.format != "jsonl":
-            other = "jsonl" if layout.format == "json" else "framed"
-            raise Error(f"{self.name}: {layout.format} holds one message, there are more: write them with --to {other}")
-        if layout.format == "jsonl" and b"\n" in payload:
-            # Outside of strings a line end is a blank like any other, inside JSON has none.
-            payload = payload.strip(_BLANK).translate(_ONE_LINE)
-        file.write(payload)
-        if layout.format == "jsonl" or (layout.format == "json" and not payload.endswith(b"\n")):
-            file.write(b"\n")
+    def _count(self, messages: int) -> None:
+        self._messages += messages
+        ours = self.layout.format
+        if self._messages > 1 and ours in SINGLE:
+            other = "jsonl" if ours == "json" else "framed"
+            raise Error(f"{self.name}: {ours} holds one message, there are more: write them with --to {other}")
 
     def copy(self, message: Message) -> None:
         """Write a faulty message as it lay in its file."""
         file, _ = self.open()
         self._messages += 1
-        file.write(message.payload)
-        for chunk in message.rest or ():
-            file.write(chunk)
-        if self.layout.format == "jsonl":
-            file.write(b"\n")
+        for piece in copied(message, self.layout.format):
+            file.write(piece)
+
+    def append(self, data: bytes | memoryview, messages: int) -> None:
+        """Write messages as `laid_out` and `copied` give them.
+
+        Raises:
+            Error: more messages than the format holds.
+        """
+        file, _ = self.open()
+        self._count(messages)
+        file.write(data)
 
     @property
     def name(self) -> str:
@@ -717,6 +953,33 @@ class Output:
 _ONE_LINE = bytes(32 if byte in b"\r\n" else byte for byte in range(256))
 
 
+def laid_out(
+    payload: bytes, format: Format, *, packed: bool = False, encoding: Encoding | None = None
+) -> tuple[bytes, ...]:
+    """A message as it lies in a file, before that is compressed, in pieces; see `Output.write`."""
+    if format == "framed":
+        if packed and payload and payload != b"{}":
+            import zstandard
+
+            payload = zstandard.ZstdCompressor().compress(payload)
+        if encoding == "json" and payload == b"{}":
+            payload = b""
+        return len(payload).to_bytes(_PREFIX, "big"), payload
+    if format == "jsonl" and b"\n" in payload:
+        # Outside of strings a line end is a blank like any other, inside JSON has none.
+        payload = payload.strip(_BLANK).translate(_ONE_LINE)
+    ends = format == "jsonl" or (format == "json" and not payload.endswith(b"\n"))
+    return (payload, b"\n") if ends else (payload,)
+
+
+def copied(message: Message, format: Format) -> Iterator[bytes]:
+    """A faulty message as it lay in its file, in pieces."""
+    yield message.payload
+    yield from message.rest or ()
+    if format == "jsonl":
+        yield b"\n"
+
+
 def _compressed(raw: IO[bytes], compression: Compression | None) -> IO[bytes]:
     if compression == "gzip":
         import gzip
@@ -756,6 +1019,33 @@ def transcode(payload: bytes, signal: str, source: Encoding, target: Encoding, l
     from ottl.codec import messages
 
     return messages.encode(messages.decode(payload, signal, source, limits), signal, target)
+
+
+def check(payload: bytes, signal: str, encoding: Encoding, limits: Limits) -> None:
+    """Looks through a message that is passed on as it came.
+
+    Args:
+        payload: the message; an emptied one is none to look through.
+        signal: what it holds.
+        encoding: its encoding.
+        limits: bounds on it.
+
+    Raises:
+        PayloadError: it is malformed or exceeds the limits, so that no rule could run on it.
+    """
+    from ottl.engine import native_enabled
+
+    if native_enabled():
+        from ottl.codec import native
+
+        if encoding == "json":
+            native.from_json(payload, signal, limits)
+            return
+        if native.scan(native.layout(signal, (), (), metric_types=False), payload, limits) is not None:
+            return
+    from ottl.codec import messages
+
+    messages.decode(payload, signal, encoding, limits)
 
 
 def compression_of(name: str | os.PathLike[str]) -> Compression | None:

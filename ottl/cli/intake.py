@@ -5,15 +5,15 @@ They are read when they are asked for, and whoever asks decides what to do with 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import IO, TypeAlias
 
 from ottl import files
 from ottl.errors import PayloadError
-from ottl.files import Input, Message
+from ottl.files import Block, Input, Message, Room
 
-__all__ = ["Broken", "Came", "Ended", "Event", "Intake", "Opened"]
+__all__ = ["Broken", "Came", "Ended", "Event", "Filled", "Intake", "Opened"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,19 @@ class Came:
 
 
 @dataclass(frozen=True, slots=True)
+class Filled:
+    """Messages of the input that was opened last.
+
+    Args:
+        block: has them.
+        position: bytes of the input that have been read.
+    """
+
+    block: Block
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """The rest of an input, or all of it, cannot be read: it has no next message, and nothing of it can be copied."""
 
@@ -52,7 +65,7 @@ class Ended:
     source: Input
 
 
-Event: TypeAlias = "Opened | Came | Broken | Ended"
+Event: TypeAlias = "Opened | Came | Filled | Broken | Ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +88,11 @@ class Intake:
     limit: int | None = None
     stdin: IO[bytes] | None = None
 
-    def events(self) -> Generator[Event, None, None]:
+    def events(self, room: Callable[[], Room] | None = None) -> Generator[Event, None, None]:
         """What happens, in order.
+
+        Args:
+            room: memory for messages, which then come many at a time (`Input.blocks`); by default they come one by one.
 
         Raises:
             OSError: an input cannot be read.
@@ -94,15 +110,18 @@ class Intake:
                 continue
             with source:
                 yield Opened(number, source)
-                messages = iter(source)
+                pieces = iter(source) if room is None else source.blocks(room, wanted)
                 while wanted != 0:
                     try:
-                        message = next(messages, None)
+                        piece = next(pieces, None)
                     except PayloadError as error:
                         yield Broken(source.name, error)
                         break
-                    if message is None:
+                    if piece is None:
                         break
-                    wanted = None if wanted is None else wanted - 1
-                    yield Came(message, source.position)
+                    wanted = None if wanted is None else wanted - piece.messages
+                    if isinstance(piece, Block):
+                        yield Filled(piece, source.position)
+                    else:
+                        yield Came(piece, source.position)
                 yield Ended(source)

@@ -6,9 +6,10 @@ file, or the texts of `-e`; the last three are in the script dialect.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeVar
 
@@ -20,13 +21,12 @@ from ottl.cli.complete import complete_contexts
 from ottl.cli.modules import functions_option
 from ottl.codec import Limits
 from ottl.config import Config, Processor, load_config
-from ottl.errors import ConfigError, Diagnostic, PayloadError, StatementError
+from ottl.errors import ConfigError, Diagnostic, PayloadError
 from ottl.functions import FunctionSet
 from ottl.source import LocatedText, Source
 
 __all__ = [
     "EMPTIED",
-    "Outcome",
     "Rules",
     "Settings",
     "Size",
@@ -42,6 +42,9 @@ __all__ = [
 ]
 
 EMPTIED: Final = {"json": b"{}", "protobuf": b""}
+_NO_ROWS: Final = b"\x0a\x00"
+"""A message of any signal, in protobuf: one resource without anything."""
+
 ERROR_MODES: Final = ("ignore", "silent", "propagate")
 
 # The reference's gates and the keyword each is here. Gates that are always on there are accepted, and so is switching
@@ -156,25 +159,6 @@ class Task:
     target: files.Encoding
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What became of a message.
-
-    Args:
-        outputs: by route; empty with a fault.
-        fault: why it cannot be processed.
-        errors: of a worker: failures of statements on it, with the name of the processor.
-        counts: of a worker: what the statements of each processor did since the last outcome that had counts.
-        failure: of a worker: what else went wrong, which ends the run.
-    """
-
-    outputs: dict[str | None, bytes] = field(default_factory=dict)
-    fault: PayloadError | StatementError | None = None
-    errors: list[tuple[str, Any]] = field(default_factory=list)
-    counts: list[list[Any]] | None = None
-    failure: BaseException | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
     """A processor that is ready to run, and the signals that it is run on."""
@@ -207,10 +191,11 @@ class Rules:
         """Each processor once, with its name."""
         return list({id(step.runner): (step.name, step.runner) for step in self.steps}.values())
 
-    def passes_on(self, task: Task) -> bool:
-        """Whether nothing is to be done with a message."""
-        idle = not any(task.signal in step.signals for step in self.steps)
-        return task.signal is None or (idle and task.encoding == task.target)
+    def prepare(self, limits: Limits) -> None:
+        """Does what is done once, for the first message of each signal (40 ms), so that forked processes need not."""
+        for signal in frozenset[str]().union(*(step.signals for step in self.steps)):
+            with contextlib.suppress(PayloadError):
+                self.process(Task(_NO_ROWS, signal, "protobuf", "json"), limits)
 
     def process(self, task: Task, limits: Limits) -> dict[str | None, bytes]:
         """A message through the processors of its signal, by route; None for the rows that have none.
@@ -232,6 +217,9 @@ class Rules:
         if signal is None:
             return payload if encoding == target else EMPTIED[target]
         steps = [step for step in self.steps if signal in step.signals]
+        if not steps and encoding == target:
+            files.check(payload, signal, encoding, limits)
+            return payload
         # Several processors in a row share one conversion.
         working: files.Encoding = "protobuf" if len(steps) > 1 else target
         payload = files.transcode(payload, signal, encoding, working, limits)

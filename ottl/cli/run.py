@@ -6,32 +6,31 @@ import contextlib
 import os
 import signal as signals
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import IO, TYPE_CHECKING, Any, Final, Literal
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
 from ottl import files
 from ottl.cli.complete import complete_files
-from ottl.cli.intake import Broken, Came, Ended, Event, Intake, Opened
+from ottl.cli.intake import Broken, Came, Ended, Event, Filled, Intake, Opened
 from ottl.cli.limits import limit_options, limits_of
+from ottl.cli.passage import Fault, Passage
 from ottl.cli.report import ErrorFile, Tally, check_errors_file, report, summary
-from ottl.cli.rules import EMPTIED, Outcome, Rules, Task, load_rules, rule_options, settings_of
+from ottl.cli.rules import EMPTIED, Rules, load_rules, rule_options, settings_of
 from ottl.cli.state import restore, save
 from ottl.cli.targets import Target, find_targets
 from ottl.cli.terminal import Progress
-from ottl.codec import Limits, joined
+from ottl.codec import joined
 from ottl.errors import Error, PayloadError, StatementError
 from ottl.files import Input, Message, Output
 from ottl.signals import SIGNALS
 
 if TYPE_CHECKING:
-    from ottl.cli.workers import Crew
+    from ottl.cli.workers import Crew, Done, Job
 
 __all__ = ["command"]
-
-OnBadInput = Literal["stop", "skip", "copy"]
 
 _LARGE_BLOCK: Final = 24 << 20
 
@@ -52,7 +51,7 @@ class _Held:
     """
 
     message: Message
-    fault: PayloadError | StatementError | None = None
+    fault: Fault | None = None
     payload: bytes | None = None
     routes: dict[str | None, bytes] = field(default_factory=dict)
 
@@ -62,22 +61,19 @@ class _Run:
     """One call of the command.
 
     Args:
-        rules: the processors.
-        limits: bounds on a message.
-        on_bad_input: what to do with a message that cannot be processed.
-        to: format of the output; None for that of the input.
+        passage: what becomes of a message.
         targets: where each input goes.
         progress: how far the inputs have been read.
         errors: where failures of statements are written.
         source: the input that messages come from.
         target: where it goes.
         held: its messages of traces, where traces are looked at as a whole.
+        lines: of the input, in the blocks that have been taken.
+        formats: of each target, by its id, as it will be.
+        reading: how workers take the messages of the input that is being read, which may be a later one.
     """
 
-    rules: Rules
-    limits: Limits
-    on_bad_input: OnBadInput
-    to: files.Format | None
+    passage: Passage
     targets: Sequence[Target]
     progress: Progress
     errors: ErrorFile | None = None
@@ -87,22 +83,33 @@ class _Run:
     target: Target | None = None
     output: Output | None = None
     held: list[_Held] | None = None
+    lines: int = 0
+    formats: dict[int, files.Format] = field(default_factory=dict)
+    reading: Job | None = None
 
-    def take(self, event: Event, outcome: Outcome | None = None) -> None:
+    def take(self, event: Event, done: Done | None = None) -> None:
         """What is to be done when something happens.
 
         Args:
             event: what.
-            outcome: of a message that has been through the rules.
+            done: what became of messages, if they have been through the rules.
         """
         match event:
             case Opened(number=number, source=source):
                 self._open(source, self.targets[number])
             case Broken(name=name, fault=fault):
                 # A broken compressed stream has no next message, and its rest cannot be copied.
-                self._count(name, f"{name}: {fault}", stop=self.on_bad_input != "skip")
+                self._count(name, f"{name}: {fault}", stop=self.passage.on_bad_input != "skip")
             case Came(message=message, position=position):
-                self._came(message, outcome)
+                if done is not None:
+                    self._collect(done, 0)
+                else:
+                    self._came(replace(message, line=self._line(message.line)) if self.lines else message)
+                    self.lines += message.line if self.reading is not None else 0
+                self.progress.show(position)
+            case Filled(block=block, position=position):
+                assert done is not None, "blocks are for workers"
+                self._collect(done, block.offset)
                 self.progress.show(position)
             case Ended(source=source):
                 with files.named_errors(self._output.name):
@@ -110,19 +117,21 @@ class _Run:
                 self.progress.finish(source.size or 0)
 
     def _open(self, source: Input, target: Target) -> None:
-        if self.on_bad_input == "copy" and self.to is not None and self.to != source.layout.format:
-            raise click.UsageError(f"--on-bad-input copy cannot turn {source.layout.format} into {self.to}")
-        self.source, self.target = source, target
+        to = self.passage.to
+        if self.passage.on_bad_input == "copy" and to is not None and to != source.layout.format:
+            raise click.UsageError(f"--on-bad-input copy cannot turn {source.layout.format} into {to}")
+        self.source, self.target, self.lines = source, target, 0
         self.output = target.open(source.layout, self.outputs)
-        self.held = [] if any("traces" in s.runner.whole_traces & s.signals for s in self.rules.steps) else None
+        steps = self.passage.rules.steps
+        self.held = [] if any("traces" in s.runner.whole_traces & s.signals for s in steps) else None
 
-    def _came(self, message: Message, outcome: Outcome | None) -> None:
+    def _came(self, message: Message) -> None:
         self.tally.read += 1
         with files.named_errors(self._output.name):
             if self.held is not None:
                 self.held.append(self._hold(message))
                 return
-            self._finish(message, outcome)
+            self._finish(message)
             if self._source.name == "<stdin>":
                 self._output.flush()
 
@@ -136,66 +145,68 @@ class _Run:
         assert self.output is not None, "an input has an output"
         return self.output
 
+    def _sink(self, route: str | None) -> Output:
+        """Where the rows of a route go."""
+        if route is None:
+            return self._output
+        assert self.target is not None, "an input has a target"
+        return self.target.open_route(route, self._source.layout, self.outputs)
+
     # -- one message --------------------------------------------------------------------------------------------------
 
-    def task(self, event: Event) -> Task | None:
-        """What has to be done about a message."""
-        if not isinstance(event, Came) or event.message.fault is not None:
-            return None
-        message = event.message
-        return Task(message.payload, message.signal, message.encoding, self._encoding(message))
-
-    def _encoding(self, message: Message) -> files.Encoding:
-        return message.encoding if self.to is None else files.Layout(self.to).encoding
-
-    def _finish(self, message: Message, outcome: Outcome | None) -> None:
-        """Brings a message through the rules, unless that is done, and to its outputs."""
+    def _finish(self, message: Message) -> None:
+        """Brings a message through the rules and to its outputs."""
         if self.errors is not None:
-            name = self._source.name
-            self.errors.place = f"{name}:{message.line}" if message.line else name
-            for processor, error in outcome.errors if outcome is not None else ():
-                self.errors.write(processor, error)
-        outcome = outcome or self._outcome(message)
-        if outcome.fault is not None:
-            self._pass_over(message, outcome.fault)
-            return
-        encoding = self._encoding(message)
-        if not self.rules.routes:
-            self.tally.emptied += outcome.outputs[None] == EMPTIED[encoding] != message.payload
-        self._write(outcome.outputs, message, encoding)
+            self.errors.place = _place(message.line, self._source)
+        fault, emptied = self.passage.take(message, self._sink)
+        self.tally.emptied += emptied
+        if fault is not None:
+            self._faulty(message, fault)
 
-    def _outcome(self, message: Message) -> Outcome:
-        if message.fault is not None:
-            return Outcome(fault=message.fault)
-        task = Task(message.payload, message.signal, message.encoding, self._encoding(message))
-        try:
-            return Outcome(self.rules.process(task, self.limits))
-        except (PayloadError, StatementError) as fault:
-            return Outcome(fault=fault)
-
-    def _pass_over(self, message: Message, fault: PayloadError | StatementError) -> None:
-        """A message that cannot be processed."""
-        self._count(self._source.name, _describe(fault, message, self._source), stop=self.on_bad_input == "stop")
-        if self.on_bad_input == "copy":
-            if message.fault is not None:
-                self._output.copy(message)
-            else:
-                self._output.write(message.payload, packed=message.packed, encoding=message.encoding)
-
-    def _write(self, outputs: Mapping[str | None, bytes], message: Message, encoding: files.Encoding) -> None:
-        """A message taken apart: each route to its own file, the rows of none to the rest."""
-        for route, payload in outputs.items():
-            if route is None:
-                self._output.write(payload, packed=message.packed, encoding=encoding)
-            elif payload != EMPTIED[encoding]:
-                assert self.target is not None, "an input has a target"
-                target = self.target.open_route(route, self._source.layout, self.outputs)
-                target.write(payload, packed=message.packed, encoding=encoding)
+    def _faulty(self, message: Message, fault: Fault) -> None:
+        stop = self.passage.on_bad_input == "stop"
+        self._count(self._source.name, _describe(fault, message, self._source), stop=stop)
 
     def _count(self, name: str, description: str, *, stop: bool) -> None:
         if stop:
             raise _BadInputError(description)
         self.tally.pass_over(name, description)
+
+    # -- messages that workers take ------------------------------------------------------------------------------------
+
+    def job(self, event: Event) -> Job | None:
+        """How a worker is to read and write the messages of an event; the thread that reads asks."""
+        from ottl.cli.workers import Job
+
+        if isinstance(event, Opened):
+            # Several inputs may share a target, which has the format of the first.
+            source, target = event.source, self.targets[event.number]
+            output = self.formats.setdefault(id(target), target.to or source.layout.format)
+            self.reading = Job(source.layout.format, source.signal, output)
+        large = isinstance(event, Came) and event.message.rest is not None
+        return self.reading if isinstance(event, Came | Filled) and not large else None
+
+    def _line(self, line: int) -> int:
+        """The line of an input, counted in what follows the blocks that have been taken; 0 where there are none."""
+        return line and self.lines + line
+
+    def _collect(self, done: Done, offset: int) -> None:
+        """What became of a block, or of a message that was taken by itself."""
+        self.tally.read += done.read
+        self.tally.emptied += done.emptied
+        with files.named_errors(self._output.name):
+            for part in done.parts:
+                assert not isinstance(part.data, int), "it has arrived"
+                self._sink(part.route).append(part.data, part.messages)
+            if self._source.name == "<stdin>":
+                self._output.flush()
+        if self.errors is not None:
+            for line, processor, error in done.errors:
+                self.errors.place = _place(self._line(line), self._source)
+                self.errors.write(processor, error)
+        for message, fault in done.faults:
+            self._faulty(replace(message, offset=offset + message.offset, line=self._line(message.line)), fault)
+        self.lines += done.lines
 
     # -- all messages of an input -------------------------------------------------------------------------------------
 
@@ -204,8 +215,10 @@ class _Run:
         one = _Held(message, message.fault)
         if message.fault is None and message.signal == "traces":
             try:
-                one.payload = files.transcode(message.payload, "traces", message.encoding, "protobuf", self.limits)
-                joined.check(one.payload, "traces", self.limits)
+                one.payload = files.transcode(
+                    message.payload, "traces", message.encoding, "protobuf", self.passage.limits
+                )
+                joined.check(one.payload, "traces", self.passage.limits)
             except PayloadError as error:
                 one.fault, one.payload = error, None
         elif message.rest is not None:
@@ -222,23 +235,24 @@ class _Run:
         self._process_together([one for one in held if one.payload is not None])
         for one in held:
             if one.fault is not None:
-                self._pass_over(one.message, one.fault)
+                self.passage.pass_over(one.message, self._sink)
+                self._faulty(one.message, one.fault)
             elif one.payload is None:
-                self._finish(one.message, None)
+                self._finish(one.message)
             else:
-                encoding = self._encoding(one.message)
+                encoding = self.passage.encoding(one.message)
                 outputs = {
-                    route: files.transcode(part, "traces", "protobuf", encoding, self.limits)
+                    route: files.transcode(part, "traces", "protobuf", encoding, self.passage.limits)
                     if part
                     else EMPTIED[encoding]
                     for route, part in {None: one.payload, **one.routes}.items()
                 }
                 self.tally.emptied += outputs[None] == EMPTIED[encoding]
-                self._write(outputs, one.message, encoding)
+                self.passage.write(outputs, one.message, self._sink)
 
     def _process_together(self, held: Sequence[_Held]) -> None:
         """The messages of traces of an input through the processors; a fault of them all is that of each."""
-        for step in self.rules.steps:
+        for step in self.passage.rules.steps:
             if "traces" not in step.signals:
                 continue
             good = [one for one in held if one.fault is None and one.payload]
@@ -260,9 +274,14 @@ class _Run:
                     one.fault = error
 
 
-def _describe(fault: PayloadError | StatementError | None, message: Message, source: Input) -> str:
+def _place(line: int, source: Input) -> str:
+    """Where a message stands."""
+    return f"{source.name}:{line}" if line else source.name
+
+
+def _describe(fault: Fault | None, message: Message, source: Input) -> str:
     """A fault with the file, line and offset of its message."""
-    place = f"{source.name}:{message.line}" if message.line else source.name
+    place = _place(message.line, source)
     inflated = " of the inflated stream" if source.layout.compression is not None else ""
     if not isinstance(fault, PayloadError):
         message_place = "" if message.line else f" (in the message at byte {message.offset}{inflated})"
@@ -337,18 +356,18 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
     intake = Intake(
         [name for name, _ in inputs], limits.max_message, options["source"], options["signal"], options["limit"]
     )
+    passage = Passage(rules, limits, options["on_bad_input"], options["to"])
     _keep_heap()
     with contextlib.ExitStack() as stack:
         stack.enter_context(_termination())
         crew = None
         if jobs > 1:
             # Not above: one process need not pay for what several need (13 ms).
-            from ottl.cli.workers import Crew, Work
+            from ottl.cli.workers import Crew
 
-            work = Work(rules, limits, errors=options["errors"] is not None, stop=options["on_bad_input"] == "stop")
-            crew = stack.enter_context(Crew(jobs, work))
+            crew = stack.enter_context(Crew(jobs, passage, errors=options["errors"] is not None))
         progress = stack.enter_context(Progress(inputs, options["output"]))
-        run = _Run(rules, limits, options["on_bad_input"], options["to"], targets, progress)
+        run = _Run(passage, targets, progress)
         if options["errors"] is not None:
             check_errors_file(options["errors"], [path, *(name for name, _ in inputs)], targets)
             run.errors = stack.enter_context(ErrorFile(options["errors"], rules))
@@ -365,7 +384,7 @@ def command(arguments: tuple[str, ...], **options: Any) -> int:
             for output in run.outputs:
                 output.abandon()
             silent = settings.error_mode == "silent"
-            report(rules, run.tally, on_bad_input=run.on_bad_input, stats=options["stats"], silent=silent)
+            report(rules, run.tally, on_bad_input=passage.on_bad_input, stats=options["stats"], silent=silent)
     if options["dry_run"]:
         click.echo(summary(rules, run.tally))
     return 1 if run.tally.bad else 0
@@ -402,8 +421,8 @@ def _run_all(run: _Run, intake: Intake, crew: Crew | None) -> None:
         return
     # Whoever waits for a buffered standard input holds a lock that the end of the process would wait for.
     with _unbuffered() as stdin:
-        for event, outcome in crew.run(replace(intake, stdin=stdin).events(), run.task):
-            run.take(event, outcome)
+        for event, done in crew.run(replace(intake, stdin=stdin).events, run.job):
+            run.take(event, done)
 
 
 @contextlib.contextmanager

@@ -323,6 +323,22 @@ def test_bad_messages_can_be_left_out_or_copied(capfd: pytest.CaptureFixture[str
     assert Path("copy.jsonl").read_text().splitlines() == [done, SPAN % "bad", "nonsense", done, SPAN % "bad"]
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_message_that_no_rule_looks_at_must_be_whole(capfd: pytest.CaptureFixture[str], jobs: str) -> None:
+    """Whoever reads the output could not read a line cut short; it is named, and can be left out."""
+    cut = '{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"severityNumber":9'
+    whole = '{"resourceLogs": [ {} ]}'
+    Path("in.jsonl").write_text(f"{whole}\n{cut}\n{whole}\n")
+    arguments = ("-e", 'set(span.name, "x")', "in.jsonl", "--jobs", jobs)
+    assert ottl_command("run", *arguments) == 1
+    out, err = capfd.readouterr()
+    assert out == f"{whole}\n"
+    assert err.startswith("ottl: in.jsonl:2: ")
+    assert f"(at byte {len(whole) + 1 + len(cut)})" in err
+    assert ottl_command("run", *arguments, "--on-bad-input", "skip") == 1
+    assert capfd.readouterr().out == f"{whole}\n{whole}\n"
+
+
 def test_one_bad_message_is_spoken_of_as_one(capfd: pytest.CaptureFixture[str]) -> None:
     """It was copied, not they."""
     assert ottl_command("run", rules(trace=["x"]), telemetry("{", SPAN % "*"), "--on-bad-input", "copy") == 1

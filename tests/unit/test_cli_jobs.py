@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
+from ottl import files
 from ottl.cli import main, workers
-from ottl.cli.rules import Rules
+from ottl.cli.passage import Passage
 from ottl.codec.messages import root_class
 
 CHANGE = 'set(span.attributes["n"], Concat([span.name, "x"], "-")) where span.name != "7"'
@@ -59,7 +60,7 @@ def framed(count: int) -> bytes:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory, and batches small enough for several of them."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(workers, "_BATCH_TASKS", 3)
+    monkeypatch.setattr(files, "_BLOCK", 300)
     return tmp_path
 
 
@@ -95,7 +96,7 @@ def test_outputs_and_statistics_are_those_of_one_process(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, slab: int, to: str
 ) -> None:
     """In order, whatever the format, through shared memory or, where it is too small, the pipe."""
-    monkeypatch.setattr(workers, "_SLAB_BYTES", slab)
+    monkeypatch.setattr(workers, "_ROOM_BYTES", slab)
     Path("in.jsonl").write_text(lines())
     code, out, err, _ = assert_same(capfd, "-e", CHANGE, "-e", FAILS, "--to", to, "--stats", "-o", "out/o", "in.jsonl")
     assert (code, out) == (0, "")
@@ -127,6 +128,53 @@ def test_bad_messages_are_met_in_order(capfd: pytest.CaptureFixture[str], what: 
     assert code == 1
     assert "in.jsonl:21" in err
     assert bool(files) == (what != "stop")
+
+
+@pytest.mark.parametrize("room", [1 << 16, 500])
+def test_started_anew_workers_do_the_same(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """Where a process cannot be forked, rules and messages travel through pipes."""
+    monkeypatch.setattr(workers, "_START", "spawn")
+    monkeypatch.setattr(workers, "_ROOM_BYTES", room)
+    Path("in.jsonl").write_text(lines(20) + traces("long" * 300) + "bad\n" + lines(20))
+    arguments = ["-e", CHANGE, "-e", FAILS, "--stats", "--errors", "out/errors", "--on-bad-input", "copy"]
+    code, _, err, files = assert_same(capfd, *arguments, "-o", "out/o.jsonl", "in.jsonl")
+    assert code == 1
+    assert "in.jsonl:22" in err
+    assert len(files["out/o.jsonl"].splitlines()) == 42
+
+
+@pytest.mark.parametrize("size", [3, 400, 3000])
+def test_memory_is_used_again_only_when_what_it_held_is_written(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Many more blocks than there is memory for, of messages of different lengths."""
+    monkeypatch.setattr(workers, "_AHEAD_BYTES", 2 * size)
+    Path("in.jsonl").write_text("".join(traces(f"{number}" * (number % size)) for number in range(300)))
+    _, _, err, _ = assert_same(capfd, "-e", CHANGE, "-o", "out/o.jsonl", "in.jsonl")
+    assert err == ""
+
+
+def test_large_messages_keep_their_lines(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that have no room in shared memory, or are larger than is allowed, count like the others."""
+    monkeypatch.setattr(workers, "_ROOM_BYTES", 700)
+    parts = [lines(7), traces("x" * 900, 8), "\n", "y" * 1500 + "\n", traces("z" * 1500), lines(10), "bad\n"]
+    Path("in.jsonl").write_text("".join(parts * 4))
+    arguments = ["-e", FAILS, "--max-message", "1200", "--on-bad-input", "copy", "--errors", "out/errors", "--stats"]
+    for more in ([], ["--limit", "9"], ["--limit", "30"]):
+        code, _, _, files = assert_same(capfd, *arguments, *more, "-o", "out/o.jsonl", "in.jsonl")
+        assert code == 1
+        assert b"in.jsonl:8" in files["out/errors"]
+
+
+def test_a_format_of_one_message_is_refused_as_by_one_process(capfd: pytest.CaptureFixture[str]) -> None:
+    """Behind its first message."""
+    Path("in.jsonl").write_text(lines(3))
+    code, out, err, _ = assert_same(capfd, "-e", CHANGE, "--to", "json", "in.jsonl")
+    assert code == 1
+    assert "holds one message" in err
+    assert len(out.splitlines()) == 1
 
 
 def test_a_statement_that_fails_under_propagate_ends_the_run(capfd: pytest.CaptureFixture[str]) -> None:
@@ -176,22 +224,22 @@ def test_rules_that_need_the_order_run_in_one_process(
     assert several[2] == f"ottl: one job instead of 3: -e: {reason}\n"
 
 
-def die(rules: Rules, *_: Any) -> Any:
+def die(passage: Passage, *_: Any) -> Any:
     """Ends the process as the system does when memory is short."""
-    del rules
+    del passage
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def fail(rules: Rules, *_: Any) -> Any:
+def fail(passage: Passage, *_: Any) -> Any:
     """A defect."""
-    del rules
+    del passage
     raise LookupError("a defect")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked, with what is patched here, on Linux only")
 def test_a_worker_that_dies_is_an_error(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """One line, and no half-written output."""
-    monkeypatch.setattr(Rules, "process", die)
+    monkeypatch.setattr(Passage, "take", die)
     Path("out").mkdir()
     Path("in.jsonl").write_text(traces("a") * 10)
     code, _, err, files = run(capfd, 2, "-e", CHANGE, "-o", "out/o.jsonl", "in.jsonl")
@@ -203,7 +251,7 @@ def test_a_worker_that_dies_is_an_error(capfd: pytest.CaptureFixture[str], monke
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked, with what is patched here, on Linux only")
 def test_a_defect_in_a_worker_is_raised_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """As it would be in one process."""
-    monkeypatch.setattr(Rules, "process", fail)
+    monkeypatch.setattr(Passage, "take", fail)
     Path("in.jsonl").write_text(traces("a") * 10)
     with pytest.raises(LookupError, match="a defect"):
         main(["run", "--jobs", "2", "-e", CHANGE, "in.jsonl"])

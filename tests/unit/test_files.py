@@ -19,9 +19,10 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.metrics.v1.metrics_pb2 import MetricsData
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
+from ottl import files
 from ottl.codec import Limits
 from ottl.errors import Error, PayloadError
-from ottl.files import Input, Layout, Message, Output, find_inputs, output_name, transcode
+from ottl.files import Block, Input, Layout, Message, Output, find_inputs, messages_of, output_name, transcode
 from ottl.signals import signal_of_json, signal_of_protobuf
 
 LIMIT = 1 << 20
@@ -523,3 +524,124 @@ def test_a_message_survives_the_other_encoding(monkeypatch: pytest.MonkeyPatch, 
     text = transcode(payload, signal, "protobuf", "json", Limits())
     assert signal_of_json(text) == signal
     assert transcode(text, signal, "json", "protobuf", Limits()) == payload
+
+
+def taken(message: Message, *, rest: bool = True) -> tuple[Any, ...]:
+    """What a message is, its bytes and those behind them as one; or without any, where they are not taken."""
+    fault = (message.fault.args, message.fault.offset) if message.fault is not None else None
+    whole = message.payload + b"".join(message.rest or ()) if rest else b""
+    return whole, message.encoding, message.signal, message.offset, message.line, message.packed, fault
+
+
+def by_blocks(
+    path: Path, room_size: int, most: int | None = None, *, rests: bool = True
+) -> tuple[list[tuple[Any, ...]], int]:
+    """The messages of a file, read by blocks, and how many blocks those were."""
+    room = bytearray(room_size)
+    found = []
+    lines = blocks = 0
+    with Input(str(path), max_message=400) as source:
+        for piece in source.blocks(lambda: room, most):
+            offset = 0
+            messages: Any = [piece]
+            if isinstance(piece, Block):
+                blocks += 1
+                offset = piece.offset
+                messages = messages_of(piece.room, piece.size, source.layout.format, 400, None)
+            seen = [taken(message, rest=rests) for message in messages]
+            found += [(*m[:3], m[3] + offset, m[4] and m[4] + lines, *m[5:]) for m in seen]
+            lines += messages.line if isinstance(piece, Block) else piece.line
+    return found, blocks
+
+
+LINES = [
+    b'{"resourceSpans":[]}',
+    b"",
+    b"  ",
+    b"not JSON",
+    b'{"resourceLogs":[{"schemaUrl":"' + b"x" * 500 + b'"}]}',
+    b"{}",
+] * 9
+PACKED = zstandard.ZstdCompressor().compress(spans("packed"))
+STREAMS = {
+    "whole.jsonl": b"\n".join(LINES) + b"\n",
+    "open.jsonl": b"\n".join(LINES),
+    "blank.jsonl": b"\n \n\n",
+    "whole.pb": frames(*[spans("a"), b"", records("b" * 150), spans("c" * 600), PACKED, b"{}"] * 9),
+    "cut.pb": frames(*[spans("a")] * 5)[:-3],
+    "prefix.pb": frames(*[spans("a")] * 5) + b"\0\0",
+    "huge.pb": frames(spans("a"), records("b")) + b"\xff\xff\xff\xffrest",
+    "one.json": b'{\n"resourceSpans":[]}\n',
+    "long.json": b'{\n"resourceSpans":[' + b" " * 900 + b"]}\n",
+    "message.pb": spans("a", "b"),
+    "empty.jsonl": b"",
+}
+
+
+@pytest.mark.parametrize("room", [70, 300, 5000])
+@pytest.mark.parametrize("block", [1, 64, 4096])
+@pytest.mark.parametrize("name", STREAMS)
+def test_blocks_hold_the_messages_of_a_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, block: int, room: int
+) -> None:
+    """The same ones, with their places: good, broken, too large or cut short, compressed or not."""
+    monkeypatch.setattr(files, "_BLOCK", block)
+    monkeypatch.setattr(files, "_CHUNK", 50)
+    for suffix, data in (("", STREAMS[name]), (".gz", gzip.compress(STREAMS[name]))):
+        path = tmp_path / f"{name}{suffix}"
+        path.write_bytes(data)
+        with Input(str(path), max_message=400) as source:
+            expected = [taken(message) for message in source]
+        found, _ = by_blocks(path, room)
+        assert found == expected
+        assert by_blocks(path, room, rests=False)[0] == [(b"", *message[1:]) for message in expected]
+        for most in (1, 2, 7):
+            assert by_blocks(path, room, most)[0] == expected[:most]
+
+
+def test_small_messages_share_a_block_and_large_ones_have_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise handing them on would cost more than the messages do."""
+    monkeypatch.setattr(files, "_BLOCK", 1000)
+    small, large = spans("a"), spans("b" * 2000)
+    path = tmp_path / "in.pb"
+    path.write_bytes(frames(*[small] * 100))
+    assert by_blocks(path, 5000)[1] == -(-len(frames(*[small] * 100)) // (len(frames(*[small] * 21))))
+    path.write_bytes(frames(*[large] * 10))
+    assert by_blocks(path, 5000)[1] == 10
+
+
+def test_a_broken_stream_is_met_behind_the_messages_before_it(tmp_path: Path) -> None:
+    """Those are whole; the fault comes when they have been taken."""
+    path = tmp_path / "in.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"resourceSpans":[]}\n' * 3)[:-5])
+    room = bytearray(1000)
+    with Input(str(path), max_message=400) as source:
+        pieces = source.blocks(lambda: room)
+        first = next(pieces)
+        assert isinstance(first, Block)
+        assert first.size == 63
+        with pytest.raises(PayloadError, match="cut short"):
+            next(pieces)
+
+
+@pytest.mark.parametrize("native", ["1", "0"])
+@pytest.mark.parametrize(
+    ("encoding", "bad"),
+    [
+        ("json", b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"severityNumber":9'),
+        ("json", b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[7]}]}]}'),
+        ("protobuf", records("abc")[:-1]),
+        ("protobuf", records("abc")[:-4] + b"\x09abc"),
+    ],
+)
+def test_what_no_rule_could_read_is_refused(
+    monkeypatch: pytest.MonkeyPatch, native: str, encoding: files.Encoding, bad: bytes
+) -> None:
+    """With native code and without."""
+    monkeypatch.setenv("OTTL_NATIVE", native)
+    good = records("abc") if encoding == "protobuf" else b'{"resourceLogs":[{}]}'
+    files.check(good, "logs", encoding, Limits())
+    with pytest.raises(PayloadError):
+        files.check(bad, "logs", encoding, Limits())

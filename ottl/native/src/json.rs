@@ -32,7 +32,7 @@ use std::borrow::Cow;
 use pyo3::{prelude::*, types::PyBytes};
 
 #[cfg(feature = "python")]
-use crate::py::{payload_of, scan_error, Schema as PySchema};
+use crate::py::{joined, payload_of, scan_error, Schema as PySchema};
 use crate::schema::{types, wire_of, Schema};
 use crate::wire::{self, Stop};
 
@@ -335,7 +335,7 @@ fn converted<'py>(
     let payload = payload_of(payload)?;
     let bytes: &[u8] = &payload;
     match py.detach(|| convert(bytes)) {
-        Ok(out) => Ok(PyBytes::new(py, &out)),
+        Ok(out) => joined(py, out.len(), std::iter::once(&out[..])),
         Err(error) => Err(scan_error(py, &error.message, error.offset)),
     }
 }

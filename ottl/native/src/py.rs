@@ -658,7 +658,7 @@ fn pair<'a>(bits: &'a Input<'_, i64>, lens: &'a Input<'_, u32>) -> PyResult<(&'a
 }
 
 /// A `bytes` of pieces whose lengths add up to `len`, written without the interpreter lock.
-fn joined<'py, 'a>(
+pub fn joined<'py, 'a>(
     py: Python<'py>,
     len: usize,
     pieces: impl Iterator<Item = &'a [u8]> + Send,
