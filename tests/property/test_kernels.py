@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ottl import schema
 from ottl.bounds import DEFAULT_LIMITS
-from ottl.patterns import Regex
+from ottl.patterns import Regex, compile_grok
+from ottl.stdlib.grok_patterns import PATTERNS as GROK
 
 native = pytest.importorskip("ottl._native")
 
@@ -112,3 +113,48 @@ def test_native_expressions_agree(pattern: str, texts: list[bytes], template: li
     expected = [slow.replace(text, written) for text in texts]
     assert batch.take(new_bits, new_lens) == expected
     assert changed.tolist() == [new != old for new, old in zip(expected, texts, strict=True)]
+
+
+LINES = [
+    line.encode()
+    for line in (
+        "",
+        "10.0.17.5 GET /api/v1/users/123 200 51234 731",
+        '203.0.113.7 - frank [10/Oct/2023:13:55:36 -0700] "GET /a%20b?x=1&y=é HTTP/1.1" 200 2326 "-" "curl/8 (x)"',
+        "[Wed Oct 11 14:32:52.123456 2023] [core:error] [pid 35708:tid 4328636416] [client 72.15.99.187:80] AH00126",
+        "<34>1 2023-10-11T22:14:15.003Z host.example.com su 123 ID47 - BOM'su root' failed",
+        "Oct 11 22:14:15 mymachine su[1234]: 'su root' failed for lonvick on /dev/pts/8",
+        "2023-10-11 22:14:15,123 ERROR [main] com.example.Main$1.run(Main.java:42) - failed: -12.5e3 0x1F",
+        "SRC=2001:db8::8a2e:370:7334 DST=fe80::1%eth0 LEN=60 TC=0 HOPLIMIT=64 FLOWLBL=0 PROTO=TCP SPT=443 DPT=51234",
+        "uuid 123e4567-e89b-12d3-a456-426614174000 mac 00:1B:44:11:3A:B7 mail a.b+c@sub.example.org urn:isbn:04",
+        'https://user:secret@shop.example.com:8443/a/b/;c?d=e#f C:\\Windows\\x.dll /var/log/x \'日本 語\' "q\\"q"',
+        "::ffff:192.0.2.128 1:2:3:4:5:6:7:8 256.300.1.1 1.2.3.4.5 :: 12:61:99 31/12/99 12-31-1999 24:00:00 +0200 CEST",
+        "Oct 11 2023 22:14:15: %ASA-6-302013: Built outbound TCP connection 1 for out:1.2.3.4/80 (1.2.3.4/80)",
+        "Oct 11 22:14:15 mail postfix/smtpd[1234]: 4F9D195432C: client=unknown[10.0.0.1]\n\tat a.b.C.d(E.java:7)",
+    )
+]
+
+
+@pytest.mark.parametrize("named_only", [True, False])
+def test_grok_patterns_agree(named_only: bool) -> None:
+    """Each grok pattern, alone and in a line, captures the same in both."""
+    batch, bits, lens = arena_of(LINES)
+    native_ones = 0
+    for name in GROK:
+        for text in (f"%{{{name}:found}}", f"^%{{{name}:found}}( %{{DATA:some}})?( %{{GREEDYDATA:rest}})?$"):
+            try:
+                slow = Regex(compile_grok(text, named_only, GROK).regex.text)
+                fast = native.Regex(slow.text)
+            except ValueError:
+                continue
+            native_ones += 1
+            for wanted in (list(range(fast.groups)), [n for n, group in enumerate(slow.group_names) if group]):
+                found, groups, _ = fast.captures(batch, bits, lens, wanted)
+                taken = [batch.take(views, lengths) for views, lengths, _ in groups]
+                for row, line in enumerate(LINES):
+                    captures = slow.captures(line)
+                    assert found[row] == (captures is not None), (text, line)
+                    for at, group in enumerate(wanted):
+                        expected = captures[group] if captures else None
+                        assert (taken[at][row] if groups[at][2][row] else None) == expected, (text, line, group)
+    assert native_ones > len(GROK)

@@ -88,6 +88,8 @@ def test_replacement() -> None:
     assert batch.take(new_bits, new_lens) == [b"a<1>b<2><2>", b"none", "éa".encode(), b"\xff1"]
     assert changed.tolist() == [True, False, False, False]
     assert declined.tolist() == [False, False, False, True]
+    new_bits, new_lens, *_ = regex.replace_all(batch, bits, lens, [1, 1 << 63, (1 << 63) + 1, b"."], LONGEST)
+    assert batch.take(new_bits, new_lens)[0] == b"a1.b2.2."
     same_bits, _, changed, _ = native.Regex("a").replace_all(batch, bits, lens, [b"a"], LONGEST)
     assert same_bits.tolist() == bits.tolist()
     assert not changed.any()

@@ -1,13 +1,11 @@
 //! Converters on cells. Each gives what its scalar kernel gives, or declines.
 
-use regex::CaptureLocations;
-
 use super::texts::{push_double, Base64, Verb};
 use super::times::{Fixed, Part};
 use super::{boolean, kinds, stored, Declined, Done, Run, Slot};
 use crate::arena::Arena;
 use crate::kernels::parse::{self, Pairs};
-use crate::kernels::{self, Algorithm, Pattern, Piece, Replacement};
+use crate::kernels::{self, Algorithm, Pattern, Piece, Replacement, Searcher};
 use crate::maps::{self, Keys, START};
 use crate::schema::{tags, Values};
 use crate::values::{self, Cell};
@@ -102,8 +100,8 @@ pub enum Function {
 /// Buffers that calls share.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// Room for the groups of expressions, by the address of each.
-    places: Vec<(usize, CaptureLocations)>,
+    /// What searches for expressions, by the address of each.
+    searchers: Vec<(usize, Searcher)>,
     pairs: Vec<(usize, Pairs)>,
     pub out: Vec<u8>,
     /// What a parser has found: codes of keys, and values.
@@ -111,14 +109,18 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Room for the groups of an expression, and the buffer.
-    pub fn places(&mut self, pattern: &Pattern) -> (&mut CaptureLocations, &mut Vec<u8>) {
+    /// What searches for an expression with some of its groups, and the buffer.
+    pub fn searcher(
+        &mut self,
+        pattern: &Pattern,
+        groups: impl IntoIterator<Item = usize>,
+    ) -> (&mut Searcher, &mut Vec<u8>) {
         let id = std::ptr::from_ref(pattern) as usize;
-        let at = self.places.iter().position(|(known, _)| *known == id).unwrap_or_else(|| {
-            self.places.push((id, pattern.places()));
-            self.places.len() - 1
+        let at = self.searchers.iter().position(|(known, _)| *known == id).unwrap_or_else(|| {
+            self.searchers.push((id, pattern.searcher(groups)));
+            self.searchers.len() - 1
         });
-        (&mut self.places[at].1, &mut self.out)
+        (&mut self.searchers[at].1, &mut self.out)
     }
 
     fn pairs(&mut self, delimiter: &Vec<u8>, between: &[u8]) -> Done<(&mut Pairs, &mut Vec<u8>)> {
@@ -190,10 +192,10 @@ pub fn entries<P: AsRef<[u8]>>(
             pairs.entries((text, cell.bits), (out, end), each)
         }
         Function::Captures { pattern, groups, all } => {
-            let (places, _) = scratch.places(pattern);
-            if pattern.capture(text, places).ok_or(Declined)? {
+            let (searcher, _) = scratch.searcher(pattern, groups.iter().map(|group| group.0));
+            if searcher.capture(text).ok_or(Declined)? {
                 for (group, key, reading) in groups {
-                    let (from, to) = places.get(*group).unwrap_or((0, 0));
+                    let (from, to) = searcher.group(*group).unwrap_or((0, 0));
                     if *all || from < to {
                         let text = text.get(from..to).ok_or(Declined)?;
                         each(key, reading.cell(text, cell.bits + from as i64).ok_or(Declined)?);
@@ -224,14 +226,13 @@ impl Reading {
 /// A string with all matches replaced; None where it stays as it is.
 pub fn replaced<P: AsRef<[u8]>>(
     arena: &mut Arena<P>,
-    (places, out): (&mut CaptureLocations, &mut Vec<u8>),
-    pattern: &Pattern,
+    (searcher, out): (&mut Searcher, &mut Vec<u8>),
     template: &[Piece],
     longest: usize,
     cell: Cell,
 ) -> Done<Option<Cell>> {
     out.clear();
-    match pattern.replace(arena.get(cell.bits, cell.len).ok_or(Declined)?, template, places, longest, out) {
+    match searcher.replace(arena.get(cell.bits, cell.len).ok_or(Declined)?, template, longest, out) {
         Replacement::Made => Ok(Some(Cell::view(tags::STRING, arena.add(out), out.len()))),
         Replacement::None => Ok(None),
         Replacement::Declined => Err(Declined),
@@ -249,7 +250,11 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
                 if first.tag == tags::EMPTY {
                     return Ok(boolean(false));
                 }
-                pattern.search(self.text(first)?).map(boolean).ok_or(Declined)
+                if first.tag != tags::STRING {
+                    return Err(Declined);
+                }
+                let text = self.arena.get(first.bits, first.len).ok_or(Declined)?;
+                self.scratch.searcher(pattern, []).0.is_match(text).map(boolean).ok_or(Declined)
             }
             Function::Digest(algorithm) => written(self.arena, &mut self.scratch.out, first, |text, out| {
                 kernels::push_digest(*algorithm, text, out);
@@ -464,14 +469,14 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     }
 
     fn captures(&mut self, cell: Cell, pattern: &Pattern, groups: &[Group], all: bool) -> Done<Cell> {
-        let (places, out) = self.scratch.places(pattern);
+        let (searcher, out) = self.scratch.searcher(pattern, groups.iter().map(|group| group.0));
         let values = &self.values;
         written(self.arena, out, cell, |text, out| {
-            if !pattern.capture(text, places)? {
+            if !searcher.capture(text)? {
                 return Some(tags::MAP);
             }
             for (group, key, reading) in groups {
-                let found = places.get(*group).and_then(|(from, to)| text.get(from..to)).unwrap_or_default();
+                let found = searcher.group(*group).and_then(|(from, to)| text.get(from..to)).unwrap_or_default();
                 if !all && found.is_empty() {
                     continue;
                 }

@@ -4,7 +4,7 @@ use super::calls::{entries, replaced};
 use super::{known, Declined, Done, Function, Run, Slot};
 use crate::kernels::nested::{self, Flatten, Strategy};
 use crate::kernels::parse::DEEPEST;
-use crate::kernels::{Pattern, Piece};
+use crate::kernels::{groups_of, Pattern, Piece, Searcher};
 use crate::maps::{Keys, Rows};
 use crate::schema::tags;
 use crate::values::Cell;
@@ -74,6 +74,7 @@ pub struct KeySet {
 pub struct Known {
     marks: Vec<u8>,
     unknown: bool,
+    searcher: Option<Searcher>,
 }
 
 impl Known {
@@ -84,7 +85,7 @@ impl Known {
             let key = keys.get(self.marks.len() as u32);
             let mark = match &set.pattern {
                 None => u8::from(set.names.iter().any(|name| name == key) != set.complement),
-                Some(pattern) => match pattern.search(key) {
+                Some(pattern) => match self.searcher.get_or_insert_with(|| pattern.searcher([])).is_match(key) {
                     Some(found) => u8::from(found != set.complement),
                     None => 2,
                 },
@@ -237,11 +238,11 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     fn replace_all(&mut self, row: usize, map: u32, pattern: &Pattern, template: &[Piece]) -> Done<bool> {
         let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
         let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
-        let (places, out) = self.scratch.places(pattern);
+        let (searcher, out) = self.scratch.searcher(pattern, groups_of(template));
         let longest = self.room.longest;
         let mut found: Vec<(usize, Cell)> = Vec::new();
         for (at, entry) in map.row(row).1.iter().enumerate().filter(|(_, entry)| entry.tag == tags::STRING) {
-            if let Some(cell) = replaced(self.arena, (places, out), pattern, template, longest, entry.cell())? {
+            if let Some(cell) = replaced(self.arena, (searcher, out), template, longest, entry.cell())? {
                 found.push((at, cell));
             }
         }
@@ -267,8 +268,8 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         if cell.tag != tags::STRING {
             return Ok(false);
         }
-        let room = self.scratch.places(pattern);
-        let Some(cell) = replaced(self.arena, room, pattern, template, self.room.longest, cell)? else {
+        let room = self.scratch.searcher(pattern, groups_of(template));
+        let Some(cell) = replaced(self.arena, room, template, self.room.longest, cell)? else {
             return Ok(false);
         };
         match place {
