@@ -444,8 +444,6 @@ struct Run<'p, 'b, P> {
     changed: Lanes,
     /// Lanes of the blocks around the current one.
     outer: Vec<Lanes>,
-    /// Whether it has taken all that it may.
-    ended: bool,
     scratch: calls::Scratch,
     sets: Vec<edits::Known>,
     flattened: Flattened,
@@ -585,7 +583,6 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             lost: Lanes::NONE,
             changed: Lanes::NONE,
             outer: Vec::new(),
-            ended: false,
             scratch: calls::Scratch::default(),
             flattened: Flattened::default(),
             decoded: stores::Decoded::default(),
@@ -618,9 +615,8 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     }
 
     /// Whether the run has taken what it may.
-    fn spent(&mut self) -> bool {
-        self.ended |= self.arena.end() > self.room.most || self.begun.elapsed().as_secs_f64() > self.room.seconds;
-        self.ended
+    fn spent(&self) -> bool {
+        self.full() || self.begun.elapsed().as_secs_f64() > self.room.seconds
     }
 
     /// Takes up the rows from a position on, and finds those around them.
@@ -741,7 +737,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         } else {
             self.by_row(step, table as usize, wanted);
         }
-        let whole = wanted == self.alive.without(self.lost) && self.lost.is_empty();
+        let whole = wanted == self.alive && self.lost.is_empty();
         if let Some(memo) = self.memos.get_mut(memo as usize).filter(|_| whole) {
             // A register of fewer lanes holds nothing for those that another chunk has.
             *memo = match shared.filter(|_| wanted == Lanes(u64::MAX)) {
@@ -853,56 +849,28 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             }
             Action::StoreEntry { map, key, value } => self.store_entries(*map, *key, *value, lanes),
             Action::StoreField { column, from, tag, width, value } => {
-                let home = self.registers.home(*value);
-                for lane in lanes {
-                    let cell = self.registers.at(home, lane).cell();
-                    let bits = width.fit(cell.bits);
-                    let stored = if cell.tag == *from {
-                        self.store_cell(self.row(lane), *column, Cell { bits, tag: *tag, ..cell })
-                    } else {
-                        Err(Declined)
-                    };
-                    self.wrote(lane, stored.map(|()| true));
-                }
+                self.store_each(*value, lanes, |run, row, cell| {
+                    if cell.tag != *from {
+                        return Err(Declined);
+                    }
+                    run.store_cell(row, *column, Cell { bits: width.fit(cell.bits), tag: *tag, ..cell })
+                });
             }
             Action::StoreValue { column, value } => {
-                let home = self.registers.home(*value);
-                for lane in lanes {
-                    let cell = stored(self.registers.at(home, lane).cell());
-                    let stored = if cell.tag <= tags::MAP {
-                        self.store_cell(self.row(lane), *column, cell)
-                    } else {
-                        Err(Declined)
-                    };
-                    self.wrote(lane, stored.map(|()| true));
-                }
+                self.store_each(*value, lanes, |run, row, cell| {
+                    let cell = stored(cell);
+                    if cell.tag > tags::MAP {
+                        return Err(Declined);
+                    }
+                    run.store_cell(row, *column, cell)
+                });
             }
             Action::Write { target, value } => {
-                let home = self.registers.home(*value);
-                for lane in lanes {
-                    let written = self.write(self.row(lane), target, self.registers.at(home, lane).cell());
-                    self.wrote(lane, written.map(|()| true));
-                }
+                self.store_each(*value, lanes, |run, row, cell| run.write(row, target, cell));
             }
-            Action::Edit { map, editor } => {
-                for lane in lanes {
-                    self.lane = lane;
-                    let edited = self.edit(self.row(lane), *map, editor);
-                    self.wrote(lane, edited);
-                    if self.full() {
-                        break;
-                    }
-                }
-            }
+            Action::Edit { map, editor } => self.edit_each(lanes, |run, row| run.edit(row, *map, editor)),
             Action::Replace { place, value, pattern, template } => {
-                for lane in lanes {
-                    self.lane = lane;
-                    let replaced = self.replace(self.row(lane), place, *value, pattern, template);
-                    self.wrote(lane, replaced);
-                    if self.full() {
-                        break;
-                    }
-                }
+                self.edit_each(lanes, |run, row| run.replace(row, place, *value, pattern, template));
             }
             _ => {
                 let to = self.registers.home(step.result);
@@ -924,6 +892,29 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     #[inline(always)]
     fn full(&self) -> bool {
         self.arena.end() > self.room.most
+    }
+
+    /// Stores the value of each lane in its row.
+    #[inline(always)]
+    fn store_each(&mut self, value: Slot, lanes: Lanes, store: impl Fn(&mut Self, usize, Cell) -> Done<()>) {
+        let home = self.registers.home(value);
+        for lane in lanes {
+            let stored = store(self, self.row(lane), self.registers.at(home, lane).cell());
+            self.wrote(lane, stored.map(|()| true));
+        }
+    }
+
+    /// Edits the row of each lane, as long as there is room.
+    #[inline(always)]
+    fn edit_each(&mut self, lanes: Lanes, edit: impl Fn(&mut Self, usize) -> Done<bool>) {
+        for lane in lanes {
+            self.lane = lane;
+            let edited = edit(self, self.row(lane));
+            self.wrote(lane, edited);
+            if self.full() {
+                break;
+            }
+        }
     }
 
     /// Notes what a step that writes did in a lane.
