@@ -225,10 +225,7 @@ impl Scanner<'_> {
                 }
                 seen |= slot.bit;
             }
-            pos = match slot.action {
-                Action::Entries { map } => self.entries(data, table, map, (tag, at, next), place)?,
-                _ => self.field(data, slot, table, at, next, place)?,
-            };
+            pos = self.field(data, slot, table, at, next, place)?;
         }
         Ok(())
     }
@@ -348,25 +345,8 @@ impl Scanner<'_> {
                 Ok(next)
             }
             Action::Entries { map } => {
-                let (begin, stop) = wire::length(data, next, end)?;
-                let depth = self.walk.enter(place.depth, at)?;
-                let map = self.tables.get_mut(table).and_then(|table| table.maps.get_mut(map as usize));
-                let (Some(map), Some(values)) = (map, self.walk.values) else {
-                    return Ok(stop);
-                };
-                let (key, cell, odd) = self.walk.pair(values, begin, stop, depth)?;
-                let entry = Entry {
-                    bits: cell.bits,
-                    len: cell.len,
-                    raw: at as u32,
-                    raw_len: (stop - at) as u32,
-                    tag: cell.tag,
-                    flags: flags::ORIGIN | if odd { flags::ODD } else { 0 },
-                };
-                let mut run = map.open_run(place.row);
-                map.scanned(&mut run, key, entry);
-                map.close_run(run, at, stop);
-                Ok(stop)
+                let tag = slot.number << 3 | u32::from(wire::LEN);
+                self.entries(data, table, map, (tag, at, next), place)
             }
             Action::Rows { table: child, node } => {
                 let (begin, stop) = wire::length(data, next, end)?;
