@@ -161,7 +161,7 @@ impl Table {
         self.extents.clear();
         self.dirty.clear();
         self.dropped.clear();
-        for column in &mut self.columns {
+        for column in self.columns.iter_mut().chain(&mut self.cache) {
             column.cells.clear();
             column.dirty.clear();
         }
@@ -177,7 +177,8 @@ impl Table {
     /// Leaves the memory of an empty table to the system as far as that needs it; false if that can't be done.
     pub fn lend(&mut self) -> bool {
         let rows = pages::lend_room(&mut self.parents) & pages::lend_room(&mut self.extents);
-        let columns = self.columns.iter_mut().map(|column| pages::lend_room(&mut column.cells));
+        let columns = self.columns.iter_mut().chain(&mut self.cache);
+        let columns = columns.map(|column| pages::lend_room(&mut column.cells));
         let maps = self.maps.iter_mut().map(Map::lend);
         columns.chain(maps).fold(rows, |all, one| all & one)
     }

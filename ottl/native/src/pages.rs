@@ -3,14 +3,9 @@
 /// Asks the system for large pages behind memory that is about to be filled; without effect where it has none to give.
 pub fn large(begin: *const u8, len: usize) {
     #[cfg(target_os = "linux")]
-    if len >= LEAST {
-        let first = (begin as usize).next_multiple_of(PAGE);
-        let last = (begin as usize).saturating_add(len) / PAGE * PAGE;
-        if last > first {
-            // SAFETY: the advice changes how the pages are backed, never what they hold, and whole pages of a range that is in use
-            // are all that is named.
-            unsafe { libc::madvise(first as *mut libc::c_void, last - first, libc::MADV_HUGEPAGE) };
-        }
+    // SAFETY: the advice changes how the pages are backed, never what they hold.
+    unsafe {
+        advise(begin as usize, len, libc::MADV_HUGEPAGE);
     }
     #[cfg(not(target_os = "linux"))]
     let _ = (begin, len);
@@ -28,19 +23,25 @@ pub fn lend_room<T>(vector: &mut Vec<T>) -> bool {
     #[cfg(target_os = "linux")]
     {
         let room = vector.spare_capacity_mut();
-        let (begin, len) = (room.as_ptr() as usize, size_of_val(room));
-        let (first, last) = (begin.next_multiple_of(PAGE), (begin + len) / PAGE * PAGE);
-        if len < LEAST || last <= first {
-            return true;
-        }
-        // SAFETY: whole pages of room that holds no values yet are named; nothing reads them before it has written them.
-        unsafe { libc::madvise(first as *mut libc::c_void, last - first, libc::MADV_FREE) == 0 }
+        // SAFETY: the room holds no values yet, and nothing reads it before it has been written.
+        unsafe { advise(room.as_ptr() as usize, size_of_val(room), libc::MADV_FREE) }
     }
     #[cfg(not(target_os = "linux"))]
     {
         let _ = vector;
         false
     }
+}
+
+/// Gives an advice about the whole pages of a range that is in use, if it is a large one; false if the system refuses it.
+///
+/// # Safety
+/// What the advice does to the contents of the range must be fine.
+#[cfg(target_os = "linux")]
+unsafe fn advise(begin: usize, len: usize, advice: libc::c_int) -> bool {
+    let first = begin.next_multiple_of(PAGE);
+    let last = begin.saturating_add(len) / PAGE * PAGE;
+    len < LEAST || last <= first || libc::madvise(first as *mut libc::c_void, last - first, advice) == 0
 }
 
 /// Smaller ranges are not worth the call.
