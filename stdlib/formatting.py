@@ -14,6 +14,7 @@ from typing import Any
 
 from ottl import bounds
 from ottl.functions import Const, Example, NativeCall, Register, Utf8, converter
+from ottl.stdlib.layouts import MONTHS
 from ottl.types import (
     Bytes,
     Duration,
@@ -35,20 +36,6 @@ from ottl.types import (
 _LARGEST_NUMBER = 1_000_000
 _MAX_RUNE = 0x10FFFF
 _FIRST_YEAR_S = 62_135_596_800
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 
 
 @converter(
@@ -655,7 +642,7 @@ def _time_literal(time: Time) -> str:
     c = civil(time)
     zone = "time.UTC" if time.zone in ("", "UTC") else f'time.Location("{time.zone}")'
     fields = f"{c.day}, {c.hour}, {c.minute}, {c.second}, {c.nanosecond}"
-    return f"time.Date({c.year}, time.{_MONTHS[c.month - 1]}, {fields}, {zone})"
+    return f"time.Date({c.year}, time.{MONTHS[c.month - 1]}, {fields}, {zone})"
 
 
 def _rune(verb: str) -> str:

@@ -100,7 +100,7 @@ _FIXED = re.compile("([-/:T ]?)%([YmdHMS])")
 _ALL_FIXED = re.compile("(?:[-/:T ]?%[YmdHMS])+Z?")
 _PART = {"15": "h", "03": "h", "3": "h", "PM": "h", "pm": "h", "04": "m", "4": "m", "05": "s", "5": "s"}
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
-_MONTHS = (
+MONTHS = (
     "January",
     "February",
     "March",
@@ -329,8 +329,8 @@ _SHOWN: dict[str, Callable[[Civil], str]] = {
     "06": lambda c: f"{abs(c.year) % 100:02d}",
     "01": lambda c: f"{c.month:02d}",
     "1": lambda c: str(c.month),
-    "Jan": lambda c: _MONTHS[c.month - 1][:3],
-    "January": lambda c: _MONTHS[c.month - 1],
+    "Jan": lambda c: MONTHS[c.month - 1][:3],
+    "January": lambda c: MONTHS[c.month - 1],
     "02": lambda c: f"{c.day:02d}",
     "_2": lambda c: f"{c.day:2d}",
     "2": lambda c: str(c.day),
@@ -546,7 +546,7 @@ def _read_element(element: str, value: str, fields: _Fields, following: str) -> 
         fields.month = _ranged(element, number, 1, 12, rest, "month")
         return rest
     if element in ("Jan", "January"):
-        index, rest = _read_name(element, value, _MONTHS, 3 if element == "Jan" else 9)
+        index, rest = _read_name(element, value, MONTHS, 3 if element == "Jan" else 9)
         fields.month = index + 1
         return rest
     if element in ("Mon", "Monday"):
@@ -790,14 +790,14 @@ _UNICODE_SPACES = "\t\n\v\f\r \x85\xa0"
 _TRANSLATED = re.compile("January|Jan(?![a-z])|Monday|Mon(?![a-z])|[Pp][Mm]|_2006|_2|__2")
 _CLOCK_DIGITS = re.compile(f"([{_UNICODE_SPACES}]*)([0-9]{{1,2}})")
 _SHORT_DAYS = tuple(name[:3] for name in _DAYS)
-_SHORT_MONTHS = tuple(name[:3] for name in _MONTHS)
+_SHORT_MONTHS = tuple(name[:3] for name in MONTHS)
 _UPPER_HALVES = (4, ("AM", "PM"))
 _LOWER_HALVES = (4, ("am", "pm"))
 _NAMED: dict[str, tuple[int, tuple[str, ...]]] = {
     "Mon": (0, _SHORT_DAYS),
     "Monday": (1, _DAYS),
     "Jan": (2, _SHORT_MONTHS),
-    "January": (3, _MONTHS),
+    "January": (3, MONTHS),
     "PM": _UPPER_HALVES,
     "Pm": _UPPER_HALVES,
     "pM": _LOWER_HALVES,
