@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ottl import schema
@@ -102,6 +102,7 @@ def texts(draw: st.DrawFn) -> tuple[str, bytes]:
 
 
 @given(NAMED)
+@settings(deadline=None)
 def test_both_write_the_same_text(named: tuple[str, Any]) -> None:
     """Any message has one JSON, and reading it gives the message back."""
     name, message = named
@@ -115,6 +116,7 @@ def test_both_write_the_same_text(named: tuple[str, Any]) -> None:
 
 
 @given(texts())
+@settings(deadline=None)
 def test_both_read_or_refuse_the_same_texts(case: tuple[str, bytes]) -> None:
     """A text, right or wrong, is read as the same message or refused by both."""
     name, text = case
