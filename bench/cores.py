@@ -76,6 +76,7 @@ def run_command(config: Path, source: Path, jobs: int) -> tuple[float, float, by
     """
     result = source.with_name(f"out{source.name.removeprefix('in').removesuffix('.gz')}")
     command = [sys.executable, "-m", "ottl", "run", str(config), str(source), "-o", str(result), "--jobs", str(jobs)]
+    result.unlink(missing_ok=True)
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=harness.ROOT)
     _, status, usage = os.wait4(process.pid, 0)

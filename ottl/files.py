@@ -21,10 +21,12 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import io
 import os
 import re
 import stat
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,7 +67,10 @@ SINGLE: Final[frozenset[Format]] = frozenset({"json", "protobuf"})
 STANDARD_STREAM: Final = "-"
 
 _CHUNK = 256 << 10
+_SYNCED_BYTES: Final = 32 << 20
 _BLOCK = 512 << 10
+# What is left in its file needs no room, and each block costs some calls of the system.
+_EXTENT = 2 << 20
 _HEAD = 4096
 _PREFIX = 4
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -135,16 +140,20 @@ class Block:
     """Whole messages of an input, as they lie in it.
 
     Args:
-        room: has its bytes.
+        room: has its bytes; or the descriptor of the file that has them, for whoever takes the block to close.
         offset: of its first byte in the inflated stream.
         size: how many bytes.
         messages: how many, where somebody wanted so many and no more.
     """
 
-    room: Room
+    room: Room | int
     offset: int
     size: int
-    messages: int
+    messages: int = 0
+
+
+Place: TypeAlias = "tuple[int, int | None]"
+"""A descriptor to write to, and the offset there; None where bytes go behind those that went before."""
 
 
 class _Stream(Protocol):
@@ -227,7 +236,9 @@ class Input:
     def _messages(self) -> _Messages:
         return _Messages(self._bytes, self.layout.format, self._max_message, self.signal)
 
-    def blocks(self, room: Callable[[], Room], most: int | None = None) -> Iterator[Block | Message]:
+    def blocks(
+        self, room: Callable[[], Room], most: int | None = None, *, unread: bool = False
+    ) -> Iterator[Block | Message]:
         """The messages, as many at a time as make it worth handing them on; taken apart by `messages_of`.
 
         A message for which the room is too small comes by itself, its line counted from the one before it.
@@ -235,13 +246,17 @@ class Input:
         Args:
             room: where the bytes of the next block go; asked for again where there was none.
             most: how many messages are wanted; None for all, which are then not counted.
+            unread: blocks of a plain file may be left in it.
 
         Raises:
             PayloadError: the compressed stream is malformed; nothing behind the fault can be read.
         """
-        blocks = _Blocks(self._bytes, self.layout.format, patient=stat.S_ISREG(os.fstat(self._file.fileno()).st_mode))
+        regular = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
+        unread = unread and regular and self._owned and most is None and self.layout.compression is None
+        blocks = _Blocks(self._bytes, self.layout.format, patient=regular)
         while most != 0:
-            piece = blocks.fill(room(), most) or next(iter(self._messages()), None)
+            piece: Block | Message | None = self._extent() if unread else blocks.fill(room(), most)
+            piece = piece or next(iter(self._messages()), None)
             if piece is None:
                 return
             yield piece
@@ -251,6 +266,15 @@ class Input:
                 pass
             if most is not None:
                 most -= piece.messages
+
+    def _extent(self) -> Block | None:
+        """The next block, left in the file; None where the next message is too large, or cut short, or not there."""
+        begin = self._bytes.offset
+        with named_errors(self.name):
+            end = _end_of_block(self._file.fileno(), begin, self.layout.format, self._max_message)
+            self._file.seek(max(begin, end))
+            self._bytes = _Bytes(_Chunks(self._file, self.name), max(begin, end))
+            return Block(os.dup(self._file.fileno()), begin, end - begin) if end > begin else None
 
     def _inflate(self) -> Compression | None:
         head = self._bytes.peek(_PREFIX)
@@ -423,6 +447,45 @@ def messages_of(data: bytes | Room, size: int, format: Format, max_message: int,
     return _Messages(source, format, max_message, signal)
 
 
+def _end_of_block(file: int, begin: int, format: Format, max_message: int) -> int:
+    """Where a block of a file ends, with as little of it read as tells that; where it begins if there is none.
+
+    Args:
+        file: a descriptor.
+        begin: offset of the first message.
+        format: how messages lie in the file.
+        max_message: largest message in bytes.
+    """
+    size = os.fstat(file).st_size
+    if format in SINGLE:
+        return size if size - begin <= max_message else begin
+    wanted = begin + _EXTENT
+    if format == "jsonl":
+        at = wanted - 1
+        while at < size:
+            piece = os.pread(file, _HEAD if at < wanted else _CHUNK, at)
+            newline = piece.find(b"\n")
+            if newline >= 0:
+                return at + newline + 1
+            at += len(piece)
+            if not piece or at - wanted > max_message:
+                return begin
+        return size
+    end = begin
+    while end < min(wanted, size):
+        piece = os.pread(file, _HEAD, end)
+        at = 0
+        while at + _PREFIX <= len(piece):
+            length = int.from_bytes(piece[at : at + _PREFIX], "big")
+            if length > max_message or end + _PREFIX + length > size:
+                return end
+            at += _PREFIX + length
+            end += _PREFIX + length
+        if not at:
+            return end
+    return end
+
+
 class _Blocks:
     """Fills memory with whole messages.
 
@@ -584,13 +647,13 @@ class _Bytes:
     `offset` is the position of the next byte.
     """
 
-    def __init__(self, stream: _Stream) -> None:
+    def __init__(self, stream: _Stream, offset: int = 0) -> None:
         self._stream = stream
         self._buffer: bytes | Room = b""
         self._at = 0
         self._end = 0
         self._fault: PayloadError | None = None
-        self.offset = 0
+        self.offset = offset
 
     def read(self, size: int, /) -> bytes:
         """Up to `size` bytes, empty at the end."""
@@ -828,23 +891,43 @@ class Output:
         self._messages = 0
         self._stream = stream
         self._temporary: Path | None = None
-        self._opened: tuple[IO[bytes], IO[bytes]] | None = None
+        self._raw: IO[bytes] | None = None
+        self._member: IO[bytes] | None = None
+        self._unsynced = 0
+        self._syncing: threading.Thread | None = None
+        self._failure: OSError | None = None
 
-    def open(self) -> tuple[IO[bytes], IO[bytes]]:
+    def open(self) -> IO[bytes]:
         """Make the file, if that is not done yet; an interrupt may come at any moment, and `abandon` undoes it.
 
         Returns:
-            The stream to write to, and the one below it that has the compressed bytes.
+            The stream that has the bytes as they will lie in the file.
         """
-        if self._opened is None:
+        if self._raw is None:
             # A link stays a link: what it points to is replaced.
-            raw = (
+            self._raw = (
                 self._stream or sys.stdout.buffer
                 if self.path is None
                 else self._make(Path(os.path.realpath(self.path)))
             )
-            self._opened = _compressed(raw, self.layout.compression), raw
-        return self._opened
+        return self._raw
+
+    def _file(self) -> IO[bytes]:
+        """The stream that takes bytes before they are compressed; a member of the file, where it has several."""
+        raw = self.open()
+        if self.layout.compression is None:
+            return raw
+        if self._member is None:
+            self._member = _compressor(raw, self.layout.compression)
+        return self._member
+
+    def _end_member(self) -> IO[bytes]:
+        """Completes a member that is open; the stream that has the compressed bytes."""
+        raw = self.open()
+        member, self._member = self._member, None
+        if member is not None:
+            member.close()
+        return raw
 
     def _make(self, target: Path) -> IO[bytes]:
         self._target = target
@@ -876,10 +959,31 @@ class Output:
         Raises:
             Error: a second message in a format that holds one.
         """
-        file, _ = self.open()
+        file = self._file()
         self._count(1)
         for piece in laid_out(payload, self.layout.format, packed=packed, encoding=encoding):
             file.write(piece)
+        self._sync_ahead(len(payload))
+
+    def _sync_ahead(self, size: int) -> None:
+        """Has the system begin to bring a long file to disk, so that `finish` need not wait for all of it."""
+        self._unsynced += size
+        if self._unsynced < _SYNCED_BYTES or self._temporary is None or self._raw is None:
+            return
+        if self._syncing is not None and self._syncing.is_alive():
+            return
+        self._unsynced = 0
+        self._syncing = threading.Thread(target=self._sync, args=(os.dup(self._raw.fileno()),), daemon=True)
+        self._syncing.start()
+
+    def _sync(self, file: int) -> None:
+        """Brings what there is so far to disk; the system tells a failure once, and `finish` passes it on."""
+        try:
+            os.fsync(file)
+        except OSError as failure:
+            self._failure = failure
+        finally:
+            os.close(file)
 
     def _count(self, messages: int) -> None:
         self._messages += messages
@@ -890,20 +994,46 @@ class Output:
 
     def copy(self, message: Message) -> None:
         """Write a faulty message as it lay in its file."""
-        file, _ = self.open()
+        file = self._file()
         self._messages += 1
         for piece in copied(message, self.layout.format):
             file.write(piece)
 
-    def append(self, data: bytes | memoryview, messages: int) -> None:
-        """Write messages as `laid_out` and `copied` give them.
+    def reserve(self, size: int, messages: int) -> Place | None:
+        """Keep a place for messages that `compressed` has made ready.
+
+        Args:
+            size: of them all, in bytes.
+            messages: how many they are.
+
+        Returns:
+            Where they are to be written, before `finish`; None where only this process can (`append`).
 
         Raises:
             Error: more messages than the format holds.
         """
-        file, _ = self.open()
+        raw = self._end_member()
+        try:
+            file = raw.fileno()
+        except OSError:
+            return None
         self._count(messages)
-        file.write(data)
+        raw.flush()
+        if self._temporary is None:
+            return file, None
+        offset = raw.tell()
+        raw.seek(offset + size)
+        self._sync_ahead(size)
+        return file, offset
+
+    def append(self, data: bytes, messages: int) -> None:
+        """Write messages that `compressed` has made ready.
+
+        Raises:
+            Error: more messages than the format holds.
+        """
+        self._count(messages)
+        self._end_member().write(data)
 
     @property
     def name(self) -> str:
@@ -912,16 +1042,22 @@ class Output:
 
     def flush(self) -> None:
         """Hand what is written so far to the system."""
-        for stream in self.open():
-            stream.flush()
+        raw = self.open()
+        if self._member is not None:
+            self._member.flush()
+        raw.flush()
 
     def finish(self) -> None:
         """Complete the bytes and, of a file, have them on disk."""
         with named_errors(self.name):
-            file, raw = self.open()
-            if file is not raw:
-                file.close()
+            if not self._messages:
+                self._file()  # no file is that of no messages in a compressed one
+            raw = self._end_member()
             raw.flush()
+            if self._syncing is not None:
+                self._syncing.join()
+            if self._failure is not None:
+                raise self._failure
             if self._temporary is not None:
                 os.fsync(raw.fileno())
             if self.path is not None:
@@ -942,9 +1078,9 @@ class Output:
 
     def abandon(self) -> None:
         """Forget what was written; the file under its name stays as it was."""
-        if self.path is not None and self._opened is not None:
+        if self.path is not None and self._raw is not None:
             with contextlib.suppress(OSError, ValueError):
-                self._opened[1].close()
+                self._raw.close()
         if self._temporary is not None:
             self._temporary.unlink(missing_ok=True)
             self._temporary = None
@@ -980,16 +1116,30 @@ def copied(message: Message, format: Format) -> Iterator[bytes]:
         yield b"\n"
 
 
-def _compressed(raw: IO[bytes], compression: Compression | None) -> IO[bytes]:
+def _compressor(raw: IO[bytes], compression: Compression) -> IO[bytes]:
     if compression == "gzip":
         import gzip
 
         return cast("IO[bytes]", gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="", compresslevel=6))
-    if compression == "zstd":
-        import zstandard
+    import zstandard
 
-        return cast("IO[bytes]", zstandard.ZstdCompressor().stream_writer(raw, closefd=False))
-    return raw
+    return cast("IO[bytes]", zstandard.ZstdCompressor().stream_writer(raw, closefd=False))
+
+
+def compressed(pieces: Sequence[bytes], compression: Compression | None) -> Sequence[bytes]:
+    """Messages as they will lie in a file, a compressed one taking them as a member of its own.
+
+    Args:
+        pieces: as `laid_out` and `copied` give them.
+        compression: of the file.
+    """
+    if compression is None:
+        return pieces
+    found = io.BytesIO()
+    with _compressor(found, compression) as member:
+        for piece in pieces:
+            member.write(piece)
+    return [found.getvalue()]
 
 
 def transcode(payload: bytes, signal: str, source: Encoding, target: Encoding, limits: Limits) -> bytes:

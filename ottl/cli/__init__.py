@@ -66,6 +66,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     Args:
         arguments: without the program's name; by default those of the process.
     """
+    # Threads that wait for matrices would take 0.1 s of a core before they sleep.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         code = _run(arguments)
         sys.stdout.flush()

@@ -88,11 +88,12 @@ class Intake:
     limit: int | None = None
     stdin: IO[bytes] | None = None
 
-    def events(self, room: Callable[[], Room] | None = None) -> Generator[Event, None, None]:
+    def events(self, room: Callable[[], Room] | None = None, *, unread: bool = False) -> Generator[Event, None, None]:
         """What happens, in order.
 
         Args:
             room: memory for messages, which then come many at a time (`Input.blocks`); by default they come one by one.
+            unread: blocks may be left in their file.
 
         Raises:
             OSError: an input cannot be read.
@@ -110,7 +111,7 @@ class Intake:
                 continue
             with source:
                 yield Opened(number, source)
-                pieces = iter(source) if room is None else source.blocks(room, wanted)
+                pieces = iter(source) if room is None else source.blocks(room, wanted, unread=unread)
                 while wanted != 0:
                     try:
                         piece = next(pieces, None)

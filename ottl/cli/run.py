@@ -24,7 +24,7 @@ from ottl.cli.targets import Target, find_targets
 from ottl.cli.terminal import Progress
 from ottl.codec import joined
 from ottl.errors import Error, PayloadError, StatementError
-from ottl.files import Input, Message, Output
+from ottl.files import Input, Layout, Message, Output
 from ottl.signals import SIGNALS
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class _Run:
         target: where it goes.
         held: its messages of traces, where traces are looked at as a whole.
         lines: of the input, in the blocks that have been taken.
-        formats: of each target, by its id, as it will be.
+        layouts: of each target, by its id, as it will be.
         reading: how workers take the messages of the input that is being read, which may be a later one.
     """
 
@@ -84,7 +84,7 @@ class _Run:
     output: Output | None = None
     held: list[_Held] | None = None
     lines: int = 0
-    formats: dict[int, files.Format] = field(default_factory=dict)
+    layouts: dict[int, Layout] = field(default_factory=dict)
     reading: Job | None = None
 
     def take(self, event: Event, done: Done | None = None) -> None:
@@ -181,7 +181,7 @@ class _Run:
         if isinstance(event, Opened):
             # Several inputs may share a target, which has the format of the first.
             source, target = event.source, self.targets[event.number]
-            output = self.formats.setdefault(id(target), target.to or source.layout.format)
+            output = self.layouts.setdefault(id(target), target.layout(source.layout))
             self.reading = Job(source.layout.format, source.signal, output)
         large = isinstance(event, Came) and event.message.rest is not None
         return self.reading if isinstance(event, Came | Filled) and not large else None
@@ -195,9 +195,8 @@ class _Run:
         self.tally.read += done.read
         self.tally.emptied += done.emptied
         with files.named_errors(self._output.name):
-            for part in done.parts:
-                assert not isinstance(part.data, int), "it has arrived"
-                self._sink(part.route).append(part.data, part.messages)
+            assert done.write is not None, "it has arrived"
+            done.write(self._sink)
             if self._source.name == "<stdin>":
                 self._output.flush()
         if self.errors is not None:
@@ -421,7 +420,7 @@ def _run_all(run: _Run, intake: Intake, crew: Crew | None) -> None:
         return
     # Whoever waits for a buffered standard input holds a lock that the end of the process would wait for.
     with _unbuffered() as stdin:
-        for event, done in crew.run(replace(intake, stdin=stdin).events, run.job):
+        for event, done in crew.run(replace(intake, stdin=stdin), run.job):
             run.take(event, done)
 
 

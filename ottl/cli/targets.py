@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
 
 import click
 
@@ -16,22 +14,7 @@ from ottl import files
 from ottl.errors import Error
 from ottl.files import Layout, Output
 
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
 __all__ = ["Target", "find_targets"]
-
-
-class _Nowhere(io.RawIOBase):
-    """Takes what is written and keeps nothing."""
-
-    def writable(self) -> bool:
-        """It is."""
-        return True
-
-    def write(self, data: Buffer) -> int:
-        """All of it."""
-        return memoryview(data).nbytes
 
 
 @dataclass(slots=True)
@@ -50,6 +33,15 @@ class Target:
     output: Output | None = None
     routes: dict[str, Output] = field(default_factory=dict)
 
+    def layout(self, source: Layout) -> Layout:
+        """How the output holds messages.
+
+        Args:
+            source: the layout of its first input.
+        """
+        compression = files.compression_of(self.path) if self.path is not None and not self.dry else None
+        return Layout(self.to or source.format, compression)
+
     def open(self, layout: Layout, opened: list[Output]) -> Output:
         """The output, made when first asked for.
 
@@ -58,10 +50,9 @@ class Target:
         """
         if self.output is None:
             _check_free(self.path, opened)
-            compression = files.compression_of(self.path) if self.path is not None else None
-            wanted = Layout(self.to or layout.format, compression)
+            wanted = self.layout(layout)
             if self.dry:
-                self.output = Output(None, wanted, cast("IO[bytes]", _Nowhere()))
+                self.output = Output(Path(os.devnull), wanted)
                 opened.append(self.output)
                 return self.output
             if self.path is None and wanted.encoding == "protobuf" and sys.stdout.isatty():
@@ -84,7 +75,7 @@ class Target:
         if route not in self.routes:
             path = files.route_name(self.path, route)
             _check_free(path, opened)
-            self.routes[route] = Output(path, Layout(self.to or layout.format, files.compression_of(path)))
+            self.routes[route] = Output(path, self.layout(layout))
             opened.append(self.routes[route])
         return self.routes[route]
 

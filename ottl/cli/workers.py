@@ -1,16 +1,18 @@
 """`ottl run --jobs N`: blocks of messages through the rules in several processes, outcomes in the order of the input.
 
-One thread reads the inputs into memory that all processes share, whole messages at a time (`files.Block`), and the main
-thread hands blocks to workers, collects what comes back and yields it when all before it is done. A worker takes a
-block apart, brings each message through the rules and lays the outputs out as they will lie in the file: what is left
-for the one process that reads and writes is two calls of the system a block, not work a message. A worker has at most
-two blocks, one in work and one waiting. A block has half a megabyte of small messages, or one large one; of a pipe it
-is what is there, which is answered at once.
+One thread reads the inputs, whole messages at a time (`files.Block`): of a plain file only where they begin and end, of
+all others the bytes, into memory that all processes share. The main thread hands blocks to workers and yields what came
+of each when all before it is done. A worker reads a block that was left in its file, takes it apart, brings each
+message through the rules, and lays the outputs out as they will lie in the file, a compressed one's as a member of its
+own. It keeps them until the main thread knows where they go, and writes them there itself: into a file at an offset, so
+that all workers may write at once; into a pipe, one block after another. What is left for the one process that all wait
+for is a few calls of the system a block, not work a message or a byte. A worker has at most two blocks, one in work and
+one waiting. A block has half a megabyte of small messages, two where it is left in its file, or one large message; of a
+pipe it is what is there, which is answered at once.
 
 Processes rather than threads, because of what surrounds the native parts and of statements that do not run natively:
 two threads were 1.6 times as fast as one with messages of 8,000 spans, 1.4 to 1.6 with 512 and 0.5 with 10, where they
-pass the interpreter's lock to and fro. The memory that is shared costs one copy of the outputs more than one process
-needs. What does not fit into it goes through a pipe, which is slower.
+pass the interpreter's lock to and fro.
 
 Counts travel with each block and are added in order, and a worker stops at a bad message when that ends the run:
 whatever is reported at the end is what one process would have reported.
@@ -20,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import itertools
 import mmap
 import multiprocessing
@@ -30,26 +33,27 @@ import sys
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Final, Self, TypeAlias
+from multiprocessing.reduction import recv_handle, send_handle
+from typing import Any, Final, Self
 
 from ottl import files
-from ottl.cli.intake import Came, Event, Filled
+from ottl.cli.intake import Came, Event, Filled, Intake
 from ottl.cli.passage import Fault, Passage
 from ottl.errors import Error
-from ottl.files import Message, Room
+from ottl.files import Message, Output, Room
 
 __all__ = ["Crew", "Done", "Job", "Part", "cores"]
 
 # Elsewhere a forked process may find its system's libraries locked or half initialised.
-_START: Final = "fork" if sys.platform == "linux" else "spawn"
+_FORKED = sys.platform == "linux"
 # Pages that no block needs are never touched and take no memory.
 _ROOM_BYTES = 16 << 20
 _WAITING: Final = 2
-# One slot is filled and one is written while the workers have the others.
+# One block is read and one is written while the workers have the others.
 _MOVING: Final = 2
 _AHEAD_BYTES: Final = 2 << 20
 _PATIENCE_S: Final = 5.0
@@ -69,27 +73,27 @@ class Job:
     Args:
         format: of the input.
         signal: of messages that do not say it themselves.
-        output: format of the output.
+        output: of the output.
     """
 
     format: files.Format
     signal: str | None
-    output: files.Format
+    output: files.Layout
 
 
 @dataclass(slots=True)
 class Part:
-    """Messages as they will lie in an output, before that is compressed.
+    """Messages as they will lie in an output.
 
     Args:
         route: which output.
         messages: how many they are.
-        data: their bytes; on the way, their number where the bytes lie in shared memory.
+        size: in bytes.
     """
 
     route: str | None
     messages: int
-    data: bytes | memoryview | int = 0
+    size: int
 
 
 @dataclass(slots=True)
@@ -97,7 +101,7 @@ class Done:
     """What became of a block, up to a message that ends the run.
 
     Args:
-        parts: of the outputs.
+        parts: of the outputs, whose bytes the worker keeps until it is told where to write them.
         read: messages taken.
         emptied: of which nothing was left.
         lines: how many there were.
@@ -105,6 +109,7 @@ class Done:
         errors: failures of statements: line of the message, name of the processor, and what happened.
         counts: what the statements of each processor did.
         failure: what else went wrong, which ends the run.
+        write: has the worker write the parts to the outputs of their routes.
     """
 
     parts: list[Part] = field(default_factory=list)
@@ -115,19 +120,60 @@ class Done:
     errors: list[tuple[int, str, Any]] = field(default_factory=list)
     counts: list[list[Any]] = field(default_factory=list)
     failure: BaseException | None = None
+    write: Callable[[Callable[[str | None], Output]], None] | None = None
 
 
 @dataclass(slots=True)
 class _Slot:
-    """Memory for a block and for what becomes of it."""
+    """Memory for a block."""
 
     number: int
     room: Room
-    outputs: mmap.mmap | None = None
 
 
-_Order: TypeAlias = "tuple[Job, int | None, int | bytes | Message]"
-"""What a worker gets: number of the slot, and the size of the block in it; or the bytes, or the one message."""
+@dataclass(slots=True)
+class _Take:
+    """An order to bring messages through the rules.
+
+    Args:
+        number: of the order; what comes of the messages is kept under it.
+        job: how they are read and written.
+        given: the messages: one of them, their bytes, or how many bytes there are in a slot or, where no slot is named,
+            in the file whose descriptor follows.
+        slot: number of the slot.
+        offset: in the file.
+    """
+
+    number: int
+    job: Job
+    given: Message | bytes | int
+    slot: int | None = None
+    offset: int = 0
+
+
+@dataclass(slots=True)
+class _Put:
+    """An order to write a part of an output.
+
+    Args:
+        number: of the order that it came of.
+        part: which of the parts.
+        offset: in the file whose descriptor follows; None for what comes next in it.
+        here: no descriptor follows: the bytes are to be sent back.
+    """
+
+    number: int
+    part: int
+    offset: int | None = None
+    here: bool = False
+
+
+@dataclass(slots=True)
+class _Written:
+    """The answer to an order to write: the bytes, if they were wanted, and why it failed, if it did."""
+
+    data: bytes = b""
+    failure: OSError | None = None
 
 
 # -- the worker -----------------------------------------------------------------------------------------------------
@@ -148,14 +194,61 @@ def _serve(
     if listen:
         for name, runner in passage.rules.runners():
             runner.on_error = functools.partial(_keep, errors, name)
+    kept: dict[tuple[int, int], Sequence[bytes]] = {}
+    memory = bytearray()
     with contextlib.suppress(EOFError, OSError):
         while True:
-            order: _Order = connection.recv()
-            job, number, given = order
-            slot = slots[number] if number is not None else None
-            done, pieces = _work(job, given, slot, passage, errors)
-            _pack(done.parts, pieces, slot.outputs if slot is not None else None)
+            order: _Take | _Put = connection.recv()
+            if isinstance(order, _Put):
+                connection.send(_write(order, kept, connection))
+                continue
+            if isinstance(order.given, Message | bytes):
+                given: Message | tuple[bytes | Room, int] = (
+                    order.given if isinstance(order.given, Message) else (order.given, len(order.given))
+                )
+            elif order.slot is not None:
+                given = slots[order.slot].room, order.given
+            else:
+                if len(memory) < order.given:
+                    memory = bytearray(max(order.given, _AHEAD_BYTES))
+                given = memory, _read(recv_handle(connection), memory, order.given, order.offset)
+            done, parts = _work(order.job, given, passage, errors)
+            kept |= {(order.number, part): pieces for part, pieces in enumerate(parts)}
             connection.send(done)
+
+
+def _read(file: int, memory: bytearray, size: int, offset: int) -> int:
+    """Reads from a file, which is closed; how many bytes, fewer where it has become shorter."""
+    read = 0
+    try:
+        with memoryview(memory) as view:
+            while read < size and (piece := os.preadv(file, [view[read:size]], offset + read)):
+                read += piece
+    finally:
+        os.close(file)
+    return read
+
+
+def _write(order: _Put, kept: dict[tuple[int, int], Sequence[bytes]], connection: Connection) -> _Written:
+    """Writes a part that was kept, and forgets it."""
+    pieces = kept.pop((order.number, order.part))
+    if order.here:
+        return _Written(b"".join(pieces))
+    file = recv_handle(connection)
+    try:
+        at = order.offset
+        for piece in pieces:
+            with memoryview(piece) as view:
+                written = 0
+                while written < len(piece):
+                    count = os.write(file, view[written:]) if at is None else os.pwrite(file, view[written:], at)
+                    at = None if at is None else at + count
+                    written += count
+    except OSError as failure:
+        return _Written(failure=failure)
+    finally:
+        os.close(file)
+    return _Written()
 
 
 def _keep(errors: list[tuple[str, Any]], name: str, error: Any) -> None:
@@ -163,23 +256,23 @@ def _keep(errors: list[tuple[str, Any]], name: str, error: Any) -> None:
 
 
 def _work(
-    job: Job, given: int | bytes | Message, slot: _Slot | None, passage: Passage, errors: list[tuple[str, Any]]
-) -> tuple[Done, list[list[bytes]]]:
-    """What becomes of a block, and the bytes of its parts in pieces."""
+    job: Job, given: Message | tuple[bytes | Room, int], passage: Passage, errors: list[tuple[str, Any]]
+) -> tuple[Done, list[Sequence[bytes]]]:
+    """What becomes of messages: one, or those in so many bytes of memory; and the bytes of the parts in pieces."""
     done = Done()
-    parts: dict[tuple[str | None, int], _Pieces] = {}
+    found: dict[tuple[str | None, int], _Pieces] = {}
+    form = job.output.format
 
     def sink(route: str | None) -> _Pieces:
         # Where an output holds one message, whoever writes a second has to say so behind the first.
-        key = route, done.read if job.output in files.SINGLE else 0
-        return parts.get(key) or parts.setdefault(key, _Pieces(job.output))
+        key = route, done.read if form in files.SINGLE else 0
+        return found.get(key) or found.setdefault(key, _Pieces(form))
 
     messages: Any
     if isinstance(given, Message):
         messages = [given]
     else:
-        data: bytes | Room = given if isinstance(given, bytes) else slot.room if slot is not None else b""
-        size = len(given) if isinstance(given, bytes) else given
+        data, size = given
         messages = files.messages_of(data, size, job.format, passage.limits.max_message, job.signal)
     try:
         for message in messages:
@@ -196,8 +289,12 @@ def _work(
         done.failure = _portable(failure)
     done.lines = given.line if isinstance(given, Message) else messages.line
     done.counts = [runner.take_counts() for _, runner in passage.rules.runners()]
-    done.parts = [Part(route, one.messages) for (route, _), one in parts.items()]
-    return done, [one.pieces for one in parts.values()]
+    parts: list[Sequence[bytes]] = []
+    for (route, _), one in found.items():
+        pieces = files.compressed(one.pieces, job.output.compression)
+        done.parts.append(Part(route, one.messages, sum(map(len, pieces))))
+        parts.append(pieces)
+    return done, parts
 
 
 class _Pieces:
@@ -227,20 +324,6 @@ def _portable(failure: Exception) -> Exception:
     return failure
 
 
-def _pack(parts: list[Part], pieces: list[list[bytes]], room: mmap.mmap | None) -> None:
-    """Lays the bytes of parts one behind the other into shared memory, as far as they fit."""
-    at = 0
-    for part, found in zip(parts, pieces, strict=True):
-        size = sum(map(len, found))
-        if room is None or size > len(room) - at:
-            part.data = b"".join(found)
-            continue
-        part.data = size
-        for piece in found:
-            room[at : at + len(piece)] = piece
-            at += len(piece)
-
-
 # -- the parent -----------------------------------------------------------------------------------------------------
 
 
@@ -267,14 +350,29 @@ class _Entry:
         """Whether it is for a worker, and not done."""
         return self.job is not None and self.done is None
 
+    def close(self) -> None:
+        """Closes the file of a block that was left in it."""
+        if isinstance(self.event, Filled) and isinstance(self.event.block.room, int):
+            os.close(self.event.block.room)
+
 
 @dataclass(slots=True)
 class _Worker:
-    """A process, the parent's end of its connection, and the entries it has."""
+    """A process, the parent's end of its connection, and what is expected of it.
+
+    Args:
+        process: it.
+        connection: to it.
+        entries: that it has, with the numbers of their orders.
+        writes: parts that it is writing, with the names of their outputs.
+        answer: to the last order to write.
+    """
 
     process: BaseProcess
     connection: Connection
-    entries: deque[_Entry] = field(default_factory=deque)
+    entries: deque[tuple[int, _Entry]] = field(default_factory=deque)
+    writes: deque[str] = field(default_factory=deque)
+    answer: _Written = field(default_factory=_Written)
 
 
 class Crew:
@@ -300,30 +398,33 @@ class Crew:
         self._slots = [self._slot(number) for number in range(_WAITING * jobs + _MOVING)]
         self._free = self._slots[:]
         self._filling: _Slot | None = None
-        self._held = 0  # bytes of the blocks
-        context: Any = multiprocessing.get_context(_START)
+        self._orders = itertools.count()
+        self._taken = 0  # blocks that are on their way
+        self._held = 0  # their bytes
+        context: Any = multiprocessing.get_context("fork" if _FORKED else "spawn")
         self._bell, self._button = context.Pipe(duplex=False)
         self._sleeping = False
-        if _START == "fork":
+        if _FORKED:
             passage.rules.prepare(passage.limits)
+            gc.freeze()  # a worker that looks through all that it was born with would copy the pages it lies in
         try:
             for _ in range(jobs):
                 self._workers.append(self._hire(context))
         except BaseException:
             self.close()
             raise
+        finally:
+            gc.unfreeze()
 
     @staticmethod
     def _slot(number: int) -> _Slot:
-        if _START != "fork":
-            return _Slot(number, bytearray(_ROOM_BYTES))
-        return _Slot(number, mmap.mmap(-1, _ROOM_BYTES), mmap.mmap(-1, _ROOM_BYTES))
+        return _Slot(number, mmap.mmap(-1, _ROOM_BYTES) if _FORKED else bytearray(_ROOM_BYTES))
 
     def _hire(self, context: Any) -> _Worker:
         slots: list[_Slot] = []
         others: list[Connection] = []
         ours, theirs = context.Pipe()
-        if _START == "fork":
+        if _FORKED:
             slots = self._slots
             others = [ours, self._bell, self._button, *(worker.connection for worker in self._workers)]
         arguments = (theirs, slots, self._passage, self._errors, others)
@@ -358,24 +459,29 @@ class Crew:
         if self._feeder is not None:
             self._feeder.join(0.2)  # it may wait for standard input for ever
         if self._feeder is None or not self._feeder.is_alive():
+            for entry in self._pending:
+                entry.close()
             self._bell.close()
             self._button.close()
 
     def run(
         self,
-        events: Callable[[Callable[[], Room]], Generator[Event, None, None]],
+        intake: Intake,
         job_of: Callable[[Event], Job | None],
     ) -> Iterator[tuple[Event, Done | None]]:
         """The events in their order, those of messages for the workers with what became of them.
 
+        At the end all that was to be written is.
+
         Args:
-            events: read in a thread of their own, into the memory that it is given.
+            intake: what to read, in a thread of its own.
             job_of: how the messages of an event are read and written; None where there are none, or not for a worker.
 
         Raises:
             Error: a worker has died.
+            OSError: an input cannot be read, or an output not be written.
         """
-        self._feeder = threading.Thread(target=self._feed, args=(events, job_of), daemon=True)
+        self._feeder = threading.Thread(target=self._feed, args=(intake, job_of), daemon=True)
         self._feeder.start()
         while (entry := self._next()) is not None:
             done = entry.done
@@ -387,10 +493,14 @@ class Crew:
                 raise done.failure
             with self._lock:
                 entry.gone = True
-                if isinstance(entry.event, Filled) and entry.slot is not None:
-                    self._free.append(entry.slot)
+                if isinstance(entry.event, Filled):
+                    self._taken -= 1
                     self._held -= entry.event.block.size
+                if entry.slot is not None:
+                    self._free.append(entry.slot)
                 self._lock.notify_all()
+        while any(worker.writes for worker in self._workers):
+            self._collect(None)
         if self._failure is not None:
             raise self._failure
 
@@ -398,13 +508,13 @@ class Crew:
 
     def _feed(
         self,
-        events: Callable[[Callable[[], Room]], Generator[Event, None, None]],
+        intake: Intake,
         job_of: Callable[[Event], Job | None],
     ) -> None:
-        """Reads as far ahead as there are slots; runs in a thread of its own."""
+        """Reads ahead, not too far; runs in a thread of its own."""
         failure: BaseException | None = None
         try:
-            with contextlib.closing(events(self._room)) as found:
+            with contextlib.closing(intake.events(self._room, unread=_FORKED)) as found:
                 for event in found:
                     if not self._admit(event, job_of(event)):
                         break
@@ -433,20 +543,24 @@ class Crew:
 
         Large blocks do not wait for workers: what is on its way should stay in the processor's cache.
         """
-        taken = len(self._slots) - len(self._free)
         jobs = len(self._workers)
-        return not self._free or (taken >= jobs + _MOVING and self._held >= jobs * _AHEAD_BYTES)
+        enough = self._taken >= jobs + _MOVING and self._held >= jobs * _AHEAD_BYTES
+        return enough or self._taken == len(self._slots)
 
     def _admit(self, event: Event, job: Job | None) -> bool:
         """Takes an event in; whether more are wanted."""
         entry = _Entry(event, job)
         with self._lock:
-            while isinstance(event, Came) and self._large() and not self._stopped:
+            unread = isinstance(event, Filled) and isinstance(event.block.room, int)
+            while not self._stopped and ((unread and self._full()) or (isinstance(event, Came) and self._large())):
                 self._lock.wait()
             if self._stopped:
+                entry.close()
                 return False
             if isinstance(event, Filled):
-                entry.slot, self._filling = self._filling, None
+                if not unread:
+                    entry.slot, self._filling = self._filling, None
+                self._taken += 1
                 self._held += event.block.size
             self._entries.append(entry)
             if entry.waits:
@@ -496,57 +610,93 @@ class Crew:
                     return 0
                 entry = self._pending[0]
                 # Both ends of a pipe would wait for each other if a busy worker got more than the pipe holds.
-                if worker.entries and (entry.slot is None or entry.slot.outputs is None):
+                if worker.entries and (isinstance(entry.event, Came) or not _FORKED):
                     return None
                 self._pending.popleft()
-            worker.entries.append(entry)
-            try:
-                worker.connection.send(_order(entry))
-            except OSError:
-                raise _death(worker) from None
+            number = next(self._orders)
+            worker.entries.append((number, entry))
+            self._send(worker, _order(number, entry), _file_of(entry))
+            entry.close()
+
+    def _send(self, worker: _Worker, order: _Take | _Put, file: int | None) -> None:
+        """Gives an order to a worker, with the file that it is about."""
+        try:
+            worker.connection.send(order)
+            if file is not None:
+                send_handle(worker.connection, file, worker.process.pid)
+        except OSError:
+            raise _death(worker) from None
 
     def _collect(self, timeout: float | None) -> None:
         """Takes what is done; without a timeout waits for something, or for the feeder."""
-        working = {worker.connection: worker for worker in self._workers if worker.entries}
+        working = {worker.connection: worker for worker in self._workers if worker.entries or worker.writes}
         for ready in wait([self._bell, *working], timeout):
             worker = working.get(ready)  # type: ignore[call-overload]
             if worker is None:
                 self._bell.recv_bytes()
                 continue
-            try:
-                done = worker.connection.recv()
-            except (EOFError, OSError):
-                raise _death(worker) from None
-            entry = worker.entries.popleft()
-            _unpack(done.parts, entry.slot.outputs if entry.slot is not None else None)
-            entry.done = done
+            self._receive(worker)
+
+    def _receive(self, worker: _Worker) -> None:
+        """Takes the next answer of a worker.
+
+        Raises:
+            OSError: an output could not be written.
+        """
+        try:
+            answer: Done | _Written = worker.connection.recv()
+        except (EOFError, OSError):
+            raise _death(worker) from None
+        if isinstance(answer, Done):
+            number, entry = worker.entries.popleft()
+            answer.write = functools.partial(self._write, worker, number, answer.parts)
+            entry.done = answer
+            return
+        name = worker.writes.popleft()
+        worker.answer = answer
+        if answer.failure is not None:
+            with files.named_errors(name):
+                raise answer.failure
+
+    def _write(self, worker: _Worker, number: int, parts: Sequence[Part], sink: Callable[[str | None], Output]) -> None:
+        """Has a worker write the parts that came of an order; see `Done.write`."""
+        for index, part in enumerate(parts):
+            output = sink(part.route)
+            place = output.reserve(part.size, part.messages) if _FORKED else None
+            file, offset = place if place is not None else (None, None)
+            self._send(worker, _Put(number, index, offset, here=file is None), file)
+            worker.writes.append(output.name)
+            if offset is not None:
+                continue
+            while worker.writes:  # what comes next has to come behind it
+                self._receive(worker)
+            if file is None:
+                output.append(worker.answer.data, part.messages)
 
 
 class _StoppedError(Exception):
     """Nobody wants what would be read."""
 
 
-def _order(entry: _Entry) -> _Order:
+def _order(number: int, entry: _Entry) -> _Take:
     """An entry as it travels."""
     assert entry.job is not None, "it is for a worker"
     event = entry.event
     if isinstance(event, Came):
-        return entry.job, None, event.message
+        return _Take(number, entry.job, event.message)
     assert isinstance(event, Filled), "nothing else has messages"
-    assert entry.slot is not None, "blocks have slots"
-    size = event.block.size
-    if entry.slot.outputs is None:
-        return entry.job, None, bytes(entry.slot.room[:size])
-    return entry.job, entry.slot.number, size
+    block = event.block
+    if isinstance(block.room, int):
+        return _Take(number, entry.job, block.size, offset=block.offset)
+    if entry.slot is None or not _FORKED:
+        return _Take(number, entry.job, bytes(block.room[: block.size]))
+    return _Take(number, entry.job, block.size, entry.slot.number)
 
 
-def _unpack(parts: Sequence[Part], room: mmap.mmap | None) -> None:
-    """Parts with the bytes that lie in shared memory."""
-    sizes = [part.data if isinstance(part.data, int) else 0 for part in parts]
-    for part, end in zip(parts, itertools.accumulate(sizes), strict=True):
-        if isinstance(part.data, int):
-            assert room is not None, "a number is that of bytes in shared memory"
-            part.data = memoryview(room)[end - part.data : end]
+def _file_of(entry: _Entry) -> int | None:
+    """The file that a block was left in."""
+    room = entry.event.block.room if isinstance(entry.event, Filled) else None
+    return room if isinstance(room, int) else None
 
 
 def _death(worker: _Worker) -> Error:

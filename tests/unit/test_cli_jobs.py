@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from ottl import files
 from ottl.cli import main, workers
@@ -25,6 +26,10 @@ from ottl.codec.messages import root_class
 
 CHANGE = 'set(span.attributes["n"], Concat([span.name, "x"], "-")) where span.name != "7"'
 FAILS = 'set(span.attributes["y"], ToUpperCase(span.attributes["x"])) where span.attributes["x"] != nil'
+INFLATE: dict[str, Any] = {
+    ".gz": lambda file: gzip.GzipFile(fileobj=file),
+    ".zst": lambda file: zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True),
+}
 DROPS = 'drop() where span.name == "5"'
 
 
@@ -61,19 +66,24 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory, and batches small enough for several of them."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(files, "_BLOCK", 300)
+    monkeypatch.setattr(files, "_EXTENT", 300)
     return tmp_path
 
 
 def run(capfd: pytest.CaptureFixture[str], jobs: int, *arguments: str) -> tuple[int, str, str, dict[str, bytes]]:
-    """Exit code, both streams (without times) and the files of `out` after a run, which are removed."""
+    """Exit code, both streams (without times) and the files of `out` after a run, inflated; they are removed."""
     with pytest.raises(SystemExit) as caught:
         main(["run", "--jobs", str(jobs), *arguments])
     out, err = capfd.readouterr()
-    files = {str(path): path.read_bytes() for path in sorted(Path("out").rglob("*")) if path.is_file()}
-    for name in files:
-        Path(name).unlink()
+    found = {}
+    for path in sorted(Path("out").rglob("*")):
+        if path.is_file():
+            # Every worker compresses for itself: there may be several members in place of one.
+            with path.open("rb") as file:
+                found[str(path)] = INFLATE.get(path.suffix, lambda file: file)(file).read()
+            path.unlink()
     assert isinstance(caught.value.code, int)
-    return caught.value.code, without_times(out), without_times(err), files
+    return caught.value.code, without_times(out), without_times(err), found
 
 
 def without_times(text: str) -> str:
@@ -135,7 +145,7 @@ def test_started_anew_workers_do_the_same(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
     """Where a process cannot be forked, rules and messages travel through pipes."""
-    monkeypatch.setattr(workers, "_START", "spawn")
+    monkeypatch.setattr(workers, "_FORKED", False)
     monkeypatch.setattr(workers, "_ROOM_BYTES", room)
     Path("in.jsonl").write_text(lines(20) + traces("long" * 300) + "bad\n" + lines(20))
     arguments = ["-e", CHANGE, "-e", FAILS, "--stats", "--errors", "out/errors", "--on-bad-input", "copy"]
@@ -255,6 +265,53 @@ def test_a_defect_in_a_worker_is_raised_here(monkeypatch: pytest.MonkeyPatch) ->
     Path("in.jsonl").write_text(traces("a") * 10)
     with pytest.raises(LookupError, match="a defect"):
         main(["run", "--jobs", "2", "-e", CHANGE, "in.jsonl"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the one process writes")
+def test_a_full_disk_is_an_error_that_names_the_output(capfd: pytest.CaptureFixture[str]) -> None:
+    """Whether the output is a file, which stays as it was, or a device."""
+    import resource
+
+    Path("out").mkdir()
+    Path("in.jsonl").write_text(traces("a") * 200)
+    Path("out/o.jsonl").write_text("before")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
+    try:
+        code, _, err, found = run(capfd, 2, "-e", CHANGE, "-o", "out/o.jsonl", "in.jsonl")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (code, err) == (1, "ottl: out/o.jsonl: File too large\n")
+    assert found == {"out/o.jsonl": b"before"}
+    if Path("/dev/full").exists():
+        code, _, err, _ = run(capfd, 2, "-e", CHANGE, "-o", "/dev/full", "in.jsonl")
+        assert (code, err) == (1, "ottl: /dev/full: No space left on device\n")
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+def test_an_output_of_no_messages_is_that_of_one_process(capfd: pytest.CaptureFixture[str], suffix: str) -> None:
+    """Of a compressed one too, which has to be one even if it is empty."""
+    Path("in.jsonl").write_text("\n\n")
+    Path("out").mkdir()
+    arguments = ("-e", CHANGE, "-o", f"out/o.jsonl{suffix}", "in.jsonl")
+    assert run(capfd, 2, *arguments)[3] == run(capfd, 1, *arguments)[3] == {f"out/o.jsonl{suffix}": b""}
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_read_to_its_end(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has been opened is read, not what has its name by then."""
+    opened = files.Input.__init__
+
+    def replaced(self: files.Input, name: str, **options: Any) -> None:
+        opened(self, name, **options)
+        Path(name).unlink()
+        Path(name).write_text(traces("later"))
+
+    Path("in.jsonl").write_text(traces("a") * 50)
+    monkeypatch.setattr(files.Input, "__init__", replaced)
+    code, out, _, _ = run(capfd, 2, "-e", CHANGE, "in.jsonl")
+    assert (code, out.count('"a-x"'), out.count("later")) == (0, 50, 0)
 
 
 @contextlib.contextmanager

@@ -534,20 +534,24 @@ def taken(message: Message, *, rest: bool = True) -> tuple[Any, ...]:
 
 
 def by_blocks(
-    path: Path, room_size: int, most: int | None = None, *, rests: bool = True
+    path: Path, room_size: int, most: int | None = None, *, rests: bool = True, unread: bool = False
 ) -> tuple[list[tuple[Any, ...]], int]:
     """The messages of a file, read by blocks, and how many blocks those were."""
     room = bytearray(room_size)
     found = []
     lines = blocks = 0
     with Input(str(path), max_message=400) as source:
-        for piece in source.blocks(lambda: room, most):
+        for piece in source.blocks(lambda: room, most, unread=unread):
             offset = 0
             messages: Any = [piece]
             if isinstance(piece, Block):
                 blocks += 1
                 offset = piece.offset
-                messages = messages_of(piece.room, piece.size, source.layout.format, 400, None)
+                data: Any = piece.room
+                if isinstance(data, int):
+                    file, data = data, os.pread(data, piece.size, piece.offset)
+                    os.close(file)
+                messages = messages_of(data, piece.size, source.layout.format, 400, None)
             seen = [taken(message, rest=rests) for message in messages]
             found += [(*m[:3], m[3] + offset, m[4] and m[4] + lines, *m[5:]) for m in seen]
             lines += messages.line if isinstance(piece, Block) else piece.line
@@ -586,14 +590,16 @@ def test_blocks_hold_the_messages_of_a_stream(
 ) -> None:
     """The same ones, with their places: good, broken, too large or cut short, compressed or not."""
     monkeypatch.setattr(files, "_BLOCK", block)
+    monkeypatch.setattr(files, "_EXTENT", block)
     monkeypatch.setattr(files, "_CHUNK", 50)
     for suffix, data in (("", STREAMS[name]), (".gz", gzip.compress(STREAMS[name]))):
         path = tmp_path / f"{name}{suffix}"
         path.write_bytes(data)
         with Input(str(path), max_message=400) as source:
             expected = [taken(message) for message in source]
-        found, _ = by_blocks(path, room)
-        assert found == expected
+        for unread in (False, True):
+            found, _ = by_blocks(path, room, unread=unread)
+            assert found == expected
         assert by_blocks(path, room, rests=False)[0] == [(b"", *message[1:]) for message in expected]
         for most in (1, 2, 7):
             assert by_blocks(path, room, most)[0] == expected[:most]
@@ -610,6 +616,43 @@ def test_small_messages_share_a_block_and_large_ones_have_their_own(
     assert by_blocks(path, 5000)[1] == -(-len(frames(*[small] * 100)) // (len(frames(*[small] * 21))))
     path.write_bytes(frames(*[large] * 10))
     assert by_blocks(path, 5000)[1] == 10
+    assert by_blocks(path, 0, unread=True)[1] == 0  # larger than a message may be
+
+
+def test_a_failure_of_the_disk_that_comes_early_is_told_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system tells it once only, to whoever asked first."""
+
+    def fail(_file: int) -> None:
+        monkeypatch.undo()
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(files, "_SYNCED_BYTES", 1)
+    monkeypatch.setattr(os, "fsync", fail)
+    target = Output(tmp_path / "out.jsonl", Layout("jsonl"))
+    target.write(b"{}")
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        target.finish()
+    target.abandon()
+    assert caught.value.filename == str(tmp_path / "out.jsonl")
+    assert not list(tmp_path.iterdir())
+
+
+def test_blocks_are_left_in_plain_files_only(tmp_path: Path) -> None:
+    """What is compressed or counted has to be read to know where messages end."""
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(b'{"resourceSpans":[]}\n' * 3)
+    (tmp_path / "in.jsonl.gz").write_bytes(gzip.compress(path.read_bytes()))
+    left = []
+    for name, most in (("in.jsonl", None), ("in.jsonl", 2), ("in.jsonl.gz", None)):
+        with Input(str(tmp_path / name), max_message=400) as source:
+            pieces = list(source.blocks(lambda: bytearray(900), most, unread=True))
+        left += [isinstance(piece, Block) and isinstance(piece.room, int) for piece in pieces]
+        for piece in pieces:
+            if isinstance(piece, Block) and isinstance(piece.room, int):
+                os.close(piece.room)
+    assert left == [True, False, False]
 
 
 def test_a_broken_stream_is_met_behind_the_messages_before_it(tmp_path: Path) -> None:
