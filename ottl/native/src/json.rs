@@ -129,22 +129,14 @@ impl Kind {
     }
 }
 
-/// Bytes of `Field::lead`; longer ones take a call to copy.
+/// Bytes of `Field::lead` and `Field::block`; longer texts take a call to copy or compare.
 const LEAD: usize = 32;
 
-#[inline(always)]
-fn word(bytes: &[u8]) -> u128 {
-    bytes.first_chunk::<16>().map_or(0, |chunk| u128::from_le_bytes(*chunk))
-}
-
-/// The (up to) 16 bytes of a text at `at` as a word, and a mask of the bits that are part of the text.
-fn word_at(text: &[u8], at: usize) -> (u128, u128) {
-    let part = text.get(at..).unwrap_or_default();
-    let (mut bytes, mut mask) = ([0; 16], [0; 16]);
-    for (i, &byte) in part.iter().enumerate().take(16) {
-        (bytes[i], mask[i]) = (byte, 0xff);
-    }
-    (u128::from_le_bytes(bytes), u128::from_le_bytes(mask))
+/// The first bytes of a text.
+fn block_of(text: &[u8]) -> [u8; LEAD] {
+    let mut block = [0; LEAD];
+    block.iter_mut().zip(text).for_each(|(place, &byte)| *place = byte);
+    block
 }
 
 #[derive(Debug)]
@@ -163,8 +155,8 @@ struct Field {
     json_name: Vec<u8>,
     /// `"jsonName":`, compared with the input as a whole.
     quoted: Vec<u8>,
-    /// Its first bytes as two words, and which of their bits count.
-    words: [(u128, u128); 2],
+    /// Its first bytes.
+    block: [u8; LEAD],
     /// `,"jsonName":` and the quote or bracket with which every value begins, for the output; and all of it.
     lead: [u8; LEAD],
     begun: Vec<u8>,
@@ -190,10 +182,6 @@ impl Field {
         } else if kind.quoted() {
             begun.push(b'"');
         }
-        let mut lead = [0; LEAD];
-        for (place, &byte) in lead.iter_mut().zip(&begun) {
-            *place = byte;
-        }
         let named = |(name, value): &(String, i64)| (name.clone().into_bytes(), *value);
         Some(Field {
             number: field.number,
@@ -206,9 +194,9 @@ impl Field {
             tag_len: tag_len as u8,
             name: field.name.clone().into_bytes(),
             json_name: field.json_name.clone().into_bytes(),
-            words: [word_at(&quoted, 0), word_at(&quoted, 16)],
+            block: block_of(&quoted),
             quoted,
-            lead,
+            lead: block_of(&begun),
             begun,
             enum_values: field.enum_values.iter().flatten().map(named).collect(),
             pairs: None,
@@ -218,14 +206,10 @@ impl Field {
     /// Whether its key and colon are what stands at `at`.
     #[inline(always)]
     fn stands_at(&self, bytes: &[u8], at: usize) -> bool {
-        let rest = bytes.get(at..).unwrap_or_default();
-        let Some((first, second)) =
-            rest.first_chunk::<32>().map(|chunk| chunk.split_at(16)).filter(|_| self.quoted.len() <= 32)
-        else {
-            return rest.starts_with(&self.quoted);
-        };
-        let [(low, low_mask), (high, high_mask)] = self.words;
-        (word(first) ^ low) & low_mask == 0 && (high_mask == 0 || (word(second) ^ high) & high_mask == 0)
+        if self.quoted.len() <= LEAD {
+            return text::begins(bytes, at, &self.block, self.quoted.len());
+        }
+        bytes.get(at..).is_some_and(|rest| rest.starts_with(&self.quoted))
     }
 
     #[inline(always)]

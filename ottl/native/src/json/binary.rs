@@ -1,6 +1,6 @@
 //! Hexadecimal and base64 digits, both ways.
 
-use super::text::append_block;
+use super::text::{append_all, append_block};
 
 const HIGH: u64 = 0x8080_8080_8080_8080;
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -35,7 +35,7 @@ pub fn hex_decode(text: &[u8], out: &mut Vec<u8>) -> bool {
         let Some(bytes) = four_bytes(u64::from_le_bytes(*word)) else {
             return false;
         };
-        out.extend_from_slice(&bytes);
+        append_all(out, &bytes);
         rest = tail;
     }
     if rest.is_empty() {
@@ -125,11 +125,12 @@ pub fn write_hex(out: &mut Vec<u8>, value: &[u8]) {
     let mut rest = value;
     while let Some((eight, tail)) = rest.split_first_chunk::<8>() {
         rest = tail;
-        let mut digits = [0; 16];
-        for (i, &byte) in eight.iter().enumerate() {
-            digits[2 * i..2 * i + 2].copy_from_slice(&hex_pair(byte));
-        }
-        out.extend_from_slice(&digits);
+        // Without a table, so that all are made at once.
+        let digits: [u8; 16] = std::array::from_fn(|i| {
+            let nibble = if i % 2 == 0 { eight[i / 2] >> 4 } else { eight[i / 2] & 15 };
+            nibble + if nibble > 9 { b'a' - 10 } else { b'0' }
+        });
+        append_all(out, &digits);
     }
     for &byte in rest {
         out.extend_from_slice(&hex_pair(byte));

@@ -3,8 +3,8 @@
 //! Positions are arguments and results rather than a field of the parser, so that they stay in registers.
 
 use super::binary::{base64_decode, hex_decode};
-use super::pairs::{self, Beginnings, Hash};
-use super::text::{append, append_block, run};
+use super::pairs::{self, Beginnings, Hash, Pairs};
+use super::text::{append, append_all, append_block, run};
 use super::{fail, stop, Descriptor, Field, JsonSchema, Kind, Result, Step, MAX_LEVELS, MAX_RECURSION};
 use crate::wire::{self, put_varint};
 
@@ -44,6 +44,15 @@ pub fn to_protobuf(
             Ok(_) => Err(*error),
             Err(invalid) => fail("invalid UTF-8", invalid.valid_up_to()),
         },
+    }
+}
+
+#[inline(always)]
+fn put_tag(out: &mut Vec<u8>, field: &Field) {
+    if field.tag_len == 1 {
+        out.push(field.tag[0]);
+    } else {
+        out.extend_from_slice(&field.tag[..usize::from(field.tag_len.min(5))]);
     }
 }
 
@@ -122,11 +131,7 @@ impl<'a> Parser<'a> {
 
     #[inline(always)]
     fn put_tag(&mut self, field: &Field) {
-        if field.tag_len == 1 {
-            self.out.push(field.tag[0]);
-        } else {
-            self.out.extend_from_slice(&field.tag[..usize::from(field.tag_len.min(5))]);
-        }
+        put_tag(&mut self.out, field);
     }
 
     /// Writes the length of what follows `start + width` into its place, widening or narrowing the place.
@@ -169,7 +174,7 @@ impl<'a> Parser<'a> {
         if width == 1 {
             self.out.push(0);
         } else {
-            self.out.extend_from_slice(&[0; 10][..width.min(10)]);
+            append_block(&mut self.out, &[0; 10], width);
         }
         start
     }
@@ -304,17 +309,28 @@ impl<'a> Parser<'a> {
             self.put_tag(field);
             start = self.open(1);
         }
+        let mut before = field.pairs.map_or(0, |pairs| self.beginnings.start(pairs));
         loop {
-            at = match field.kind {
-                Kind::Message if field.pairs.is_some() => self.pair(field, at, depth, level)?,
-                Kind::Message => self.element(field, at, depth, level)?,
-                Kind::String if self.peek(at) == b'n' => {
+            at = match (field.kind, field.pairs) {
+                (_, Some(pairs)) => match self.known_pair(field, pairs, before, at, depth + 1, level + 2) {
+                    Some((next, place)) => {
+                        before = place;
+                        next
+                    }
+                    None => self.new_pair(field, pairs, at, depth, level)?,
+                },
+                (Kind::Message, _) => self.element(field, at, depth, level)?,
+                (Kind::String, _) if self.peek(at) == b'n' => {
                     self.put_tag(field);
                     self.out.push(0);
                     self.word(at, b"null")?
                 }
-                Kind::String => self.text(field, at, true)?,
-                _ if packed => self.number(field, at)?,
+                (Kind::String, _) => self.text(field, at, true)?,
+                _ if packed => {
+                    let (bits, next) = self.number(field, at)?;
+                    self.put_number(field, bits);
+                    next
+                }
                 _ => self.scalar(field, at, true)?,
             };
             at = self.blank(at);
@@ -344,53 +360,95 @@ impl<'a> Parser<'a> {
         Ok(next)
     }
 
-    /// An element that is a pair, with its tag.
-    #[inline]
-    fn pair(&mut self, field: &Field, at: usize, depth: usize, level: usize) -> Step<usize> {
-        let rest = self.bytes.get(at..).unwrap_or_default();
-        let Some(hash) = field.pairs.and_then(|pairs| pairs.of_text(rest)) else {
-            return self.element(field, at, depth, level);
-        };
-        if let Some(next) = self.known_pair(field, hash, at, depth + 1, level + 2) {
-            return Ok(next);
-        }
+    /// An element that is a pair, with its tag; how it begins is remembered.
+    #[inline(never)]
+    fn new_pair(&mut self, field: &Field, pairs: Pairs, at: usize, depth: usize, level: usize) -> Step<usize> {
         let next = self.element(field, at, depth, level)?;
-        if let Some(place) = self.beginnings.vacancy(hash) {
+        let hash = pairs.of_text(self.bytes.get(at..).unwrap_or_default());
+        if let Some((hash, place)) = hash.and_then(|hash| Some((hash, self.beginnings.vacancy(hash)?))) {
             self.remember(field, at, place, hash);
         }
         Ok(next)
     }
 
-    /// The end of a pair that begins as one before it did and holds one scalar; nothing is done for another.
-    #[inline]
-    fn known_pair(&mut self, field: &Field, hash: Hash, at: usize, depth: usize, level: usize) -> Option<usize> {
+    /// A pair that begins as one before it did and holds one scalar, with its tag: where it ends, and the place of its beginning,
+    /// `before` being that of the beginning before it. Nothing is done for another.
+    #[inline(always)]
+    fn known_pair(
+        &mut self,
+        field: &Field,
+        pairs: Pairs,
+        before: usize,
+        at: usize,
+        depth: usize,
+        level: usize,
+    ) -> Option<(usize, usize)> {
         let schema: &'a JsonSchema = self.schema;
-        let known = self.beginnings.recall(hash, self.bytes.get(at..)?)?;
+        let bytes = self.bytes;
+        let place = self.beginnings.recall(pairs, before, bytes, at, || pairs.of_text(bytes.get(at..)?))?;
         if self.messages < 2 || depth >= self.max_depth || level >= MAX_LEVELS {
             return None;
         }
-        let (_, choice) = pairs::fields(&schema.messages[field.message])?;
-        let member = schema.messages[choice.message].fields.get(known.member)?;
-        let mark = self.out.len();
-        let value = at + known.source_len;
-        append_block(&mut self.out, known.result, known.result_len);
-        let inner = self.out.len() - 1;
-        let done = match member.kind {
-            Kind::String => self.text(member, value, true),
-            _ => self.scalar(member, value, true),
+        let known = self.beginnings.at(place)?;
+        let member = schema.messages[pairs.choice].fields.get(usize::from(known.member))?;
+        let value = at + known.len();
+        let next = match member.kind {
+            Kind::String => self.known_text(field, member, place, value)?,
+            _ => self.known_number(field, member, place, value)?,
         };
-        match done {
-            Ok(next) if self.peek(next) == b'}' && self.peek(next + 1) == b'}' => {
-                self.close(inner, 1);
-                self.close(mark + usize::from(field.tag_len), 1);
-                self.messages -= 2;
-                Some(next + 2)
-            }
-            _ => {
-                self.out.truncate(mark);
-                None
-            }
+        self.messages -= 2;
+        Some((next, place))
+    }
+
+    /// The position behind a pair whose value ends here.
+    #[inline(always)]
+    fn end_of_pair(&self, at: usize) -> Option<usize> {
+        (self.peek(at) == b'}' && self.peek(at + 1) == b'}').then_some(at + 2)
+    }
+
+    #[inline(always)]
+    fn known_text(&mut self, field: &Field, member: &Field, place: usize, value: usize) -> Option<usize> {
+        let text = self.expected_string(value, "a string").ok()?;
+        let next = self.end_of_pair(text.next)?;
+        let known = self.beginnings.at(place)?;
+        let (source, start, end) =
+            if text.escaped { (&self.scratch[..], 0, self.scratch.len()) } else { (self.bytes, text.start, text.end) };
+        let out = &mut self.out;
+        let tag_len = usize::from(field.tag_len);
+        let len = end - start;
+        let body = usize::from(known.key_len) - tag_len + 2 + len;
+        if body < 0x80 {
+            let mark = out.len();
+            append_block(out, &known.result, usize::from(known.key_len));
+            append_block(out, &[len as u8 + 2, member.tag[0], len as u8, 0], 3);
+            out[mark + tag_len] = body as u8;
+        } else {
+            let inner = 1 + wire::varint_len(len as u64) + len;
+            let key = known.result.get(tag_len + 1..usize::from(known.key_len))?;
+            out.extend_from_slice(known.result.get(..tag_len)?);
+            put_varint(out, (key.len() + wire::varint_len(inner as u64) + inner) as u64);
+            out.extend_from_slice(key);
+            put_varint(out, inner as u64);
+            out.push(member.tag[0]);
+            put_varint(out, len as u64);
         }
+        append(out, source, start, end);
+        Some(next)
+    }
+
+    #[inline(always)]
+    fn known_number(&mut self, field: &Field, member: &Field, place: usize, value: usize) -> Option<usize> {
+        let (bits, next) = self.number(member, value).ok()?;
+        let next = self.end_of_pair(next)?;
+        let known = self.beginnings.at(place)?;
+        let mark = self.out.len();
+        append_block(&mut self.out, &known.result, usize::from(known.key_len));
+        let inner = self.out.len();
+        append_all(&mut self.out, &[0, member.tag[0]]);
+        self.put_number(member, bits);
+        self.close(inner, 1);
+        self.close(mark + usize::from(field.tag_len), 1);
+        Some(next)
     }
 
     /// Remembers how the pair begins that was read at `at`, if it is spelled the way writers spell it.
@@ -406,50 +464,60 @@ impl<'a> Parser<'a> {
         let brace = follows(value, &choice.quoted).then(|| value + choice.quoted.len())?;
         let members = &self.schema.messages[choice.message].fields;
         let rank = members.iter().position(|member| follows(brace, b"{") && follows(brace + 1, &member.quoted))?;
-        let member = members.get(rank).filter(|member| member.kind != Kind::Message)?;
+        let known = |member: &&Field| !matches!(member.kind, Kind::Message | Kind::Base64 | Kind::Hex);
+        let member = members.get(rank).filter(|member| known(member) && member.tag_len == 1)?;
         let source = bytes.get(at..brace + 1 + member.quoted.len())?;
         let tag = field.tag.get(..usize::from(field.tag_len))?;
-        let result = [tag, &[0, key.tag[0], text.len() as u8], text, &[choice.tag[0], 0]];
-        self.beginnings.remember(place, hash, source, &result, rank);
+        let result = [tag, &[0, key.tag[0], text.len() as u8], text, &choice.tag[..1]];
+        self.beginnings.remember(place, hash, source, &result, (rank, member, b""));
         Some(())
     }
 
     /// A singular string, or an element, with its tag; an empty one is left out unless `keep`.
-    #[inline]
+    #[inline(always)]
     fn text(&mut self, field: &Field, at: usize, keep: bool) -> Step<usize> {
         let text = self.expected_string(at, "a string")?;
-        if text.escaped {
-            let scratch = std::mem::take(&mut self.scratch);
-            self.put_text(field, &scratch, 0, scratch.len(), keep);
-            self.scratch = scratch;
-        } else {
-            self.put_text(field, self.bytes, text.start, text.end, keep);
+        let (source, start, end) =
+            if text.escaped { (&self.scratch[..], 0, self.scratch.len()) } else { (self.bytes, text.start, text.end) };
+        if keep || start < end {
+            put_tag(&mut self.out, field);
+            put_varint(&mut self.out, (end - start) as u64);
+            append(&mut self.out, source, start, end);
         }
         Ok(text.next)
     }
 
+    /// A singular value that is no message or string, or such an element that is length-delimited, with its tag; a zero is
+    /// left out unless `keep`.
     #[inline]
-    fn put_text(&mut self, field: &Field, source: &[u8], start: usize, end: usize, keep: bool) {
-        if keep || start < end {
+    fn scalar(&mut self, field: &Field, at: usize, keep: bool) -> Step<usize> {
+        if matches!(field.kind, Kind::Base64 | Kind::Hex) {
+            return self.binary(field, at, keep);
+        }
+        let (bits, next) = self.number(field, at)?;
+        if keep || bits != 0 {
             self.put_tag(field);
-            put_varint(&mut self.out, (end - start) as u64);
-            append(&mut self.out, source, start, end);
+            self.put_number(field, bits);
+        }
+        Ok(next)
+    }
+
+    /// Writes a number as it is on the wire.
+    #[inline(always)]
+    fn put_number(&mut self, field: &Field, bits: u64) {
+        match field.wire {
+            wire::FIXED64 => append_all(&mut self.out, &bits.to_le_bytes()),
+            wire::FIXED32 => append_all(&mut self.out, &(bits as u32).to_le_bytes()),
+            _ => put_varint(&mut self.out, bits),
         }
     }
 
-    /// A singular value that is no message or string, or such an element that is length-delimited, with its tag; a zero is
-    /// left out unless `keep`.
-    fn scalar(&mut self, field: &Field, at: usize, keep: bool) -> Step<usize> {
+    /// Bytes, likewise.
+    #[inline]
+    fn binary(&mut self, field: &Field, at: usize, keep: bool) -> Step<usize> {
         let mark = self.out.len();
         self.put_tag(field);
         let start = self.out.len();
-        if !matches!(field.kind, Kind::Base64 | Kind::Hex) {
-            let next = self.number(field, at)?;
-            if !keep && self.out[start..].iter().rev().all(|&byte| byte == 0) {
-                self.out.truncate(mark);
-            }
-            return Ok(next);
-        }
         let text = self.expected_string(at, "a string")?;
         let source = if text.escaped { &self.scratch } else { &self.bytes[text.start..text.end] };
         self.out.push(0);

@@ -2,8 +2,8 @@
 
 use super::binary::{hex_pair, write_base64, write_hex};
 use super::numbers::{write_double, write_integer, write_signed};
-use super::pairs::{self, Beginnings, Hash};
-use super::text::{append, append_block, is_plain, run};
+use super::pairs::{self, Beginnings, Hash, Pairs};
+use super::text::{append, append_all, append_block, append_plain, is_plain, run};
 use super::{fail, stop, Descriptor, Field, JsonSchema, Kind, Result, Step, LEAD, MAX_RECURSION};
 use crate::wire::{self, Stop};
 
@@ -194,13 +194,12 @@ impl<'a> Writer<'a> {
         end: usize,
         depth: usize,
     ) -> Step<usize> {
+        if let Some(pairs) = field.pairs {
+            return self.pairs(field, pairs, first, bytes, pos, end, depth);
+        }
         let mark = self.out.len();
         loop {
-            if field.pairs.is_some() {
-                let (from, to) = length(bytes, pos, end)?;
-                self.pair(field, bytes, (from, to), depth + 1)?;
-                pos = to;
-            } else if field.kind == Kind::Message {
+            if field.kind == Kind::Message {
                 let (from, to) = length(bytes, pos, end)?;
                 self.message(field.message, bytes, from, to, depth + 1)?;
                 self.out.push(b',');
@@ -226,70 +225,137 @@ impl<'a> Writer<'a> {
         Ok(pos)
     }
 
-    /// Writes a pair and a comma.
-    #[inline(always)]
-    fn pair(&mut self, field: &Field, bytes: &[u8], (from, to): (usize, usize), depth: usize) -> Step<()> {
-        let hash = field.pairs.and_then(|pairs| pairs.of_wire(bytes.get(from..)?));
-        if hash.is_some_and(|hash| self.known_pair(field, hash, bytes, (from, to), depth)) {
-            return Ok(());
-        }
-        self.message(field.message, bytes, from, to, depth)?;
-        self.out.push(b',');
-        if let Some((hash, place)) = hash.and_then(|hash| Some((hash, self.beginnings.vacancy(hash)?))) {
-            self.remember(field, &bytes[from..to], place, hash);
-        }
-        Ok(())
-    }
-
-    /// Writes a pair that begins as one before it did and holds one scalar, and a comma; nothing is done, and false returned,
-    /// for another.
-    #[inline(always)]
-    fn known_pair(
+    /// As `elements` does, pairs.
+    #[inline]
+    fn pairs(
         &mut self,
         field: &Field,
-        hash: Hash,
+        pairs: Pairs,
+        first: u32,
+        bytes: &[u8],
+        mut pos: usize,
+        end: usize,
+        depth: usize,
+    ) -> Step<usize> {
+        let mark = self.out.len();
+        let mut before = self.beginnings.start(pairs);
+        loop {
+            let (from, to) = length(bytes, pos, end)?;
+            before = match self.short_pair(pairs, before, bytes, (from, to), depth + 1) {
+                Some(place) => place,
+                None => self.any_pair(field, pairs, before, bytes, (from, to), depth + 1)?,
+            };
+            pos = to;
+            match bytes.get(pos) {
+                Some(&tag) if pos < end && u32::from(tag) == first && first < 0x80 => pos += 1,
+                _ if first < 0x80 || pos >= end => break,
+                _ => match checked(wire::tag(bytes, pos, end))? {
+                    (tag, next) if tag == first => pos = next,
+                    _ => break,
+                },
+            }
+        }
+        self.close(field, mark);
+        Ok(pos)
+    }
+
+    /// Writes a pair and a comma if it begins as one before it did and holds one scalar of a kind and of no more bytes than most do;
+    /// nothing is done for another. `before` is the place of the beginning before it, returned is its own.
+    #[inline(always)]
+    fn short_pair(
+        &mut self,
+        pairs: Pairs,
+        before: usize,
         bytes: &[u8],
         (from, to): (usize, usize),
         depth: usize,
-    ) -> bool {
+    ) -> Option<usize> {
+        let place = self.beginnings.recall(pairs, before, bytes, from, || pairs.of_wire(bytes.get(from..)?))?;
+        let known = self.beginnings.at(place).filter(|_| depth < self.max_depth)?;
+        let head = bytes.get(from..)?.first_chunk::<{ pairs::LONGEST + 2 }>()?;
+        let (value_len, tag, len) = (head[known.len()], head[known.len() + 1], head[known.len() + 2]);
+        let value = from + known.len() + 2;
+        if tag != known.tag || value_len >= 0x80 || value + usize::from(value_len) != to + 1 {
+            return None;
+        }
+        let out = &mut self.out;
+        let begin = |out: &mut Vec<u8>| append_block(out, &known.result, usize::from(known.result_len));
+        match known.kind {
+            Kind::String if len + 2 == value_len => {
+                begin(out);
+                write_string(out, bytes, value + 1, to);
+            }
+            Kind::Int64 | Kind::Bool => {
+                let (number, _) = wire::varint(bytes, value, to).ok().filter(|&(_, end)| end == to)?;
+                begin(out);
+                write_varint(out, known.kind, number);
+            }
+            Kind::Double => {
+                let (bits, _) = wire::fixed64(bytes, value, to).ok().filter(|&(_, end)| end == to)?;
+                begin(out);
+                write_double(out, f64::from_bits(bits));
+            }
+            _ => return None,
+        }
+        append_all(out, b"}},");
+        Some(place)
+    }
+
+    /// Writes a pair and a comma; returns the place of its beginning, or that of the one before it.
+    #[inline(never)]
+    fn any_pair(
+        &mut self,
+        field: &Field,
+        pairs: Pairs,
+        before: usize,
+        bytes: &[u8],
+        (from, to): (usize, usize),
+        depth: usize,
+    ) -> Step<usize> {
+        if let Some(place) = self.known_pair(pairs, before, bytes, (from, to), depth) {
+            return Ok(place);
+        }
+        self.message(field.message, bytes, from, to, depth)?;
+        self.out.push(b',');
+        let hash = pairs.of_wire(&bytes[from..]);
+        if let Some((hash, place)) = hash.and_then(|hash| Some((hash, self.beginnings.vacancy(hash)?))) {
+            self.remember(field, pairs, &bytes[from..to], place, hash);
+        }
+        Ok(before)
+    }
+
+    /// As `short_pair` does, a pair with any scalar.
+    fn known_pair(
+        &mut self,
+        pairs: Pairs,
+        before: usize,
+        bytes: &[u8],
+        (from, to): (usize, usize),
+        depth: usize,
+    ) -> Option<usize> {
         let schema: &'a JsonSchema = self.schema;
-        let known = self.beginnings.recall(hash, &bytes[from..to]);
-        let Some(known) = known.filter(|_| depth < self.max_depth) else {
-            return false;
-        };
-        let Ok((value, end)) = wire::length(bytes, from + known.source_len, to) else {
-            return false;
-        };
-        let Some((_, choice)) = pairs::fields(&schema.messages[field.message]).filter(|_| end == to) else {
-            return false;
-        };
-        let Ok((tag, value)) = wire::tag(bytes, value, to) else {
-            return false;
-        };
-        let choices = &schema.messages[choice.message];
-        let Some(member) = choices.fields.get(choices.rank_of_tag(tag)).filter(|m| m.kind != Kind::Message) else {
-            return false;
-        };
+        let place = self.beginnings.recall(pairs, before, bytes, from, || pairs.of_wire(bytes.get(from..)?))?;
+        let known = self.beginnings.at(place).filter(|_| depth < self.max_depth)?;
+        let (value, end) = wire::length(bytes, from + known.len(), to).ok()?;
+        let (tag, value) = wire::tag(bytes, value, to).ok().filter(|_| end == to)?;
+        let choices = &schema.messages[pairs.choice];
+        let member = choices.fields.get(choices.rank_of_tag(tag)).filter(|member| member.kind != Kind::Message)?;
         let mark = self.out.len();
-        append_block(&mut self.out, known.result, known.result_len);
+        append_block(&mut self.out, &known.result, usize::from(known.key_len));
         let brace = self.out.len();
         self.begin(member);
         self.out[brace] = b'{';
-        match self.scalar(member, bytes, value, to, true) {
-            Ok((end, _)) if end == to => {
-                self.out.extend_from_slice(b"}},");
-                true
-            }
-            _ => {
-                self.out.truncate(mark);
-                false
-            }
+        if self.scalar(member, bytes, value, to, true).map_or(true, |(end, _)| end != to) {
+            self.out.truncate(mark);
+            return None;
         }
+        append_all(&mut self.out, b"}},");
+        Some(place)
     }
 
     /// Remembers how the pair that was written begins, if it has its two fields in order.
     #[inline(never)]
-    fn remember(&mut self, field: &Field, bytes: &[u8], place: usize, hash: Hash) -> Option<()> {
+    fn remember(&mut self, field: &Field, pairs: Pairs, bytes: &[u8], place: usize, hash: Hash) -> Option<()> {
         let (key, choice) = pairs::fields(&self.schema.messages[field.message])?;
         let (tag, next) = wire::tag(bytes, 0, bytes.len()).ok().filter(|_| bytes.len() < 0x4000)?;
         let (from, to) = (tag >> 3 == key.number && key.takes((tag & 7) as u8))
@@ -299,8 +365,14 @@ impl<'a> Writer<'a> {
         if tag >> 3 != choice.number || !choice.takes((tag & 7) as u8) {
             return None;
         }
+        let (value, end) = wire::length(bytes, next, bytes.len()).ok()?;
+        let (tag, _) = wire::tag(bytes, value, end).ok()?;
+        let members = &self.schema.messages[pairs.choice];
+        let rank = members.rank_of_tag(tag);
+        let member = members.fields.get(rank).filter(|member| member.tag_len == 1 && member.kind != Kind::Message)?;
         let text = [b"{", key.begun.get(1..)?, &bytes[from..to], b"\"", &choice.begun];
-        self.beginnings.remember(place, hash, &bytes[..next], &text, 0);
+        let begun = [b"{", member.begun.get(1..)?].concat();
+        self.beginnings.remember(place, hash, &bytes[..next], &text, (rank, member, &begun));
         Some(())
     }
 
@@ -593,8 +665,7 @@ fn write_varint(out: &mut Vec<u8>, kind: Kind, value: u64) -> bool {
             out.push(b'"');
         }
         Kind::Bool => {
-            let word: &[u8] = if value == 0 { b"false" } else { b"true" };
-            out.extend_from_slice(word);
+            append_block(out, if value == 0 { b"false" } else { b"true " }, if value == 0 { 5 } else { 4 });
         }
         Kind::Uint32 => {
             write_integer(out, u64::from(value as u32));
@@ -616,9 +687,7 @@ fn write_varint(out: &mut Vec<u8>, kind: Kind, value: u64) -> bool {
 /// Writes a string with its escapes and the quote that closes it; each byte that is not part of valid UTF-8 becomes U+FFFD.
 #[inline(always)]
 fn write_string(out: &mut Vec<u8>, bytes: &[u8], start: usize, end: usize) {
-    if is_plain(bytes, start, end) {
-        append(out, bytes, start, end);
-    } else {
+    if !append_plain(out, bytes, start, end) {
         write_any_string(out, &bytes[start..end]);
     }
     out.push(b'"');
