@@ -24,19 +24,29 @@ fn four_bytes(word: u64) -> Option<[u8; 4]> {
     Some(((quads | quads >> 16) as u32).to_le_bytes())
 }
 
+/// Appends the bytes that hexadecimal digits stand for, eight at a time; returns how many digits were.
+#[inline(always)]
+pub fn hex_run(text: &[u8], out: &mut Vec<u8>) -> usize {
+    let mut rest = text;
+    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
+        let Some(bytes) = four_bytes(u64::from_le_bytes(*word)) else {
+            break;
+        };
+        append_all(out, &bytes);
+        rest = tail;
+    }
+    text.len() - rest.len()
+}
+
 /// Appends the bytes that an even number of hexadecimal digits stand for; false for any other text.
 #[inline]
 pub fn hex_decode(text: &[u8], out: &mut Vec<u8>) -> bool {
     if text.len() % 2 != 0 {
         return false;
     }
-    let mut rest = text;
-    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
-        let Some(bytes) = four_bytes(u64::from_le_bytes(*word)) else {
-            return false;
-        };
-        append_all(out, &bytes);
-        rest = tail;
+    let rest = &text[hex_run(text, out)..];
+    if rest.len() >= 8 {
+        return false;
     }
     if rest.is_empty() {
         return true;

@@ -37,6 +37,8 @@ pub struct Beginning {
     pub kind: Kind,
     pub member: u8,
     pub tag: u8,
+    /// Whether the source ends with a quote.
+    pub quoted: bool,
     /// How much of the result is made of the source, and how much with the member.
     pub key_len: u8,
     pub result_len: u8,
@@ -102,6 +104,7 @@ impl Beginnings {
             kind: Kind::Message,
             member: 0,
             tag: 0,
+            quoted: false,
             key_len: 0,
             result_len: 0,
             source: [0; LONGEST],
@@ -204,6 +207,7 @@ impl Beginnings {
         known.result.iter_mut().zip(parts).for_each(|(place, &byte)| *place = byte);
         (known.source_len, known.pairs) = (source.len() as u8, hash.pairs);
         (known.key_len, known.result_len) = (key_len as u8, result_len as u8);
+        known.quoted = source.last() == Some(&b'"');
         (known.member, known.kind, known.tag) = (member, field.kind, field.tag[0]);
     }
 }

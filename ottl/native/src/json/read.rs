@@ -2,9 +2,10 @@
 //!
 //! Positions are arguments and results rather than a field of the parser, so that they stay in registers.
 
-use super::binary::{base64_decode, hex_decode};
+use super::binary::{base64_decode, hex_decode, hex_run};
+use super::numbers::leading_digits;
 use super::pairs::{self, Beginnings, Hash, Pairs};
-use super::text::{append, append_all, append_block, run};
+use super::text::{append, append_all, append_block, append_run, run};
 use super::{fail, stop, Descriptor, Field, JsonSchema, Kind, Result, Step, MAX_LEVELS, MAX_RECURSION};
 use crate::wire::{self, put_varint};
 
@@ -277,7 +278,10 @@ impl<'a> Parser<'a> {
     #[inline(never)]
     fn key(&mut self, descriptor: &Descriptor, last: usize, at: usize) -> Step<(usize, usize)> {
         let bytes = self.bytes;
-        let found = descriptor.fields.iter().enumerate().find(|(_, field)| field.stands_at(bytes, at));
+        // Most likely one that is behind the last.
+        let fields = &descriptor.fields;
+        let ranks = (last..fields.len()).chain(0..last.min(fields.len()));
+        let found = ranks.map(|rank| (rank, &fields[rank])).find(|(_, field)| field.stands_at(bytes, at));
         if let Some((rank, field)) = found {
             self.next[descriptor.base + last] = rank as u16;
             return Ok((rank, at + field.quoted.len()));
@@ -303,29 +307,24 @@ impl<'a> Parser<'a> {
         if self.peek(at) == b']' {
             return Ok(at + 1);
         }
+        if let Some(pairs) = field.pairs {
+            return self.pairs(field, pairs, at, depth, level);
+        }
         let packed = field.packed();
         let mut start = 0;
         if packed {
             self.put_tag(field);
             start = self.open(1);
         }
-        let mut before = field.pairs.map_or(0, |pairs| self.beginnings.start(pairs));
         loop {
-            at = match (field.kind, field.pairs) {
-                (_, Some(pairs)) => match self.known_pair(field, pairs, before, at, depth + 1, level + 2) {
-                    Some((next, place)) => {
-                        before = place;
-                        next
-                    }
-                    None => self.new_pair(field, pairs, at, depth, level)?,
-                },
-                (Kind::Message, _) => self.element(field, at, depth, level)?,
-                (Kind::String, _) if self.peek(at) == b'n' => {
+            at = match field.kind {
+                Kind::Message => self.element(field, at, depth, level)?,
+                Kind::String if self.peek(at) == b'n' => {
                     self.put_tag(field);
                     self.out.push(0);
                     self.word(at, b"null")?
                 }
-                (Kind::String, _) => self.text(field, at, true)?,
+                Kind::String => self.text(field, at, true)?,
                 _ if packed => {
                     let (bits, next) = self.number(field, at)?;
                     self.put_number(field, bits);
@@ -360,9 +359,31 @@ impl<'a> Parser<'a> {
         Ok(next)
     }
 
-    /// An element that is a pair, with its tag; how it begins is remembered.
+    /// The elements of an array of pairs, the first one at `at`; returns the position behind its bracket.
+    #[inline]
+    fn pairs(&mut self, field: &Field, pairs: Pairs, mut at: usize, depth: usize, level: usize) -> Step<usize> {
+        let mut before = self.beginnings.start(pairs);
+        let shallow = depth + 1 < self.max_depth && level + 2 < MAX_LEVELS;
+        loop {
+            at = match shallow.then(|| self.known_pair(field, pairs, before, at)).flatten() {
+                Some((next, place)) => {
+                    before = place;
+                    next
+                }
+                None => self.any_pair(field, pairs, at, depth, level)?,
+            };
+            at = self.blank(at);
+            match self.peek(at) {
+                b',' => at = self.blank(at + 1),
+                b']' => return Ok(at + 1),
+                _ => return self.unexpected(at, "',' or ']'"),
+            }
+        }
+    }
+
+    /// A pair, with its tag; how it begins is remembered.
     #[inline(never)]
-    fn new_pair(&mut self, field: &Field, pairs: Pairs, at: usize, depth: usize, level: usize) -> Step<usize> {
+    fn any_pair(&mut self, field: &Field, pairs: Pairs, at: usize, depth: usize, level: usize) -> Step<usize> {
         let next = self.element(field, at, depth, level)?;
         let hash = pairs.of_text(self.bytes.get(at..).unwrap_or_default());
         if let Some((hash, place)) = hash.and_then(|hash| Some((hash, self.beginnings.vacancy(hash)?))) {
@@ -374,81 +395,99 @@ impl<'a> Parser<'a> {
     /// A pair that begins as one before it did and holds one scalar, with its tag: where it ends, and the place of its beginning,
     /// `before` being that of the beginning before it. Nothing is done for another.
     #[inline(always)]
-    fn known_pair(
-        &mut self,
-        field: &Field,
-        pairs: Pairs,
-        before: usize,
-        at: usize,
-        depth: usize,
-        level: usize,
-    ) -> Option<(usize, usize)> {
-        let schema: &'a JsonSchema = self.schema;
+    fn known_pair(&mut self, field: &Field, pairs: Pairs, before: usize, at: usize) -> Option<(usize, usize)> {
         let bytes = self.bytes;
         let place = self.beginnings.recall(pairs, before, bytes, at, || pairs.of_text(bytes.get(at..)?))?;
-        if self.messages < 2 || depth >= self.max_depth || level >= MAX_LEVELS {
-            return None;
-        }
-        let known = self.beginnings.at(place)?;
-        let member = schema.messages[pairs.choice].fields.get(usize::from(known.member))?;
+        let known = self.beginnings.at(place).filter(|_| self.messages >= 2)?;
         let value = at + known.len();
-        let next = match member.kind {
-            Kind::String => self.known_text(field, member, place, value)?,
-            _ => self.known_number(field, member, place, value)?,
-        };
+        let next = match known.kind {
+            Kind::String => self.short_text(field, place, value).or_else(|| self.any_text(field, pairs, place, value)),
+            Kind::Int64 => {
+                self.digits_only(field, place, value).or_else(|| self.any_number(field, pairs, place, value))
+            }
+            _ => self.any_number(field, pairs, place, value),
+        }?;
         self.messages -= 2;
         Some((next, place))
     }
 
-    /// The position behind a pair whose value ends here.
+    /// The position behind a pair whose value, a text, ends here.
     #[inline(always)]
-    fn end_of_pair(&self, at: usize) -> Option<usize> {
-        (self.peek(at) == b'}' && self.peek(at + 1) == b'}').then_some(at + 2)
+    fn end_of_text(&self, at: usize) -> Option<usize> {
+        self.bytes.get(at..)?.starts_with(b"\"}}").then_some(at + 3)
     }
 
+    /// A pair with a text that is short, ASCII and without escapes.
     #[inline(always)]
-    fn known_text(&mut self, field: &Field, member: &Field, place: usize, value: usize) -> Option<usize> {
-        let text = self.expected_string(value, "a string").ok()?;
-        let next = self.end_of_pair(text.next)?;
+    fn short_text(&mut self, field: &Field, place: usize, value: usize) -> Option<usize> {
         let known = self.beginnings.at(place)?;
+        let (mark, tag_len, begun) = (self.out.len(), usize::from(field.tag_len), usize::from(known.result_len));
+        append_block(&mut self.out, &known.result, begun);
+        let end = append_run(&mut self.out, self.bytes, value);
+        let next = end.and_then(|end| self.end_of_text(end));
+        let Some(len) = next.map(|next| next - 3 - value).filter(|len| begun - tag_len - 1 + len < 0x80) else {
+            self.out.truncate(mark);
+            return None;
+        };
+        self.out[mark + tag_len] = (begun - tag_len - 1 + len) as u8;
+        self.out[mark + begun - 3] = len as u8 + 2;
+        self.out[mark + begun - 1] = len as u8;
+        next
+    }
+
+    /// A pair with an integer between quotes and without a sign.
+    #[inline(always)]
+    fn digits_only(&mut self, field: &Field, place: usize, value: usize) -> Option<usize> {
+        let (number, end) = leading_digits(self.bytes, value);
+        let next = self.end_of_text(end).filter(|_| end > value && i64::try_from(number).is_ok())?;
+        let known = self.beginnings.at(place).filter(|known| known.quoted)?;
+        let (mark, tag_len, begun) = (self.out.len(), usize::from(field.tag_len), usize::from(known.result_len));
+        append_block(&mut self.out, &known.result, begun);
+        put_varint(&mut self.out, number);
+        let len = self.out.len() - mark;
+        self.out[mark + tag_len] = (len - tag_len - 1) as u8;
+        self.out[mark + begun - 2] = (len - begun + 1) as u8;
+        Some(next)
+    }
+
+    #[inline(never)]
+    fn any_text(&mut self, field: &Field, pairs: Pairs, place: usize, value: usize) -> Option<usize> {
+        let text = self.string(value - 1).ok()?;
+        let next = self.end_of_text(text.next - 1)?;
+        let known = self.beginnings.at(place)?;
+        let member = self.schema.messages[pairs.choice].fields.get(usize::from(known.member))?;
         let (source, start, end) =
             if text.escaped { (&self.scratch[..], 0, self.scratch.len()) } else { (self.bytes, text.start, text.end) };
-        let out = &mut self.out;
-        let tag_len = usize::from(field.tag_len);
+        let key = known.result.get(usize::from(field.tag_len) + 1..usize::from(known.key_len))?;
         let len = end - start;
-        let body = usize::from(known.key_len) - tag_len + 2 + len;
-        if body < 0x80 {
-            let mark = out.len();
-            append_block(out, &known.result, usize::from(known.key_len));
-            append_block(out, &[len as u8 + 2, member.tag[0], len as u8, 0], 3);
-            out[mark + tag_len] = body as u8;
-        } else {
-            let inner = 1 + wire::varint_len(len as u64) + len;
-            let key = known.result.get(tag_len + 1..usize::from(known.key_len))?;
-            out.extend_from_slice(known.result.get(..tag_len)?);
-            put_varint(out, (key.len() + wire::varint_len(inner as u64) + inner) as u64);
-            out.extend_from_slice(key);
-            put_varint(out, inner as u64);
-            out.push(member.tag[0]);
-            put_varint(out, len as u64);
-        }
+        let inner = 1 + wire::varint_len(len as u64) + len;
+        let out = &mut self.out;
+        put_tag(out, field);
+        put_varint(out, (key.len() + wire::varint_len(inner as u64) + inner) as u64);
+        out.extend_from_slice(key);
+        put_varint(out, inner as u64);
+        put_tag(out, member);
+        put_varint(out, len as u64);
         append(out, source, start, end);
         Some(next)
     }
 
-    #[inline(always)]
-    fn known_number(&mut self, field: &Field, member: &Field, place: usize, value: usize) -> Option<usize> {
-        let (bits, next) = self.number(member, value).ok()?;
-        let next = self.end_of_pair(next)?;
+    #[inline(never)]
+    fn any_number(&mut self, field: &Field, pairs: Pairs, place: usize, value: usize) -> Option<usize> {
+        let schema: &'a JsonSchema = self.schema;
         let known = self.beginnings.at(place)?;
-        let mark = self.out.len();
-        append_block(&mut self.out, &known.result, usize::from(known.key_len));
-        let inner = self.out.len();
-        append_all(&mut self.out, &[0, member.tag[0]]);
+        let member = schema.messages[pairs.choice].fields.get(usize::from(known.member))?;
+        let (bits, next) = self.number(member, value - usize::from(known.quoted)).ok()?;
+        if self.peek(next) != b'}' || self.peek(next + 1) != b'}' {
+            return None;
+        }
+        let known = self.beginnings.at(place)?;
+        let (mark, begun) = (self.out.len(), usize::from(known.result_len));
+        append_block(&mut self.out, &known.result, begun);
         self.put_number(member, bits);
-        self.close(inner, 1);
+        self.close(mark + begun - 2, 1);
         self.close(mark + usize::from(field.tag_len), 1);
-        Some(next)
+        Some(next + 2)
     }
 
     /// Remembers how the pair begins that was read at `at`, if it is spelled the way writers spell it.
@@ -466,10 +505,18 @@ impl<'a> Parser<'a> {
         let rank = members.iter().position(|member| follows(brace, b"{") && follows(brace + 1, &member.quoted))?;
         let known = |member: &&Field| !matches!(member.kind, Kind::Message | Kind::Base64 | Kind::Hex);
         let member = members.get(rank).filter(|member| known(member) && member.tag_len == 1)?;
-        let source = bytes.get(at..brace + 1 + member.quoted.len())?;
+        let value = brace + 1 + member.quoted.len();
+        let quoted = member.kind.quoted() && follows(value, b"\"");
+        if member.kind == Kind::String && !quoted {
+            return None;
+        }
+        let source = bytes.get(at..value + usize::from(quoted))?;
         let tag = field.tag.get(..usize::from(field.tag_len))?;
         let result = [tag, &[0, key.tag[0], text.len() as u8], text, &choice.tag[..1]];
-        self.beginnings.remember(place, hash, source, &result, (rank, member, b""));
+        // The length of the value, and that of a text.
+        let begun = [0, member.tag[0], 0];
+        let begun = if member.kind == Kind::String { &begun[..] } else { &begun[..2] };
+        self.beginnings.remember(place, hash, source, &result, (rank, member, begun));
         Some(())
     }
 
@@ -518,9 +565,36 @@ impl<'a> Parser<'a> {
         let mark = self.out.len();
         self.put_tag(field);
         let start = self.out.len();
+        self.out.push(0);
+        let next = match self.plain_hex(field, at) {
+            Some(next) => next,
+            None => {
+                self.out.truncate(start + 1);
+                self.any_binary(field, at)?
+            }
+        };
+        if self.out.len() == start + 1 && !keep {
+            self.out.truncate(mark);
+        } else {
+            self.close(start, 1);
+        }
+        Ok(next)
+    }
+
+    /// Digits of an id in hex of eight or more bytes, as ids are, up to a quote.
+    #[inline(always)]
+    fn plain_hex(&mut self, field: &Field, at: usize) -> Option<usize> {
+        if field.kind != Kind::Hex || self.peek(at) != b'"' {
+            return None;
+        }
+        let len = hex_run(self.bytes.get(at + 1..)?, &mut self.out);
+        (self.peek(at + 1 + len) == b'"').then_some(at + 2 + len)
+    }
+
+    #[inline(never)]
+    fn any_binary(&mut self, field: &Field, at: usize) -> Step<usize> {
         let text = self.expected_string(at, "a string")?;
         let source = if text.escaped { &self.scratch } else { &self.bytes[text.start..text.end] };
-        self.out.push(0);
         let good = if field.kind == Kind::Hex {
             hex_decode(source, &mut self.out)
         } else {
@@ -529,11 +603,6 @@ impl<'a> Parser<'a> {
         if !good {
             let wanted = if field.kind == Kind::Hex { "hex" } else { "base64" };
             return stop(format!("not a {wanted} string"), at);
-        }
-        if self.out.len() == start + 1 && !keep {
-            self.out.truncate(mark);
-        } else {
-            self.close(start, 1);
         }
         Ok(text.next)
     }

@@ -167,6 +167,33 @@ pub fn append_plain(out: &mut Vec<u8>, bytes: &[u8], start: usize, end: usize) -
     true
 }
 
+/// Bytes that `append_run` looks at.
+const SHORT: usize = 128;
+
+/// Appends what stands between `start` and the first quote, backslash or control character, and returns where that is; nothing is
+/// appended if it is not ASCII, long or near the end of the text.
+#[inline(always)]
+pub fn append_run(out: &mut Vec<u8>, bytes: &[u8], start: usize) -> Option<usize> {
+    let text = bytes.get(start..)?.first_chunk::<SHORT>()?;
+    out.reserve(SHORT);
+    let mark = out.len();
+    let room = out.spare_capacity_mut().first_chunk_mut::<SHORT>()?;
+    let mut at = 0;
+    while let (Some(chunk), Some(place)) = (chunk_at(text, at), room.get_mut(at..at + CHUNK)) {
+        place.copy_from_slice(&chunk.map(MaybeUninit::new));
+        let (special, high) = marks(chunk);
+        if special | high != 0 {
+            let count = (special | high).trailing_zeros();
+            let len = at + count as usize;
+            // SAFETY: these bytes were reserved and have been written.
+            unsafe { out.set_len(mark + len) };
+            return (high >> count & 1 == 0).then_some(start + len);
+        }
+        at += CHUNK;
+    }
+    None
+}
+
 #[inline(always)]
 fn chunk_at(bytes: &[u8], at: usize) -> Option<&[u8; CHUNK]> {
     bytes.get(at..at + CHUNK)?.first_chunk()
@@ -220,6 +247,11 @@ mod tests {
                     let stop = if is_special(byte) { at } else { len };
                     assert_eq!(run(&bytes, 0), (stop, byte > 0x7f));
                     assert_eq!(is_plain(&bytes, 0, len), stop == len && byte < 0x80);
+                    let mut out = b"x".to_vec();
+                    let long = [bytes.as_slice(), b"\"", &[byte; 150]].concat();
+                    let end = append_run(&mut out, &long, 0);
+                    assert_eq!(end, (stop < len || byte < 0x80).then_some(stop), "{byte} at {at} of {len}");
+                    assert!(end.is_none_or(|end| out[1..] == bytes[..end]));
                     let mut out = b"x".to_vec();
                     assert_eq!(append_plain(&mut out, &bytes, 0, len), is_plain(&bytes, 0, len));
                     assert_eq!(out[1..], bytes[..if is_plain(&bytes, 0, len) { len } else { 0 }]);
