@@ -122,9 +122,9 @@ pub fn decimal(text: &[u8]) -> bool {
 #[inline(always)]
 fn digits_of(value: u32) -> u64 {
     let quads = u64::from(value / 10_000) | u64::from(value % 10_000) << 32;
-    let hundreds = (quads * 10_486 >> 20) & 0x0000_007f_0000_007f;
+    let hundreds = ((quads * 10_486) >> 20) & 0x0000_007f_0000_007f;
     let pairs = hundreds | (quads - hundreds * 100) << 16;
-    let tens = (pairs * 103 >> 10) & 0x000f_000f_000f_000f;
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
     tens | (pairs - tens * 10) << 8
 }
 
@@ -146,20 +146,20 @@ pub fn write_integer(out: &mut Vec<u8>, value: u64) {
 fn write_short(out: &mut Vec<u8>, value: u32) {
     let digits = digits_of(value);
     let zeros = (digits.trailing_zeros() / 8).min(7);
-    append_block(out, &((digits | ONES * 0x30) >> (8 * zeros)).to_le_bytes(), 8 - zeros as usize);
+    append_block(out, &((digits | (ONES * 0x30)) >> (8 * zeros)).to_le_bytes(), 8 - zeros as usize);
 }
 
 /// `rest`, which is not zero, and eight more digits.
 #[inline(never)]
 fn write_long(out: &mut Vec<u8>, rest: u64, low: u32) {
     const EIGHT: u64 = 100_000_000;
-    let low = u128::from(digits_of(low) | ONES * 0x30);
+    let low = u128::from(digits_of(low) | (ONES * 0x30));
     if rest < EIGHT {
         write_short(out, rest as u32);
         return append_all(out, &(low as u64).to_le_bytes());
     }
     write_integer(out, rest / EIGHT);
-    let high = u128::from(digits_of((rest % EIGHT) as u32) | ONES * 0x30);
+    let high = u128::from(digits_of((rest % EIGHT) as u32) | (ONES * 0x30));
     append_all(out, &(low << 64 | high).to_le_bytes());
 }
 

@@ -91,13 +91,18 @@ pub fn to_json(schema: &JsonSchema, root: usize, payload: &[u8], max_depth: usiz
     }
 }
 
+/// Fields that a message may have if some are to be put in order while it is written.
+const SORTED: usize = 32;
+/// Bytes of text that a field which comes late is moved over at most.
+const MOVED: usize = 4096;
+
 struct Writer<'a> {
     schema: &'a JsonSchema,
     out: Vec<u8>,
     /// A stack of the fields of the messages that are open: rank in the high, offset of the tag in the low 32 bits.
     fields: Vec<u64>,
     max_depth: usize,
-    /// Kinds of messages of which one had its fields in another order than the descriptor's, or more than once.
+    /// Kinds of messages of which one had its fields in quite another order than the descriptor's, or more than once.
     disordered: Vec<bool>,
     beginnings: Beginnings,
 }
@@ -105,8 +110,9 @@ struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// Writes the message whose body is `bytes[start..end]`.
     ///
-    /// Fields mostly come in the order of the descriptor, which is that of JSON, and are written in one walk. Where a kind of
-    /// message once did not keep to it, two walks are made of all that follow.
+    /// Fields mostly come in the order of the descriptor, which is that of JSON, and are written in one walk; one that comes late, as
+    /// those do which are set in rows that lacked them, is moved to its place. Where that did not do for a message once, two walks
+    /// are made of all of its kind that follow.
     #[inline]
     fn message(&mut self, kind: usize, bytes: &[u8], start: usize, end: usize, depth: usize) -> Step<()> {
         if self.disordered[kind] {
@@ -115,7 +121,7 @@ impl<'a> Writer<'a> {
         self.message_in_order(kind, bytes, start, end, depth)
     }
 
-    /// Writes a message while its fields come in order, and from the beginning if one does not.
+    /// Writes a message in one walk while its fields can be put in order, and from the beginning if one cannot.
     fn message_in_order(&mut self, kind: usize, bytes: &[u8], start: usize, end: usize, depth: usize) -> Step<()> {
         if depth > self.max_depth {
             return stop("messages nested too deeply", start);
@@ -124,7 +130,9 @@ impl<'a> Writer<'a> {
         let descriptor = &schema.messages[kind];
         let mark = self.out.len();
         let mut pos = start;
-        let mut least = 0;
+        // Which ranks were met, and where the text of each begins.
+        let mut met = 0u64;
+        let mut starts = [0; SORTED];
         let mut oneofs = 0u64;
         while pos < end {
             let (tag, value) = checked(wire::tag(bytes, pos, end))?;
@@ -135,17 +143,20 @@ impl<'a> Writer<'a> {
                 continue;
             };
             let bit = field.oneof.map_or(0, |oneof| 1u64 << (oneof % 64));
-            if rank < least || oneofs & bit != 0 {
-                self.out.truncate(mark);
-                self.disordered[kind] = true;
-                return self.message_in_any_order(kind, bytes, start, end, depth);
-            }
-            least = rank + 1;
-            oneofs |= bit;
             let before = self.out.len();
+            let later = met >> (rank % 64);
+            if later != 0 || oneofs & bit != 0 || rank >= SORTED {
+                let place = starts[(rank + later.trailing_zeros() as usize) % SORTED];
+                if later & 1 != 0 || oneofs & bit != 0 || rank >= SORTED || before - place > MOVED {
+                    self.out.truncate(mark);
+                    self.disordered[kind] = true;
+                    return self.message_in_any_order(kind, bytes, start, end, depth);
+                }
+            }
+            oneofs |= bit;
             self.begin(field);
             if field.repeated {
-                pos = self.elements(field, tag, bytes, value, end, depth)?;
+                pos = self.array(field, tag, bytes, value, end, depth)?;
             } else if field.kind == Kind::Message {
                 let (from, to) = length(bytes, value, end)?;
                 self.message(field.message, bytes, from, to, depth + 1)?;
@@ -157,9 +168,27 @@ impl<'a> Writer<'a> {
                 }
                 pos = next;
             }
+            starts[rank] = before;
+            met |= 1 << rank;
+            if later != 0 {
+                self.move_up(rank, later, &mut starts);
+            }
         }
         self.finish(mark);
         Ok(())
+    }
+
+    /// Moves the last field, of this rank, before those of the ranks that `later` tells, counted from its own.
+    #[inline(never)]
+    fn move_up(&mut self, rank: usize, mut later: u64, starts: &mut [usize; SORTED]) {
+        let len = self.out.len() - starts[rank];
+        let place = starts[(rank + later.trailing_zeros() as usize) % SORTED];
+        self.out[place..].rotate_right(len);
+        starts[rank] = place;
+        while later != 0 {
+            starts[(rank + later.trailing_zeros() as usize) % SORTED] += len;
+            later &= later - 1;
+        }
     }
 
     /// Writes a comma, the key and what every value of the field begins with.
@@ -182,8 +211,17 @@ impl<'a> Writer<'a> {
         self.out.push(b'}');
     }
 
-    /// Writes the elements of a repeated field that follow one another with one tag, the first one's value being at `pos`, and
-    /// closes the array; nothing stays of one without elements (packed values of length zero). Returns where they end.
+    /// Writes an array of the elements of a repeated field that follow one another with one tag.
+    #[inline]
+    fn array(&mut self, field: &Field, first: u32, bytes: &[u8], pos: usize, end: usize, depth: usize) -> Step<usize> {
+        let mark = self.out.len();
+        let pos = self.elements(field, first, bytes, pos, end, depth)?;
+        self.close(field, mark);
+        Ok(pos)
+    }
+
+    /// Writes the elements of a repeated field that follow one another with one tag, the first one's value being at `pos`, each with
+    /// a comma; returns where they end.
     #[inline(never)]
     fn elements(
         &mut self,
@@ -195,9 +233,8 @@ impl<'a> Writer<'a> {
         depth: usize,
     ) -> Step<usize> {
         if let Some(pairs) = field.pairs {
-            return self.pairs(field, pairs, first, bytes, pos, end, depth);
+            return self.pairs(field, pairs, first, bytes, (pos, end), depth);
         }
-        let mark = self.out.len();
         loop {
             if field.kind == Kind::Message {
                 let (from, to) = length(bytes, pos, end)?;
@@ -221,7 +258,6 @@ impl<'a> Writer<'a> {
                 _ => break,
             }
         }
-        self.close(field, mark);
         Ok(pos)
     }
 
@@ -233,11 +269,9 @@ impl<'a> Writer<'a> {
         pairs: Pairs,
         first: u32,
         bytes: &[u8],
-        mut pos: usize,
-        end: usize,
+        (mut pos, end): (usize, usize),
         depth: usize,
     ) -> Step<usize> {
-        let mark = self.out.len();
         let mut before = self.beginnings.start(pairs);
         loop {
             let (from, to) = length(bytes, pos, end)?;
@@ -255,7 +289,6 @@ impl<'a> Writer<'a> {
                 },
             }
         }
-        self.close(field, mark);
         Ok(pos)
     }
 
@@ -427,7 +460,7 @@ impl<'a> Writer<'a> {
             let before = self.out.len();
             self.begin(field);
             if field.repeated {
-                self.array(field, &bytes[..end], at, next, depth)?;
+                self.array_of_runs(field, &bytes[..end], at, next, depth)?;
             } else if field.kind == Kind::Message {
                 self.submessage(field, &bytes[..end], at, next, depth)?;
             } else {
@@ -560,29 +593,16 @@ impl<'a> Writer<'a> {
     }
 
     /// A repeated field from its runs `fields[at..next]`.
-    fn array(&mut self, field: &Field, bytes: &[u8], at: usize, next: usize, depth: usize) -> Step<()> {
+    fn array_of_runs(&mut self, field: &Field, bytes: &[u8], at: usize, next: usize, depth: usize) -> Step<()> {
         let mark = self.out.len();
         for i in at..next {
             let mut pos = self.fields[i] as u32 as usize;
             while pos < bytes.len() {
-                let (number, kind, value) = tag(bytes, pos)?;
-                if number != field.number || !field.takes(kind) {
+                let (first, value) = checked(wire::tag(bytes, pos, bytes.len()))?;
+                if first >> 3 != field.number || !field.takes((first & 7) as u8) {
                     break;
                 }
-                if field.packed() && kind == wire::LEN {
-                    let (mut start, end) = body(bytes, value)?;
-                    while start < end {
-                        start = self.element(field, bytes, start, end)?;
-                    }
-                    pos = end;
-                } else if field.kind == Kind::Message {
-                    let (start, end) = body(bytes, value)?;
-                    self.message(field.message, bytes, start, end, depth + 1)?;
-                    self.out.push(b',');
-                    pos = end;
-                } else {
-                    pos = self.element(field, bytes, value, bytes.len())?;
-                }
+                pos = self.elements(field, first, bytes, value, bytes.len(), depth)?;
             }
         }
         self.close(field, mark);
