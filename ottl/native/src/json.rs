@@ -34,6 +34,7 @@ use pyo3::{prelude::*, types::PyBytes};
 #[cfg(feature = "python")]
 use crate::py::{joined, payload_of, scan_error, Schema as PySchema};
 use crate::schema::{types, wire_of, Schema};
+use crate::spare::Buffers;
 use crate::wire::{self, Stop};
 
 mod binary;
@@ -263,6 +264,7 @@ impl Descriptor {
 #[derive(Debug)]
 pub struct JsonSchema {
     messages: Vec<Descriptor>,
+    buffers: Buffers,
 }
 
 impl JsonSchema {
@@ -290,7 +292,7 @@ impl JsonSchema {
             messages.push(Descriptor { fields, by_number, by_tag, base });
         }
         pairs::find(&mut messages);
-        JsonSchema { messages }
+        JsonSchema { messages, buffers: Buffers::default() }
     }
 
     fn check_root(&self, root: usize) -> Result<()> {
@@ -313,13 +315,18 @@ impl From<Stop> for JsonError {
 #[cfg(feature = "python")]
 fn converted<'py>(
     py: Python<'py>,
+    json: &JsonSchema,
     payload: &Bound<'py, PyAny>,
     convert: impl FnOnce(&[u8]) -> Result<Vec<u8>> + Send,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let payload = payload_of(payload)?;
     let bytes: &[u8] = &payload;
     match py.detach(|| convert(bytes)) {
-        Ok(out) => joined(py, out.len(), std::iter::once(&out[..])),
+        Ok(out) => {
+            let bytes = joined(py, out.len(), std::iter::once(&out[..]));
+            json.buffers.give(out);
+            bytes
+        }
         Err(error) => Err(scan_error(py, &error.message, error.offset)),
     }
 }
@@ -337,7 +344,7 @@ fn json_to_protobuf<'py>(
     max_depth: usize,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let json = &schema.get().json;
-    converted(py, payload, |bytes| to_protobuf(json, root, bytes, max_messages, max_depth))
+    converted(py, json, payload, |bytes| to_protobuf(json, root, bytes, max_messages, max_depth))
 }
 
 /// The OTLP JSON of a protobuf message (of index `root` in the schema).
@@ -352,7 +359,7 @@ fn protobuf_to_json<'py>(
     max_depth: usize,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let json = &schema.get().json;
-    converted(py, payload, |bytes| to_json(json, root, bytes, max_depth))
+    converted(py, json, payload, |bytes| to_json(json, root, bytes, max_depth))
 }
 
 /// Adds this file's functions to the module.

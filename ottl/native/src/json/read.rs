@@ -30,7 +30,7 @@ pub fn to_protobuf(
     let mut parser = Parser {
         schema,
         bytes: payload,
-        out: Vec::with_capacity(payload.len() / 8 * 5 + 64),
+        out: schema.buffers.take(payload.len() / 8 * 5 + 64),
         scratch: Vec::new(),
         messages: max_messages.saturating_add(1),
         max_depth: max_depth.min(MAX_RECURSION),

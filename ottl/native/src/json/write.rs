@@ -73,7 +73,7 @@ pub fn to_json(schema: &JsonSchema, root: usize, payload: &[u8], max_depth: usiz
     }
     let mut writer = Writer {
         schema,
-        out: Vec::with_capacity(payload.len() / 4 * 9 + 64),
+        out: schema.buffers.take(payload.len() / 4 * 9 + 64),
         fields: Vec::new(),
         max_depth: max_depth.min(MAX_RECURSION),
         disordered: vec![false; schema.messages.len()],
