@@ -185,9 +185,12 @@ pub fn append_run(out: &mut Vec<u8>, bytes: &[u8], start: usize) -> Option<usize
         if special | high != 0 {
             let count = (special | high).trailing_zeros();
             let len = at + count as usize;
+            if high >> count & 1 != 0 {
+                return None;
+            }
             // SAFETY: these bytes were reserved and have been written.
             unsafe { out.set_len(mark + len) };
-            return (high >> count & 1 == 0).then_some(start + len);
+            return Some(start + len);
         }
         at += CHUNK;
     }
