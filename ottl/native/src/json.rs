@@ -34,6 +34,7 @@ use pyo3::{prelude::*, types::PyBytes};
 #[cfg(feature = "python")]
 use crate::py::{joined, payload_of, scan_error, Schema as PySchema};
 use crate::schema::{types, wire_of, Schema};
+use crate::spare::Buffers;
 use crate::wire::{self, Stop};
 
 mod binary;
@@ -129,22 +130,14 @@ impl Kind {
     }
 }
 
-/// Bytes of `Field::lead`; longer ones take a call to copy.
+/// Bytes of `Field::lead` and `Field::block`; longer texts take a call to copy or compare.
 const LEAD: usize = 32;
 
-#[inline(always)]
-fn word(bytes: &[u8]) -> u128 {
-    bytes.first_chunk::<16>().map_or(0, |chunk| u128::from_le_bytes(*chunk))
-}
-
-/// The (up to) 16 bytes of a text at `at` as a word, and a mask of the bits that are part of the text.
-fn word_at(text: &[u8], at: usize) -> (u128, u128) {
-    let part = text.get(at..).unwrap_or_default();
-    let (mut bytes, mut mask) = ([0; 16], [0; 16]);
-    for (i, &byte) in part.iter().enumerate().take(16) {
-        (bytes[i], mask[i]) = (byte, 0xff);
-    }
-    (u128::from_le_bytes(bytes), u128::from_le_bytes(mask))
+/// The first bytes of a text.
+fn block_of(text: &[u8]) -> [u8; LEAD] {
+    let mut block = [0; LEAD];
+    block.iter_mut().zip(text).for_each(|(place, &byte)| *place = byte);
+    block
 }
 
 #[derive(Debug)]
@@ -163,8 +156,8 @@ struct Field {
     json_name: Vec<u8>,
     /// `"jsonName":`, compared with the input as a whole.
     quoted: Vec<u8>,
-    /// Its first bytes as two words, and which of their bits count.
-    words: [(u128, u128); 2],
+    /// Its first bytes.
+    block: [u8; LEAD],
     /// `,"jsonName":` and the quote or bracket with which every value begins, for the output; and all of it.
     lead: [u8; LEAD],
     begun: Vec<u8>,
@@ -190,10 +183,6 @@ impl Field {
         } else if kind.quoted() {
             begun.push(b'"');
         }
-        let mut lead = [0; LEAD];
-        for (place, &byte) in lead.iter_mut().zip(&begun) {
-            *place = byte;
-        }
         let named = |(name, value): &(String, i64)| (name.clone().into_bytes(), *value);
         Some(Field {
             number: field.number,
@@ -206,9 +195,9 @@ impl Field {
             tag_len: tag_len as u8,
             name: field.name.clone().into_bytes(),
             json_name: field.json_name.clone().into_bytes(),
-            words: [word_at(&quoted, 0), word_at(&quoted, 16)],
+            block: block_of(&quoted),
             quoted,
-            lead,
+            lead: block_of(&begun),
             begun,
             enum_values: field.enum_values.iter().flatten().map(named).collect(),
             pairs: None,
@@ -218,14 +207,10 @@ impl Field {
     /// Whether its key and colon are what stands at `at`.
     #[inline(always)]
     fn stands_at(&self, bytes: &[u8], at: usize) -> bool {
-        let rest = bytes.get(at..).unwrap_or_default();
-        let Some((first, second)) =
-            rest.first_chunk::<32>().map(|chunk| chunk.split_at(16)).filter(|_| self.quoted.len() <= 32)
-        else {
-            return rest.starts_with(&self.quoted);
-        };
-        let [(low, low_mask), (high, high_mask)] = self.words;
-        (word(first) ^ low) & low_mask == 0 && (high_mask == 0 || (word(second) ^ high) & high_mask == 0)
+        if self.quoted.len() <= LEAD {
+            return text::begins(bytes, at, &self.block, self.quoted.len());
+        }
+        bytes.get(at..).is_some_and(|rest| rest.starts_with(&self.quoted))
     }
 
     #[inline(always)]
@@ -279,6 +264,7 @@ impl Descriptor {
 #[derive(Debug)]
 pub struct JsonSchema {
     messages: Vec<Descriptor>,
+    buffers: Buffers,
 }
 
 impl JsonSchema {
@@ -306,7 +292,7 @@ impl JsonSchema {
             messages.push(Descriptor { fields, by_number, by_tag, base });
         }
         pairs::find(&mut messages);
-        JsonSchema { messages }
+        JsonSchema { messages, buffers: Buffers::default() }
     }
 
     fn check_root(&self, root: usize) -> Result<()> {
@@ -329,13 +315,18 @@ impl From<Stop> for JsonError {
 #[cfg(feature = "python")]
 fn converted<'py>(
     py: Python<'py>,
+    json: &JsonSchema,
     payload: &Bound<'py, PyAny>,
     convert: impl FnOnce(&[u8]) -> Result<Vec<u8>> + Send,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let payload = payload_of(payload)?;
     let bytes: &[u8] = &payload;
     match py.detach(|| convert(bytes)) {
-        Ok(out) => joined(py, out.len(), std::iter::once(&out[..])),
+        Ok(out) => {
+            let bytes = joined(py, out.len(), std::iter::once(&out[..]));
+            json.buffers.give(out);
+            bytes
+        }
         Err(error) => Err(scan_error(py, &error.message, error.offset)),
     }
 }
@@ -353,7 +344,7 @@ fn json_to_protobuf<'py>(
     max_depth: usize,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let json = &schema.get().json;
-    converted(py, payload, |bytes| to_protobuf(json, root, bytes, max_messages, max_depth))
+    converted(py, json, payload, |bytes| to_protobuf(json, root, bytes, max_messages, max_depth))
 }
 
 /// The OTLP JSON of a protobuf message (of index `root` in the schema).
@@ -368,7 +359,7 @@ fn protobuf_to_json<'py>(
     max_depth: usize,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let json = &schema.get().json;
-    converted(py, payload, |bytes| to_json(json, root, bytes, max_depth))
+    converted(py, json, payload, |bytes| to_json(json, root, bytes, max_depth))
 }
 
 /// Adds this file's functions to the module.

@@ -73,3 +73,54 @@ impl Pool {
         }
     }
 }
+
+/// Buffers for bytes that are made before their length is known.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    spares: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Buffers {
+    /// An empty buffer with room for so many bytes.
+    pub fn take(&self, room: usize) -> Vec<u8> {
+        let spare =
+            self.spares.lock().ok().and_then(|mut spares| spares.pop()).filter(|spare| spare.capacity() >= room);
+        spare.unwrap_or_else(|| {
+            let mut fresh = Vec::with_capacity(room);
+            pages::large_room(&mut fresh);
+            fresh
+        })
+    }
+
+    /// Takes a buffer back.
+    pub fn give(&self, mut spare: Vec<u8>) {
+        spare.clear();
+        if spare.capacity() > LARGEST && !pages::lend_room(&mut spare) {
+            return;
+        }
+        if let Ok(mut spares) = self.spares.lock() {
+            let large = |other: &Vec<u8>| other.capacity() > LARGEST;
+            if spares.len() < MOST && !(large(&spare) && spares.iter().any(large)) {
+                spares.push(spare);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_come_back_empty_if_they_have_the_room() {
+        let buffers = Buffers::default();
+        let mut first = buffers.take(100);
+        first.extend_from_slice(b"abc");
+        let place = first.as_ptr();
+        buffers.give(first);
+        let again = buffers.take(50);
+        assert_eq!((again.len(), again.as_ptr()), (0, place));
+        buffers.give(again);
+        assert!(buffers.take(1000).capacity() >= 1000);
+    }
+}

@@ -1,6 +1,6 @@
 //! Hexadecimal and base64 digits, both ways.
 
-use super::text::append_block;
+use super::text::{append_all, append_block};
 
 const HIGH: u64 = 0x8080_8080_8080_8080;
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -24,19 +24,29 @@ fn four_bytes(word: u64) -> Option<[u8; 4]> {
     Some(((quads | quads >> 16) as u32).to_le_bytes())
 }
 
+/// Appends the bytes that hexadecimal digits stand for, eight at a time; returns how many digits were.
+#[inline(always)]
+pub fn hex_run(text: &[u8], out: &mut Vec<u8>) -> usize {
+    let mut rest = text;
+    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
+        let Some(bytes) = four_bytes(u64::from_le_bytes(*word)) else {
+            break;
+        };
+        append_all(out, &bytes);
+        rest = tail;
+    }
+    text.len() - rest.len()
+}
+
 /// Appends the bytes that an even number of hexadecimal digits stand for; false for any other text.
 #[inline]
 pub fn hex_decode(text: &[u8], out: &mut Vec<u8>) -> bool {
     if text.len() % 2 != 0 {
         return false;
     }
-    let mut rest = text;
-    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
-        let Some(bytes) = four_bytes(u64::from_le_bytes(*word)) else {
-            return false;
-        };
-        out.extend_from_slice(&bytes);
-        rest = tail;
+    let rest = &text[hex_run(text, out)..];
+    if rest.len() >= 8 {
+        return false;
     }
     if rest.is_empty() {
         return true;
@@ -125,11 +135,12 @@ pub fn write_hex(out: &mut Vec<u8>, value: &[u8]) {
     let mut rest = value;
     while let Some((eight, tail)) = rest.split_first_chunk::<8>() {
         rest = tail;
-        let mut digits = [0; 16];
-        for (i, &byte) in eight.iter().enumerate() {
-            digits[2 * i..2 * i + 2].copy_from_slice(&hex_pair(byte));
-        }
-        out.extend_from_slice(&digits);
+        // Without a table, so that all are made at once.
+        let digits: [u8; 16] = std::array::from_fn(|i| {
+            let nibble = if i % 2 == 0 { eight[i / 2] >> 4 } else { eight[i / 2] & 15 };
+            nibble + if nibble > 9 { b'a' - 10 } else { b'0' }
+        });
+        append_all(out, &digits);
     }
     for &byte in rest {
         out.extend_from_slice(&hex_pair(byte));

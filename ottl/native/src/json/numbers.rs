@@ -1,21 +1,24 @@
 //! Decimal numbers, both ways: what Go's `strconv` reads and writes.
 
-use super::text::append_block;
+use super::text::{append_all, append_block};
 
 const HIGH: u64 = 0x8080_8080_8080_8080;
 const ONES: u64 = 0x0101_0101_0101_0101;
 
-/// The value of eight decimal digits, the first one lowest in the word; `None` if a byte is something else.
+/// The high bit of the first byte that is no decimal digit, the first being lowest in the word, and any bits above it.
 #[inline(always)]
-fn eight_digits(word: u64) -> Option<u64> {
-    // A byte has its high bit set in one of these unless it is a digit; carries can only come from bytes that are none.
-    if ((word.wrapping_add(ONES * 0x46)) | word.wrapping_sub(ONES * 0x30)) & HIGH != 0 {
-        return None;
-    }
-    let digits = word - ONES * 0x30;
+fn no_digits(word: u64) -> u64 {
+    // Carries go up only, and come from bytes that are no digits only.
+    (word.wrapping_add(ONES * 0x46) | word.wrapping_sub(ONES * 0x30)) & HIGH
+}
+
+/// The number of eight digits, the first one lowest in the word.
+#[inline(always)]
+fn number_of(digits: u64) -> u64 {
+    let digits = digits & (ONES * 0x0f);
     let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
     let quads = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
-    Some((quads * 10_000 + (quads >> 32)) & 0xffff_ffff)
+    (quads * 10_000 + (quads >> 32)) & 0xffff_ffff
 }
 
 /// The decimal digits at `pos`: their value, and where they end. Behind 19 digits, the most that fit in any case, there may
@@ -24,14 +27,31 @@ fn eight_digits(word: u64) -> Option<u64> {
 pub fn leading_digits(bytes: &[u8], pos: usize) -> (u64, usize) {
     let mut value = 0;
     let mut at = pos;
-    for _ in 0..2 {
-        let word = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>());
-        let Some(eight) = word.and_then(|word| eight_digits(u64::from_le_bytes(*word))) else {
-            break;
+    for most in [8, 8, 3] {
+        let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) else {
+            return last_digits(bytes, pos, value, at);
         };
-        value = value * 100_000_000 + eight;
-        at += 8;
+        let word = u64::from_le_bytes(*word);
+        let ends = no_digits(word);
+        if ends == 0 && most == 8 {
+            value = value * 100_000_000 + number_of(word);
+            at += 8;
+            continue;
+        }
+        let count = (ends.trailing_zeros() as usize / 8).min(most);
+        if count > 0 {
+            value = value * TENS[count % 8] + number_of(word << (64 - 8 * count));
+        }
+        return (value, at + count);
     }
+    (value, at)
+}
+
+const TENS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+
+/// The same near the end of the text.
+#[inline(never)]
+fn last_digits(bytes: &[u8], pos: usize, mut value: u64, mut at: usize) -> (u64, usize) {
     while at < pos + 19 {
         match bytes.get(at) {
             Some(&byte @ b'0'..=b'9') => value = value * 10 + u64::from(byte - b'0'),
@@ -98,23 +118,14 @@ pub fn decimal(text: &[u8]) -> bool {
     exponent_good && points <= 1 && digits > 0 && digits + points == mantissa.len()
 }
 
-const PAIRS: [[u8; 2]; 100] = {
-    let mut table = [[0; 2]; 100];
-    let mut i = 0;
-    while i < 100 {
-        table[i] = [b'0' + (i / 10) as u8, b'0' + (i % 10) as u8];
-        i += 1;
-    }
-    table
-};
-
-/// Eight digits of a number below 10^8.
+/// The digits of a number below 10^8 as values, the first one lowest in the word.
 #[inline(always)]
-fn put_eight(place: &mut [u8; 8], value: u32) {
-    let (high, low) = (value / 10_000, value % 10_000);
-    for (i, pair) in [high / 100, high % 100, low / 100, low % 100].into_iter().enumerate() {
-        place[2 * i..2 * i + 2].copy_from_slice(&PAIRS[pair as usize % 100]);
-    }
+fn digits_of(value: u32) -> u64 {
+    let quads = u64::from(value / 10_000) | u64::from(value % 10_000) << 32;
+    let hundreds = ((quads * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let pairs = hundreds | (quads - hundreds * 100) << 16;
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
+    tens | (pairs - tens * 10) << 8
 }
 
 /// Appends decimal digits.
@@ -124,39 +135,32 @@ pub fn write_integer(out: &mut Vec<u8>, value: u64) {
     if value < 10 {
         return out.push(b'0' + value as u8);
     }
-    if value < 100 {
-        return out.extend_from_slice(&PAIRS[value as usize]);
-    }
     if value < EIGHT {
-        let mut digits = [0; 8];
-        put_eight(&mut digits, value as u32);
-        return append_without_zeros(out, &digits);
+        return write_short(out, value as u32);
     }
-    let (rest, low) = (value / EIGHT, value % EIGHT);
+    write_long(out, value / EIGHT, (value % EIGHT) as u32);
+}
+
+/// A number below 10^8 and not zero.
+#[inline(always)]
+fn write_short(out: &mut Vec<u8>, value: u32) {
+    let digits = digits_of(value);
+    let zeros = (digits.trailing_zeros() / 8).min(7);
+    append_block(out, &((digits | (ONES * 0x30)) >> (8 * zeros)).to_le_bytes(), 8 - zeros as usize);
+}
+
+/// `rest`, which is not zero, and eight more digits.
+#[inline(never)]
+fn write_long(out: &mut Vec<u8>, rest: u64, low: u32) {
+    const EIGHT: u64 = 100_000_000;
+    let low = u128::from(digits_of(low) | (ONES * 0x30));
     if rest < EIGHT {
-        let mut digits = [0; 8];
-        put_eight(&mut digits, rest as u32);
-        append_without_zeros(out, &digits);
-    } else {
-        write_integer(out, rest / EIGHT);
-        append_eight(out, (rest % EIGHT) as u32);
+        write_short(out, rest as u32);
+        return append_all(out, &(low as u64).to_le_bytes());
     }
-    append_eight(out, low as u32);
-}
-
-#[inline(always)]
-fn append_eight(out: &mut Vec<u8>, value: u32) {
-    let mut digits = [0; 8];
-    put_eight(&mut digits, value);
-    out.extend_from_slice(&digits);
-}
-
-/// Appends the digits of a number, not all zeros, without those that lead it.
-#[inline(always)]
-fn append_without_zeros(out: &mut Vec<u8>, digits: &[u8; 8]) {
-    let word = u64::from_le_bytes(*digits);
-    let zeros = ((word & (ONES * 0x0f)).trailing_zeros() / 8).min(7);
-    append_block(out, &(word >> (8 * zeros)).to_le_bytes(), 8 - zeros as usize);
+    write_integer(out, rest / EIGHT);
+    let high = u128::from(digits_of((rest % EIGHT) as u32) | (ONES * 0x30));
+    append_all(out, &(low << 64 | high).to_le_bytes());
 }
 
 /// Appends an integer with its sign.
@@ -189,6 +193,9 @@ pub fn write_double(out: &mut Vec<u8>, value: f64) {
     if magnitude < 9e15 && magnitude.trunc() == magnitude {
         return write_integer(out, magnitude as u64);
     }
+    if let Some(thousandths) = thousandths(magnitude) {
+        return write_thousandths(out, thousandths);
+    }
     // Ryu breaks ties between shortest digits as Go and Python do; Rust's own formatting does not.
     let mut buffer = ryu::Buffer::new();
     let shortest = buffer.format_finite(magnitude).as_bytes();
@@ -216,6 +223,31 @@ pub fn write_double(out: &mut Vec<u8>, value: f64) {
         count -= 1;
     }
     place_point(out, &digits[..count], exponent);
+}
+
+/// A thousand times the number, if it is the double nearest to so many thousandths. At most 15 digits, which no other number of at
+/// most 15 digits shares a double with: they are the shortest but for zeros at the end.
+#[inline(always)]
+fn thousandths(magnitude: f64) -> Option<u64> {
+    if !(1e-3..1e12).contains(&magnitude) {
+        return None;
+    }
+    let count = (magnitude * 1e3 + 0.5) as u64;
+    (count as f64 / 1e3 == magnitude && count < 1_000_000_000_000_000).then_some(count)
+}
+
+/// Appends a number of thousandths that are not a whole number, without zeros at the end.
+fn write_thousandths(out: &mut Vec<u8>, count: u64) {
+    let (whole, fraction) = (count / 1000, (count % 1000) as u32);
+    write_integer(out, whole);
+    // 0000DDD0, of which the fourth becomes the point.
+    let text = (digits_of(fraction * 10) >> 24) as u32 | u32::from_le_bytes(*b".000");
+    let len = match fraction {
+        _ if fraction % 100 == 0 => 2,
+        _ if fraction % 10 == 0 => 3,
+        _ => 4,
+    };
+    append_block(out, &text.to_le_bytes(), len);
 }
 
 fn decimal_exponent(text: &[u8]) -> i32 {
@@ -291,6 +323,27 @@ mod tests {
                 let (_, end) = leading_digits(&bytes, 0);
                 assert_eq!(end, if byte.is_ascii_digit() { 16 } else { at });
             }
+        }
+    }
+
+    #[test]
+    fn thousandths_are_written_as_others_are() {
+        let written = |value: f64| {
+            let mut out = Vec::new();
+            write_double(&mut out, value);
+            String::from_utf8(out).expect("digits")
+        };
+        for count in (1..30_000u64).chain((0..40).flat_map(|n| [(1 << n) + 1, 10u64.pow(n % 15) + 1, (7 << n) + 30])) {
+            let value = count as f64 / 1e3;
+            assert_eq!(written(value), value.to_string(), "{count}");
+            for near in [f64::from_bits(value.to_bits() + 1), f64::from_bits(value.to_bits() - 1)] {
+                assert_eq!(written(near), ryu::Buffer::new().format_finite(near), "beside {count}");
+            }
+        }
+        for (value, text) in
+            [(0.001, "0.001"), (0.5, "0.5"), (4.089, "4.089"), (999_999_999_999.999, "999999999999.999")]
+        {
+            assert_eq!(written(value), text);
         }
     }
 

@@ -3,49 +3,63 @@
 //! Most of what telemetry holds is attributes, whose keys and types repeat from row to row. So the beginning of each element of
 //! a field of pairs, from its brace to the value proper, is remembered with what it became, under a hash of its key; where an
 //! element begins the same, one comparison and one copy do for it. An element that does not fit is left to the parser or
-//! writer, untouched; nothing here reports an error.
+//! writer, untouched; nothing here reports an error. As rows have their keys in the same order, the one that came last time behind
+//! the one before is tried first.
 
+use super::text::begins;
 use super::{Descriptor, Field, Kind};
 
-/// Bytes that are compared and copied at most.
+/// Bytes that are compared at most, less one.
 pub const LONGEST: usize = 64;
+/// Bytes that are copied at most.
+pub const WRITTEN: usize = 96;
 /// Bytes of a key that are hashed.
 const HASHED: usize = 16;
 const SMALL_PAYLOAD: usize = 16 << 10;
 /// Of so many beginnings that would replace another only one does, which bounds what keys that never repeat cost.
 const PATIENCE: u32 = 4;
 
-/// A repeated field of pairs: which of those of the schema it is, and where in the text of an element its key begins.
+/// A repeated field of pairs: which of those of the schema it is, where in the text of an element its key begins, and which
+/// message its values are.
 #[derive(Debug, Clone, Copy)]
 pub struct Pairs {
     id: u8,
     key_at: u8,
+    pub choice: usize,
 }
 
 /// The beginning of an element and what it becomes.
 #[derive(Clone)]
-struct Beginning {
+pub struct Beginning {
     source_len: u8,
-    result_len: u8,
     pairs: u8,
-    member: u8,
+    /// Kind, rank and first tag byte of the member that the value had.
+    pub kind: Kind,
+    pub member: u8,
+    pub tag: u8,
+    /// Whether the source ends with a quote.
+    pub quoted: bool,
+    /// How much of the result is made of the source, and how much with the member.
+    pub key_len: u8,
+    pub result_len: u8,
     source: [u8; LONGEST],
-    result: [u8; LONGEST],
+    pub result: [u8; WRITTEN],
+}
+
+impl Beginning {
+    /// Length of the source, below `LONGEST`.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        usize::from(self.source_len) % LONGEST
+    }
 }
 
 /// The beginnings that were seen.
 pub struct Beginnings {
     known: Vec<Beginning>,
+    /// The place of the one that came last time behind the one of each place, and behind them the first of each field.
+    next: Vec<u8>,
     misses: u32,
-}
-
-/// A beginning that was met again: the length of its source, what it becomes (a block and the bytes that count), and the
-/// rank of the value's member, if it is part of the source.
-pub struct Known<'a> {
-    pub source_len: usize,
-    pub result: &'a [u8; LONGEST],
-    pub result_len: usize,
-    pub member: usize,
 }
 
 /// A hash of a key's first bytes for a field; two places are made of it.
@@ -86,13 +100,18 @@ impl Beginnings {
     pub fn new(payload: usize) -> Beginnings {
         let none = Beginning {
             source_len: 0,
-            result_len: 0,
             pairs: 0,
-            member: u8::MAX,
+            kind: Kind::Message,
+            member: 0,
+            tag: 0,
+            quoted: false,
+            key_len: 0,
+            result_len: 0,
             source: [0; LONGEST],
-            result: [0; LONGEST],
+            result: [0; WRITTEN],
         };
-        Beginnings { known: vec![none; if payload < SMALL_PAYLOAD { 32 } else { 256 }], misses: 0 }
+        let places = if payload < SMALL_PAYLOAD { 32 } else { 256 };
+        Beginnings { known: vec![none; places], next: vec![0; places + usize::from(u8::MAX)], misses: 0 }
     }
 
     #[inline(always)]
@@ -101,25 +120,49 @@ impl Beginnings {
         ((hash.places >> 56) as usize & mask, (hash.places >> 40) as usize & mask)
     }
 
-    /// What was remembered of an element that begins as `bytes` do.
+    /// What stands for the place before the first pair of a row.
     #[inline(always)]
-    pub fn recall(&self, hash: Hash, bytes: &[u8]) -> Option<Known<'_>> {
+    pub fn start(&self, pairs: Pairs) -> usize {
+        self.known.len() + usize::from(pairs.id)
+    }
+
+    /// The place of what was remembered of an element that begins as the bytes at `at` do; `before` is that of the one before it.
+    #[inline(always)]
+    pub fn recall(
+        &mut self,
+        pairs: Pairs,
+        before: usize,
+        bytes: &[u8],
+        at: usize,
+        hash: impl FnOnce() -> Option<Hash>,
+    ) -> Option<usize> {
+        let guess = self.next.get(before).map_or(0, |&next| usize::from(next));
+        if self.fits(guess, pairs, bytes, at) {
+            return Some(guess);
+        }
+        self.recall_unexpected(pairs, before, bytes, at, hash()?)
+    }
+
+    #[inline(never)]
+    fn recall_unexpected(&mut self, pairs: Pairs, before: usize, bytes: &[u8], at: usize, hash: Hash) -> Option<usize> {
         let (first, second) = self.places(hash);
-        self.recall_at(first, hash, bytes).or_else(|| self.recall_at(second, hash, bytes))
+        let place = [first, second].into_iter().find(|&place| self.fits(place, pairs, bytes, at))?;
+        *self.next.get_mut(before)? = place as u8;
+        Some(place)
     }
 
     #[inline(always)]
-    fn recall_at(&self, place: usize, hash: Hash, bytes: &[u8]) -> Option<Known<'_>> {
-        let known = self.known.get(place)?;
-        let source_len = usize::from(known.source_len);
-        let source = known.source.get(..source_len)?;
-        let met = source_len > 0 && known.pairs == hash.pairs && bytes.starts_with(source);
-        met.then_some(Known {
-            source_len,
-            result: &known.result,
-            result_len: usize::from(known.result_len),
-            member: usize::from(known.member),
-        })
+    fn fits(&self, place: usize, pairs: Pairs, bytes: &[u8], at: usize) -> bool {
+        let fits = |known: &Beginning| {
+            known.pairs == pairs.id && known.source_len > 0 && begins(bytes, at, &known.source, known.len())
+        };
+        self.known.get(place).is_some_and(fits)
+    }
+
+    /// What was remembered at a place.
+    #[inline(always)]
+    pub fn at(&self, place: usize) -> Option<&Beginning> {
+        self.known.get(place)
     }
 
     /// Whether an element that was not recalled should be remembered, and where.
@@ -141,23 +184,31 @@ impl Beginnings {
         }
     }
 
-    /// Remembers the beginning of an element, unless it is too long.
-    pub fn remember(&mut self, place: usize, hash: Hash, source: &[u8], result: &[&[u8]], member: usize) {
+    /// Remembers the beginning of an element, unless it is too long: what becomes of it, and what is written of the member that its
+    /// value has.
+    pub fn remember(
+        &mut self,
+        place: usize,
+        hash: Hash,
+        source: &[u8],
+        key: &[&[u8]],
+        (member, field, begun): (usize, &Field, &[u8]),
+    ) {
         let (Some(known), Ok(member)) = (self.known.get_mut(place), u8::try_from(member)) else {
             return;
         };
-        let result_len: usize = result.iter().map(|part| part.len()).sum();
-        let Some(from) = known.source.get_mut(..source.len()).filter(|_| result_len <= LONGEST) else {
+        let key_len: usize = key.iter().map(|part| part.len()).sum();
+        let result_len = key_len + begun.len();
+        if source.len() >= LONGEST || result_len > WRITTEN {
             return;
-        };
-        from.copy_from_slice(source);
-        let mut at = 0;
-        for part in result {
-            known.result[at..at + part.len()].copy_from_slice(part);
-            at += part.len();
         }
-        (known.source_len, known.result_len, known.pairs, known.member) =
-            (source.len() as u8, result_len as u8, hash.pairs, member);
+        known.source[..source.len()].copy_from_slice(source);
+        let parts = key.iter().copied().chain([begun]).flatten();
+        known.result.iter_mut().zip(parts).for_each(|(place, &byte)| *place = byte);
+        (known.source_len, known.pairs) = (source.len() as u8, hash.pairs);
+        (known.key_len, known.result_len) = (key_len as u8, result_len as u8);
+        known.quoted = source.last() == Some(&b'"');
+        (known.member, known.kind, known.tag) = (member, field.kind, field.tag[0]);
     }
 }
 
@@ -178,13 +229,14 @@ pub fn find(messages: &mut [Descriptor]) {
         let (key, value) = fields(descriptor)?;
         let kinds = key.kind == Kind::String && value.kind == Kind::Message;
         let is_pair = kinds && single(key) && single(value) && choice(value.message);
-        u8::try_from(key.quoted.len() + 2).ok().filter(|_| is_pair)
+        let key_at = u8::try_from(key.quoted.len() + 2).ok().filter(|_| is_pair)?;
+        Some((key_at, value.message))
     };
-    let places: Vec<Option<u8>> = messages.iter().map(key_at).collect();
+    let places: Vec<Option<(u8, usize)>> = messages.iter().map(key_at).collect();
     let repeated = messages.iter_mut().flat_map(|descriptor| &mut descriptor.fields);
     for (id, field) in (0..u8::MAX)
         .zip(repeated.filter(|field| field.repeated && field.kind == Kind::Message && places[field.message].is_some()))
     {
-        field.pairs = places[field.message].map(|key_at| Pairs { id, key_at });
+        field.pairs = places[field.message].map(|(key_at, choice)| Pairs { id, key_at, choice });
     }
 }

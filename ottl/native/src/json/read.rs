@@ -2,9 +2,10 @@
 //!
 //! Positions are arguments and results rather than a field of the parser, so that they stay in registers.
 
-use super::binary::{base64_decode, hex_decode};
-use super::pairs::{self, Beginnings, Hash};
-use super::text::{append, append_block, run};
+use super::binary::{base64_decode, hex_decode, hex_run};
+use super::numbers::leading_digits;
+use super::pairs::{self, Beginnings, Hash, Pairs};
+use super::text::{append, append_all, append_block, append_run, run};
 use super::{fail, stop, Descriptor, Field, JsonSchema, Kind, Result, Step, MAX_LEVELS, MAX_RECURSION};
 use crate::wire::{self, put_varint};
 
@@ -29,7 +30,7 @@ pub fn to_protobuf(
     let mut parser = Parser {
         schema,
         bytes: payload,
-        out: Vec::with_capacity(payload.len() / 8 * 5 + 64),
+        out: schema.buffers.take(payload.len() / 8 * 5 + 64),
         scratch: Vec::new(),
         messages: max_messages.saturating_add(1),
         max_depth: max_depth.min(MAX_RECURSION),
@@ -44,6 +45,15 @@ pub fn to_protobuf(
             Ok(_) => Err(*error),
             Err(invalid) => fail("invalid UTF-8", invalid.valid_up_to()),
         },
+    }
+}
+
+#[inline(always)]
+fn put_tag(out: &mut Vec<u8>, field: &Field) {
+    if field.tag_len == 1 {
+        out.push(field.tag[0]);
+    } else {
+        out.extend_from_slice(&field.tag[..usize::from(field.tag_len.min(5))]);
     }
 }
 
@@ -122,11 +132,7 @@ impl<'a> Parser<'a> {
 
     #[inline(always)]
     fn put_tag(&mut self, field: &Field) {
-        if field.tag_len == 1 {
-            self.out.push(field.tag[0]);
-        } else {
-            self.out.extend_from_slice(&field.tag[..usize::from(field.tag_len.min(5))]);
-        }
+        put_tag(&mut self.out, field);
     }
 
     /// Writes the length of what follows `start + width` into its place, widening or narrowing the place.
@@ -169,7 +175,7 @@ impl<'a> Parser<'a> {
         if width == 1 {
             self.out.push(0);
         } else {
-            self.out.extend_from_slice(&[0; 10][..width.min(10)]);
+            append_block(&mut self.out, &[0; 10], width);
         }
         start
     }
@@ -272,7 +278,10 @@ impl<'a> Parser<'a> {
     #[inline(never)]
     fn key(&mut self, descriptor: &Descriptor, last: usize, at: usize) -> Step<(usize, usize)> {
         let bytes = self.bytes;
-        let found = descriptor.fields.iter().enumerate().find(|(_, field)| field.stands_at(bytes, at));
+        // Most likely one that is behind the last.
+        let fields = &descriptor.fields;
+        let ranks = (last..fields.len()).chain(0..last.min(fields.len()));
+        let found = ranks.map(|rank| (rank, &fields[rank])).find(|(_, field)| field.stands_at(bytes, at));
         if let Some((rank, field)) = found {
             self.next[descriptor.base + last] = rank as u16;
             return Ok((rank, at + field.quoted.len()));
@@ -298,6 +307,9 @@ impl<'a> Parser<'a> {
         if self.peek(at) == b']' {
             return Ok(at + 1);
         }
+        if let Some(pairs) = field.pairs {
+            return self.pairs(field, pairs, at, depth, level);
+        }
         let packed = field.packed();
         let mut start = 0;
         if packed {
@@ -306,7 +318,6 @@ impl<'a> Parser<'a> {
         }
         loop {
             at = match field.kind {
-                Kind::Message if field.pairs.is_some() => self.pair(field, at, depth, level)?,
                 Kind::Message => self.element(field, at, depth, level)?,
                 Kind::String if self.peek(at) == b'n' => {
                     self.put_tag(field);
@@ -314,7 +325,11 @@ impl<'a> Parser<'a> {
                     self.word(at, b"null")?
                 }
                 Kind::String => self.text(field, at, true)?,
-                _ if packed => self.number(field, at)?,
+                _ if packed => {
+                    let (bits, next) = self.number(field, at)?;
+                    self.put_number(field, bits);
+                    next
+                }
                 _ => self.scalar(field, at, true)?,
             };
             at = self.blank(at);
@@ -344,53 +359,135 @@ impl<'a> Parser<'a> {
         Ok(next)
     }
 
-    /// An element that is a pair, with its tag.
+    /// The elements of an array of pairs, the first one at `at`; returns the position behind its bracket.
     #[inline]
-    fn pair(&mut self, field: &Field, at: usize, depth: usize, level: usize) -> Step<usize> {
-        let rest = self.bytes.get(at..).unwrap_or_default();
-        let Some(hash) = field.pairs.and_then(|pairs| pairs.of_text(rest)) else {
-            return self.element(field, at, depth, level);
-        };
-        if let Some(next) = self.known_pair(field, hash, at, depth + 1, level + 2) {
-            return Ok(next);
+    fn pairs(&mut self, field: &Field, pairs: Pairs, mut at: usize, depth: usize, level: usize) -> Step<usize> {
+        let mut before = self.beginnings.start(pairs);
+        let shallow = depth + 1 < self.max_depth && level + 2 < MAX_LEVELS;
+        loop {
+            at = match shallow.then(|| self.known_pair(field, pairs, before, at)).flatten() {
+                Some((next, place)) => {
+                    before = place;
+                    next
+                }
+                None => self.any_pair(field, pairs, at, depth, level)?,
+            };
+            at = self.blank(at);
+            match self.peek(at) {
+                b',' => at = self.blank(at + 1),
+                b']' => return Ok(at + 1),
+                _ => return self.unexpected(at, "',' or ']'"),
+            }
         }
+    }
+
+    /// A pair, with its tag; how it begins is remembered.
+    #[inline(never)]
+    fn any_pair(&mut self, field: &Field, pairs: Pairs, at: usize, depth: usize, level: usize) -> Step<usize> {
         let next = self.element(field, at, depth, level)?;
-        if let Some(place) = self.beginnings.vacancy(hash) {
+        let hash = pairs.of_text(self.bytes.get(at..).unwrap_or_default());
+        if let Some((hash, place)) = hash.and_then(|hash| Some((hash, self.beginnings.vacancy(hash)?))) {
             self.remember(field, at, place, hash);
         }
         Ok(next)
     }
 
-    /// The end of a pair that begins as one before it did and holds one scalar; nothing is done for another.
-    #[inline]
-    fn known_pair(&mut self, field: &Field, hash: Hash, at: usize, depth: usize, level: usize) -> Option<usize> {
+    /// A pair that begins as one before it did and holds one scalar, with its tag: where it ends, and the place of its beginning,
+    /// `before` being that of the beginning before it. Nothing is done for another.
+    #[inline(always)]
+    fn known_pair(&mut self, field: &Field, pairs: Pairs, before: usize, at: usize) -> Option<(usize, usize)> {
+        let bytes = self.bytes;
+        let place = self.beginnings.recall(pairs, before, bytes, at, || pairs.of_text(bytes.get(at..)?))?;
+        let known = self.beginnings.at(place).filter(|_| self.messages >= 2)?;
+        let value = at + known.len();
+        let next = match known.kind {
+            Kind::String => self.short_text(field, place, value).or_else(|| self.any_text(field, pairs, place, value)),
+            Kind::Int64 => {
+                self.digits_only(field, place, value).or_else(|| self.any_number(field, pairs, place, value))
+            }
+            _ => self.any_number(field, pairs, place, value),
+        }?;
+        self.messages -= 2;
+        Some((next, place))
+    }
+
+    /// The position behind a pair whose value, a text, ends here.
+    #[inline(always)]
+    fn end_of_text(&self, at: usize) -> Option<usize> {
+        self.bytes.get(at..)?.starts_with(b"\"}}").then_some(at + 3)
+    }
+
+    /// A pair with a text that is short, ASCII and without escapes.
+    #[inline(always)]
+    fn short_text(&mut self, field: &Field, place: usize, value: usize) -> Option<usize> {
+        let known = self.beginnings.at(place)?;
+        let (mark, tag_len, begun) = (self.out.len(), usize::from(field.tag_len), usize::from(known.result_len));
+        append_block(&mut self.out, &known.result, begun);
+        let end = append_run(&mut self.out, self.bytes, value);
+        let next = end.and_then(|end| self.end_of_text(end));
+        let Some(len) = next.map(|next| next - 3 - value).filter(|len| begun - tag_len - 1 + len < 0x80) else {
+            self.out.truncate(mark);
+            return None;
+        };
+        self.out[mark + tag_len] = (begun - tag_len - 1 + len) as u8;
+        self.out[mark + begun - 3] = len as u8 + 2;
+        self.out[mark + begun - 1] = len as u8;
+        next
+    }
+
+    /// A pair with an integer between quotes and without a sign.
+    #[inline(always)]
+    fn digits_only(&mut self, field: &Field, place: usize, value: usize) -> Option<usize> {
+        let (number, end) = leading_digits(self.bytes, value);
+        let next = self.end_of_text(end).filter(|_| end > value && i64::try_from(number).is_ok())?;
+        let known = self.beginnings.at(place).filter(|known| known.quoted)?;
+        let (mark, tag_len, begun) = (self.out.len(), usize::from(field.tag_len), usize::from(known.result_len));
+        append_block(&mut self.out, &known.result, begun);
+        put_varint(&mut self.out, number);
+        let len = self.out.len() - mark;
+        self.out[mark + tag_len] = (len - tag_len - 1) as u8;
+        self.out[mark + begun - 2] = (len - begun + 1) as u8;
+        Some(next)
+    }
+
+    #[inline(never)]
+    fn any_text(&mut self, field: &Field, pairs: Pairs, place: usize, value: usize) -> Option<usize> {
+        let text = self.string(value - 1).ok()?;
+        let next = self.end_of_text(text.next - 1)?;
+        let known = self.beginnings.at(place)?;
+        let member = self.schema.messages[pairs.choice].fields.get(usize::from(known.member))?;
+        let (source, start, end) =
+            if text.escaped { (&self.scratch[..], 0, self.scratch.len()) } else { (self.bytes, text.start, text.end) };
+        let key = known.result.get(usize::from(field.tag_len) + 1..usize::from(known.key_len))?;
+        let len = end - start;
+        let inner = 1 + wire::varint_len(len as u64) + len;
+        let out = &mut self.out;
+        put_tag(out, field);
+        put_varint(out, (key.len() + wire::varint_len(inner as u64) + inner) as u64);
+        out.extend_from_slice(key);
+        put_varint(out, inner as u64);
+        put_tag(out, member);
+        put_varint(out, len as u64);
+        append(out, source, start, end);
+        Some(next)
+    }
+
+    #[inline(never)]
+    fn any_number(&mut self, field: &Field, pairs: Pairs, place: usize, value: usize) -> Option<usize> {
         let schema: &'a JsonSchema = self.schema;
-        let known = self.beginnings.recall(hash, self.bytes.get(at..)?)?;
-        if self.messages < 2 || depth >= self.max_depth || level >= MAX_LEVELS {
+        let known = self.beginnings.at(place)?;
+        let member = schema.messages[pairs.choice].fields.get(usize::from(known.member))?;
+        let (bits, next) = self.number(member, value - usize::from(known.quoted)).ok()?;
+        if self.peek(next) != b'}' || self.peek(next + 1) != b'}' {
             return None;
         }
-        let (_, choice) = pairs::fields(&schema.messages[field.message])?;
-        let member = schema.messages[choice.message].fields.get(known.member)?;
-        let mark = self.out.len();
-        let value = at + known.source_len;
-        append_block(&mut self.out, known.result, known.result_len);
-        let inner = self.out.len() - 1;
-        let done = match member.kind {
-            Kind::String => self.text(member, value, true),
-            _ => self.scalar(member, value, true),
-        };
-        match done {
-            Ok(next) if self.peek(next) == b'}' && self.peek(next + 1) == b'}' => {
-                self.close(inner, 1);
-                self.close(mark + usize::from(field.tag_len), 1);
-                self.messages -= 2;
-                Some(next + 2)
-            }
-            _ => {
-                self.out.truncate(mark);
-                None
-            }
-        }
+        let known = self.beginnings.at(place)?;
+        let (mark, begun) = (self.out.len(), usize::from(known.result_len));
+        append_block(&mut self.out, &known.result, begun);
+        self.put_number(member, bits);
+        self.close(mark + begun - 2, 1);
+        self.close(mark + usize::from(field.tag_len), 1);
+        Some(next + 2)
     }
 
     /// Remembers how the pair begins that was read at `at`, if it is spelled the way writers spell it.
@@ -406,53 +503,98 @@ impl<'a> Parser<'a> {
         let brace = follows(value, &choice.quoted).then(|| value + choice.quoted.len())?;
         let members = &self.schema.messages[choice.message].fields;
         let rank = members.iter().position(|member| follows(brace, b"{") && follows(brace + 1, &member.quoted))?;
-        let member = members.get(rank).filter(|member| member.kind != Kind::Message)?;
-        let source = bytes.get(at..brace + 1 + member.quoted.len())?;
+        let known = |member: &&Field| !matches!(member.kind, Kind::Message | Kind::Base64 | Kind::Hex);
+        let member = members.get(rank).filter(|member| known(member) && member.tag_len == 1)?;
+        let value = brace + 1 + member.quoted.len();
+        let quoted = member.kind.quoted() && follows(value, b"\"");
+        if member.kind == Kind::String && !quoted {
+            return None;
+        }
+        let source = bytes.get(at..value + usize::from(quoted))?;
         let tag = field.tag.get(..usize::from(field.tag_len))?;
-        let result = [tag, &[0, key.tag[0], text.len() as u8], text, &[choice.tag[0], 0]];
-        self.beginnings.remember(place, hash, source, &result, rank);
+        let result = [tag, &[0, key.tag[0], text.len() as u8], text, &choice.tag[..1]];
+        // The length of the value, and that of a text.
+        let begun = [0, member.tag[0], 0];
+        let begun = if member.kind == Kind::String { &begun[..] } else { &begun[..2] };
+        self.beginnings.remember(place, hash, source, &result, (rank, member, begun));
         Some(())
     }
 
     /// A singular string, or an element, with its tag; an empty one is left out unless `keep`.
-    #[inline]
+    #[inline(always)]
     fn text(&mut self, field: &Field, at: usize, keep: bool) -> Step<usize> {
         let text = self.expected_string(at, "a string")?;
-        if text.escaped {
-            let scratch = std::mem::take(&mut self.scratch);
-            self.put_text(field, &scratch, 0, scratch.len(), keep);
-            self.scratch = scratch;
-        } else {
-            self.put_text(field, self.bytes, text.start, text.end, keep);
+        let (source, start, end) =
+            if text.escaped { (&self.scratch[..], 0, self.scratch.len()) } else { (self.bytes, text.start, text.end) };
+        if keep || start < end {
+            put_tag(&mut self.out, field);
+            put_varint(&mut self.out, (end - start) as u64);
+            append(&mut self.out, source, start, end);
         }
         Ok(text.next)
     }
 
+    /// A singular value that is no message or string, or such an element that is length-delimited, with its tag; a zero is
+    /// left out unless `keep`.
     #[inline]
-    fn put_text(&mut self, field: &Field, source: &[u8], start: usize, end: usize, keep: bool) {
-        if keep || start < end {
+    fn scalar(&mut self, field: &Field, at: usize, keep: bool) -> Step<usize> {
+        if matches!(field.kind, Kind::Base64 | Kind::Hex) {
+            return self.binary(field, at, keep);
+        }
+        let (bits, next) = self.number(field, at)?;
+        if keep || bits != 0 {
             self.put_tag(field);
-            put_varint(&mut self.out, (end - start) as u64);
-            append(&mut self.out, source, start, end);
+            self.put_number(field, bits);
+        }
+        Ok(next)
+    }
+
+    /// Writes a number as it is on the wire.
+    #[inline(always)]
+    fn put_number(&mut self, field: &Field, bits: u64) {
+        match field.wire {
+            wire::FIXED64 => append_all(&mut self.out, &bits.to_le_bytes()),
+            wire::FIXED32 => append_all(&mut self.out, &(bits as u32).to_le_bytes()),
+            _ => put_varint(&mut self.out, bits),
         }
     }
 
-    /// A singular value that is no message or string, or such an element that is length-delimited, with its tag; a zero is
-    /// left out unless `keep`.
-    fn scalar(&mut self, field: &Field, at: usize, keep: bool) -> Step<usize> {
+    /// Bytes, likewise.
+    #[inline]
+    fn binary(&mut self, field: &Field, at: usize, keep: bool) -> Step<usize> {
         let mark = self.out.len();
         self.put_tag(field);
         let start = self.out.len();
-        if !matches!(field.kind, Kind::Base64 | Kind::Hex) {
-            let next = self.number(field, at)?;
-            if !keep && self.out[start..].iter().rev().all(|&byte| byte == 0) {
-                self.out.truncate(mark);
+        self.out.push(0);
+        let next = match self.plain_hex(field, at) {
+            Some(next) => next,
+            None => {
+                self.out.truncate(start + 1);
+                self.any_binary(field, at)?
             }
-            return Ok(next);
+        };
+        if self.out.len() == start + 1 && !keep {
+            self.out.truncate(mark);
+        } else {
+            self.close(start, 1);
         }
+        Ok(next)
+    }
+
+    /// Digits of an id in hex of eight or more bytes, as ids are, up to a quote.
+    #[inline(always)]
+    fn plain_hex(&mut self, field: &Field, at: usize) -> Option<usize> {
+        if field.kind != Kind::Hex || self.peek(at) != b'"' {
+            return None;
+        }
+        let len = hex_run(self.bytes.get(at + 1..)?, &mut self.out);
+        (self.peek(at + 1 + len) == b'"').then_some(at + 2 + len)
+    }
+
+    #[inline(never)]
+    fn any_binary(&mut self, field: &Field, at: usize) -> Step<usize> {
         let text = self.expected_string(at, "a string")?;
         let source = if text.escaped { &self.scratch } else { &self.bytes[text.start..text.end] };
-        self.out.push(0);
         let good = if field.kind == Kind::Hex {
             hex_decode(source, &mut self.out)
         } else {
@@ -461,11 +603,6 @@ impl<'a> Parser<'a> {
         if !good {
             let wanted = if field.kind == Kind::Hex { "hex" } else { "base64" };
             return stop(format!("not a {wanted} string"), at);
-        }
-        if self.out.len() == start + 1 && !keep {
-            self.out.truncate(mark);
-        } else {
-            self.close(start, 1);
         }
         Ok(text.next)
     }

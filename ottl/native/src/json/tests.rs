@@ -221,6 +221,38 @@ fn odd_protobuf_is_read_as_the_parser_reads_it() {
 }
 
 #[test]
+fn fields_in_any_order_are_written_in_that_of_the_descriptor() {
+    let members = [
+        r#""name":"a""#,
+        r#""count":5"#,
+        r#""data":"AAEC""#,
+        r#""counts":["1","2"]"#,
+        r#""value":{"stringValue":"b"}"#,
+        r#""zig":-3"#,
+    ];
+    let pieces: Vec<Vec<u8>> = members.iter().map(|member| read(&format!("{{{member}}}")).expect("valid")).collect();
+    let long = read(&format!(r#"{{"traceId":"{}"}}"#, "0a".repeat(5000))).expect("valid");
+    for order in 0..6usize.pow(6) {
+        let ranks: Vec<usize> = (0..6).map(|at| order / 6usize.pow(at) % 6).collect();
+        if (0..6).any(|rank| !ranks.contains(&rank)) {
+            continue;
+        }
+        let mut bytes: Vec<u8> = ranks.iter().flat_map(|&rank| pieces[rank].clone()).collect();
+        assert_eq!(write(&bytes), Ok(format!("{{{}}}", members.join(","))), "{ranks:?}");
+        // A zero that does not stay, an unknown field, a value that comes twice, and a long one before a late one.
+        bytes.extend([0x38, 0, 0x90, 3, 1]);
+        bytes.extend(&pieces[1]);
+        bytes.splice(0..0, long.clone());
+        let text = write(&bytes).expect("valid bytes");
+        assert!(text.ends_with(&format!(r#"",{}}}"#, members.join(","))), "{ranks:?}");
+    }
+    let late = |first: &[u8]| write(&[first, &pieces[0]].concat()).expect("valid bytes");
+    assert_eq!(late(&[0x30, 0]), r#"{"name":"a"}"#);
+    let counts = read(&format!(r#"{{"counts":[{}1]}}"#, "1,".repeat(5000))).expect("valid");
+    assert!(late(&counts).starts_with(r#"{"name":"a","counts":["1","1","#));
+}
+
+#[test]
 fn pairs_that_begin_like_those_before_are_read_and_written_as_alone() {
     let first = r#"{"key":"a","value":{"stringValue":"b"}}"#;
     let long = format!(r#"{{"key":"a","value":{{"stringValue":"{}"}}}}"#, "x".repeat(300));
@@ -235,6 +267,12 @@ fn pairs_that_begin_like_those_before_are_read_and_written_as_alone() {
         r#"{"key":"a","value":{"stringValue":null}}"#,
         r#"{"key":"a","value":{"intValue":"1"}}"#,
         r#"{"key":"a","value":{"intValue":1e3}}"#,
+        r#"{"key":"a","value":{"intValue":17}}"#,
+        r#"{"key":"a","value":{"intValue":"-17"}}"#,
+        r#"{"key":"a","value":{"intValue":"0017"}}"#,
+        r#"{"key":"a","value":{"intValue":"9223372036854775807"}}"#,
+        r#"{"key":"a","value":{"doubleValue":-2.25}}"#,
+        r#"{"key":"a","value":{"stringValue":"é and a text of more than sixteen bytes"}}"#,
         r#"{"key":"a","value":{"bytesValue":"AAEC"}}"#,
         r#"{"key":"a","value":{"arrayValue":{"values":[{}]}}}"#,
         r#"{"key":"a","value":{}}"#,
@@ -245,20 +283,25 @@ fn pairs_that_begin_like_those_before_are_read_and_written_as_alone() {
         "null",
         "{}",
     ];
+    // Behind the last of them is room for looking at whole blocks, or none.
+    let behind = format!(r#"{{"key":"b","value":{{"stringValue":"{}"}}}}"#, "y".repeat(200));
     let alone = |pair: &str| read(&format!(r#"{{"pairs":[{pair}]}}"#)).expect("a valid text");
     for other in others {
-        let rows: Vec<String> =
-            [first, other, other, first, other].map(|pair| format!(r#"{{"pairs":[{pair}]}}"#)).into();
-        let text = format!(r#"{{"children":[{}]}}"#, rows.join(","));
-        let bytes = read(&text).expect("a valid text");
-        let mut wanted = Vec::new();
-        for pair in [first, other, other, first, other] {
-            wire::put_bytes(&mut wanted, 41, &alone(pair));
+        let mut pairs = vec![first, other, other, first, other];
+        for _ in 0..2 {
+            let rows: Vec<String> = pairs.iter().map(|pair| format!(r#"{{"pairs":[{pair}]}}"#)).collect();
+            let text = format!(r#"{{"children":[{}]}}"#, rows.join(","));
+            let bytes = read(&text).expect("a valid text");
+            let mut wanted = Vec::new();
+            for pair in &pairs {
+                wire::put_bytes(&mut wanted, 41, &alone(pair));
+            }
+            assert_eq!(bytes, wanted, "{other}");
+            let one = |pair: &&str| write(&alone(pair)).expect("valid bytes");
+            let all = pairs.iter().map(one).collect::<Vec<_>>().join(",");
+            assert_eq!(write(&bytes), Ok(format!(r#"{{"children":[{all}]}}"#)), "{other}");
+            pairs.push(&behind);
         }
-        assert_eq!(bytes, wanted, "{other}");
-        let one = |pair: &str| write(&alone(pair)).expect("valid bytes");
-        let all = [first, other, other, first, other].map(one).join(",");
-        assert_eq!(write(&bytes), Ok(format!(r#"{{"children":[{all}]}}"#)), "{other}");
     }
     // The same pairs in two fields: a tag of each, one text.
     let both = format!(r#"{{"pairs":[{first},{first}],"others":[{first},{first}]}}"#);

@@ -2,8 +2,8 @@
 
 use super::binary::{hex_pair, write_base64, write_hex};
 use super::numbers::{write_double, write_integer, write_signed};
-use super::pairs::{self, Beginnings, Hash};
-use super::text::{append, append_block, is_plain, run};
+use super::pairs::{self, Beginnings, Hash, Pairs};
+use super::text::{append, append_all, append_block, append_plain, is_plain, run};
 use super::{fail, stop, Descriptor, Field, JsonSchema, Kind, Result, Step, LEAD, MAX_RECURSION};
 use crate::wire::{self, Stop};
 
@@ -73,7 +73,7 @@ pub fn to_json(schema: &JsonSchema, root: usize, payload: &[u8], max_depth: usiz
     }
     let mut writer = Writer {
         schema,
-        out: Vec::with_capacity(payload.len() / 4 * 9 + 64),
+        out: schema.buffers.take(payload.len() / 4 * 9 + 64),
         fields: Vec::new(),
         max_depth: max_depth.min(MAX_RECURSION),
         disordered: vec![false; schema.messages.len()],
@@ -91,13 +91,18 @@ pub fn to_json(schema: &JsonSchema, root: usize, payload: &[u8], max_depth: usiz
     }
 }
 
+/// Fields that a message may have if some are to be put in order while it is written.
+const SORTED: usize = 32;
+/// Bytes of text that a field which comes late is moved over at most.
+const MOVED: usize = 4096;
+
 struct Writer<'a> {
     schema: &'a JsonSchema,
     out: Vec<u8>,
     /// A stack of the fields of the messages that are open: rank in the high, offset of the tag in the low 32 bits.
     fields: Vec<u64>,
     max_depth: usize,
-    /// Kinds of messages of which one had its fields in another order than the descriptor's, or more than once.
+    /// Kinds of messages of which one had its fields in quite another order than the descriptor's, or more than once.
     disordered: Vec<bool>,
     beginnings: Beginnings,
 }
@@ -105,8 +110,9 @@ struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// Writes the message whose body is `bytes[start..end]`.
     ///
-    /// Fields mostly come in the order of the descriptor, which is that of JSON, and are written in one walk. Where a kind of
-    /// message once did not keep to it, two walks are made of all that follow.
+    /// Fields mostly come in the order of the descriptor, which is that of JSON, and are written in one walk; one that comes late, as
+    /// those do which are set in rows that lacked them, is moved to its place. Where that did not do for a message once, two walks
+    /// are made of all of its kind that follow.
     #[inline]
     fn message(&mut self, kind: usize, bytes: &[u8], start: usize, end: usize, depth: usize) -> Step<()> {
         if self.disordered[kind] {
@@ -115,7 +121,7 @@ impl<'a> Writer<'a> {
         self.message_in_order(kind, bytes, start, end, depth)
     }
 
-    /// Writes a message while its fields come in order, and from the beginning if one does not.
+    /// Writes a message in one walk while its fields can be put in order, and from the beginning if one cannot.
     fn message_in_order(&mut self, kind: usize, bytes: &[u8], start: usize, end: usize, depth: usize) -> Step<()> {
         if depth > self.max_depth {
             return stop("messages nested too deeply", start);
@@ -124,7 +130,9 @@ impl<'a> Writer<'a> {
         let descriptor = &schema.messages[kind];
         let mark = self.out.len();
         let mut pos = start;
-        let mut least = 0;
+        // Which ranks were met, and where the text of each begins.
+        let mut met = 0u64;
+        let mut starts = [0; SORTED];
         let mut oneofs = 0u64;
         while pos < end {
             let (tag, value) = checked(wire::tag(bytes, pos, end))?;
@@ -135,17 +143,20 @@ impl<'a> Writer<'a> {
                 continue;
             };
             let bit = field.oneof.map_or(0, |oneof| 1u64 << (oneof % 64));
-            if rank < least || oneofs & bit != 0 {
-                self.out.truncate(mark);
-                self.disordered[kind] = true;
-                return self.message_in_any_order(kind, bytes, start, end, depth);
-            }
-            least = rank + 1;
-            oneofs |= bit;
             let before = self.out.len();
+            let later = met >> (rank % 64);
+            if later != 0 || oneofs & bit != 0 || rank >= SORTED {
+                let place = starts[(rank + later.trailing_zeros() as usize) % SORTED];
+                if later & 1 != 0 || oneofs & bit != 0 || rank >= SORTED || before - place > MOVED {
+                    self.out.truncate(mark);
+                    self.disordered[kind] = true;
+                    return self.message_in_any_order(kind, bytes, start, end, depth);
+                }
+            }
+            oneofs |= bit;
             self.begin(field);
             if field.repeated {
-                pos = self.elements(field, tag, bytes, value, end, depth)?;
+                pos = self.array(field, tag, bytes, value, end, depth)?;
             } else if field.kind == Kind::Message {
                 let (from, to) = length(bytes, value, end)?;
                 self.message(field.message, bytes, from, to, depth + 1)?;
@@ -157,9 +168,27 @@ impl<'a> Writer<'a> {
                 }
                 pos = next;
             }
+            starts[rank] = before;
+            met |= 1 << rank;
+            if later != 0 {
+                self.move_up(rank, later, &mut starts);
+            }
         }
         self.finish(mark);
         Ok(())
+    }
+
+    /// Moves the last field, of this rank, before those of the ranks that `later` tells, counted from its own.
+    #[inline(never)]
+    fn move_up(&mut self, rank: usize, mut later: u64, starts: &mut [usize; SORTED]) {
+        let len = self.out.len() - starts[rank];
+        let place = starts[(rank + later.trailing_zeros() as usize) % SORTED];
+        self.out[place..].rotate_right(len);
+        starts[rank] = place;
+        while later != 0 {
+            starts[(rank + later.trailing_zeros() as usize) % SORTED] += len;
+            later &= later - 1;
+        }
     }
 
     /// Writes a comma, the key and what every value of the field begins with.
@@ -182,8 +211,17 @@ impl<'a> Writer<'a> {
         self.out.push(b'}');
     }
 
-    /// Writes the elements of a repeated field that follow one another with one tag, the first one's value being at `pos`, and
-    /// closes the array; nothing stays of one without elements (packed values of length zero). Returns where they end.
+    /// Writes an array of the elements of a repeated field that follow one another with one tag.
+    #[inline]
+    fn array(&mut self, field: &Field, first: u32, bytes: &[u8], pos: usize, end: usize, depth: usize) -> Step<usize> {
+        let mark = self.out.len();
+        let pos = self.elements(field, first, bytes, pos, end, depth)?;
+        self.close(field, mark);
+        Ok(pos)
+    }
+
+    /// Writes the elements of a repeated field that follow one another with one tag, the first one's value being at `pos`, each with
+    /// a comma; returns where they end.
     #[inline(never)]
     fn elements(
         &mut self,
@@ -194,13 +232,11 @@ impl<'a> Writer<'a> {
         end: usize,
         depth: usize,
     ) -> Step<usize> {
-        let mark = self.out.len();
+        if let Some(pairs) = field.pairs {
+            return self.pairs(field, pairs, first, bytes, (pos, end), depth);
+        }
         loop {
-            if field.pairs.is_some() {
-                let (from, to) = length(bytes, pos, end)?;
-                self.pair(field, bytes, (from, to), depth + 1)?;
-                pos = to;
-            } else if field.kind == Kind::Message {
+            if field.kind == Kind::Message {
                 let (from, to) = length(bytes, pos, end)?;
                 self.message(field.message, bytes, from, to, depth + 1)?;
                 self.out.push(b',');
@@ -222,74 +258,137 @@ impl<'a> Writer<'a> {
                 _ => break,
             }
         }
-        self.close(field, mark);
         Ok(pos)
     }
 
-    /// Writes a pair and a comma.
-    #[inline(always)]
-    fn pair(&mut self, field: &Field, bytes: &[u8], (from, to): (usize, usize), depth: usize) -> Step<()> {
-        let hash = field.pairs.and_then(|pairs| pairs.of_wire(bytes.get(from..)?));
-        if hash.is_some_and(|hash| self.known_pair(field, hash, bytes, (from, to), depth)) {
-            return Ok(());
-        }
-        self.message(field.message, bytes, from, to, depth)?;
-        self.out.push(b',');
-        if let Some((hash, place)) = hash.and_then(|hash| Some((hash, self.beginnings.vacancy(hash)?))) {
-            self.remember(field, &bytes[from..to], place, hash);
-        }
-        Ok(())
-    }
-
-    /// Writes a pair that begins as one before it did and holds one scalar, and a comma; nothing is done, and false returned,
-    /// for another.
-    #[inline(always)]
-    fn known_pair(
+    /// As `elements` does, pairs.
+    #[inline]
+    fn pairs(
         &mut self,
         field: &Field,
-        hash: Hash,
+        pairs: Pairs,
+        first: u32,
+        bytes: &[u8],
+        (mut pos, end): (usize, usize),
+        depth: usize,
+    ) -> Step<usize> {
+        let mut before = self.beginnings.start(pairs);
+        loop {
+            let (from, to) = length(bytes, pos, end)?;
+            before = match self.short_pair(pairs, before, bytes, (from, to), depth + 1) {
+                Some(place) => place,
+                None => self.any_pair(field, pairs, before, bytes, (from, to), depth + 1)?,
+            };
+            pos = to;
+            match bytes.get(pos) {
+                Some(&tag) if pos < end && u32::from(tag) == first && first < 0x80 => pos += 1,
+                _ if first < 0x80 || pos >= end => break,
+                _ => match checked(wire::tag(bytes, pos, end))? {
+                    (tag, next) if tag == first => pos = next,
+                    _ => break,
+                },
+            }
+        }
+        Ok(pos)
+    }
+
+    /// Writes a pair and a comma if it begins as one before it did and holds one scalar of a kind and of no more bytes than most do;
+    /// nothing is done for another. `before` is the place of the beginning before it, returned is its own.
+    #[inline(always)]
+    fn short_pair(
+        &mut self,
+        pairs: Pairs,
+        before: usize,
         bytes: &[u8],
         (from, to): (usize, usize),
         depth: usize,
-    ) -> bool {
+    ) -> Option<usize> {
+        let place = self.beginnings.recall(pairs, before, bytes, from, || pairs.of_wire(bytes.get(from..)?))?;
+        let known = self.beginnings.at(place).filter(|_| depth < self.max_depth)?;
+        let head = bytes.get(from..)?.first_chunk::<{ pairs::LONGEST + 2 }>()?;
+        let (value_len, tag, len) = (head[known.len()], head[known.len() + 1], head[known.len() + 2]);
+        let value = from + known.len() + 2;
+        if tag != known.tag || value_len >= 0x80 || value + usize::from(value_len) != to + 1 {
+            return None;
+        }
+        let out = &mut self.out;
+        let begin = |out: &mut Vec<u8>| append_block(out, &known.result, usize::from(known.result_len));
+        match known.kind {
+            Kind::String if len + 2 == value_len => {
+                begin(out);
+                write_string(out, bytes, value + 1, to);
+            }
+            Kind::Int64 | Kind::Bool => {
+                let (number, _) = wire::varint(bytes, value, to).ok().filter(|&(_, end)| end == to)?;
+                begin(out);
+                write_varint(out, known.kind, number);
+            }
+            Kind::Double => {
+                let (bits, _) = wire::fixed64(bytes, value, to).ok().filter(|&(_, end)| end == to)?;
+                begin(out);
+                write_double(out, f64::from_bits(bits));
+            }
+            _ => return None,
+        }
+        append_all(out, b"}},");
+        Some(place)
+    }
+
+    /// Writes a pair and a comma; returns the place of its beginning, or that of the one before it.
+    #[inline(never)]
+    fn any_pair(
+        &mut self,
+        field: &Field,
+        pairs: Pairs,
+        before: usize,
+        bytes: &[u8],
+        (from, to): (usize, usize),
+        depth: usize,
+    ) -> Step<usize> {
+        if let Some(place) = self.known_pair(pairs, before, bytes, (from, to), depth) {
+            return Ok(place);
+        }
+        self.message(field.message, bytes, from, to, depth)?;
+        self.out.push(b',');
+        let hash = pairs.of_wire(&bytes[from..]);
+        if let Some((hash, place)) = hash.and_then(|hash| Some((hash, self.beginnings.vacancy(hash)?))) {
+            self.remember(field, pairs, &bytes[from..to], place, hash);
+        }
+        Ok(before)
+    }
+
+    /// As `short_pair` does, a pair with any scalar.
+    fn known_pair(
+        &mut self,
+        pairs: Pairs,
+        before: usize,
+        bytes: &[u8],
+        (from, to): (usize, usize),
+        depth: usize,
+    ) -> Option<usize> {
         let schema: &'a JsonSchema = self.schema;
-        let known = self.beginnings.recall(hash, &bytes[from..to]);
-        let Some(known) = known.filter(|_| depth < self.max_depth) else {
-            return false;
-        };
-        let Ok((value, end)) = wire::length(bytes, from + known.source_len, to) else {
-            return false;
-        };
-        let Some((_, choice)) = pairs::fields(&schema.messages[field.message]).filter(|_| end == to) else {
-            return false;
-        };
-        let Ok((tag, value)) = wire::tag(bytes, value, to) else {
-            return false;
-        };
-        let choices = &schema.messages[choice.message];
-        let Some(member) = choices.fields.get(choices.rank_of_tag(tag)).filter(|m| m.kind != Kind::Message) else {
-            return false;
-        };
+        let place = self.beginnings.recall(pairs, before, bytes, from, || pairs.of_wire(bytes.get(from..)?))?;
+        let known = self.beginnings.at(place).filter(|_| depth < self.max_depth)?;
+        let (value, end) = wire::length(bytes, from + known.len(), to).ok()?;
+        let (tag, value) = wire::tag(bytes, value, to).ok().filter(|_| end == to)?;
+        let choices = &schema.messages[pairs.choice];
+        let member = choices.fields.get(choices.rank_of_tag(tag)).filter(|member| member.kind != Kind::Message)?;
         let mark = self.out.len();
-        append_block(&mut self.out, known.result, known.result_len);
+        append_block(&mut self.out, &known.result, usize::from(known.key_len));
         let brace = self.out.len();
         self.begin(member);
         self.out[brace] = b'{';
-        match self.scalar(member, bytes, value, to, true) {
-            Ok((end, _)) if end == to => {
-                self.out.extend_from_slice(b"}},");
-                true
-            }
-            _ => {
-                self.out.truncate(mark);
-                false
-            }
+        if self.scalar(member, bytes, value, to, true).map_or(true, |(end, _)| end != to) {
+            self.out.truncate(mark);
+            return None;
         }
+        append_all(&mut self.out, b"}},");
+        Some(place)
     }
 
     /// Remembers how the pair that was written begins, if it has its two fields in order.
     #[inline(never)]
-    fn remember(&mut self, field: &Field, bytes: &[u8], place: usize, hash: Hash) -> Option<()> {
+    fn remember(&mut self, field: &Field, pairs: Pairs, bytes: &[u8], place: usize, hash: Hash) -> Option<()> {
         let (key, choice) = pairs::fields(&self.schema.messages[field.message])?;
         let (tag, next) = wire::tag(bytes, 0, bytes.len()).ok().filter(|_| bytes.len() < 0x4000)?;
         let (from, to) = (tag >> 3 == key.number && key.takes((tag & 7) as u8))
@@ -299,8 +398,14 @@ impl<'a> Writer<'a> {
         if tag >> 3 != choice.number || !choice.takes((tag & 7) as u8) {
             return None;
         }
+        let (value, end) = wire::length(bytes, next, bytes.len()).ok()?;
+        let (tag, _) = wire::tag(bytes, value, end).ok()?;
+        let members = &self.schema.messages[pairs.choice];
+        let rank = members.rank_of_tag(tag);
+        let member = members.fields.get(rank).filter(|member| member.tag_len == 1 && member.kind != Kind::Message)?;
         let text = [b"{", key.begun.get(1..)?, &bytes[from..to], b"\"", &choice.begun];
-        self.beginnings.remember(place, hash, &bytes[..next], &text, 0);
+        let begun = [b"{", member.begun.get(1..)?].concat();
+        self.beginnings.remember(place, hash, &bytes[..next], &text, (rank, member, &begun));
         Some(())
     }
 
@@ -355,7 +460,7 @@ impl<'a> Writer<'a> {
             let before = self.out.len();
             self.begin(field);
             if field.repeated {
-                self.array(field, &bytes[..end], at, next, depth)?;
+                self.array_of_runs(field, &bytes[..end], at, next, depth)?;
             } else if field.kind == Kind::Message {
                 self.submessage(field, &bytes[..end], at, next, depth)?;
             } else {
@@ -488,29 +593,16 @@ impl<'a> Writer<'a> {
     }
 
     /// A repeated field from its runs `fields[at..next]`.
-    fn array(&mut self, field: &Field, bytes: &[u8], at: usize, next: usize, depth: usize) -> Step<()> {
+    fn array_of_runs(&mut self, field: &Field, bytes: &[u8], at: usize, next: usize, depth: usize) -> Step<()> {
         let mark = self.out.len();
         for i in at..next {
             let mut pos = self.fields[i] as u32 as usize;
             while pos < bytes.len() {
-                let (number, kind, value) = tag(bytes, pos)?;
-                if number != field.number || !field.takes(kind) {
+                let (first, value) = checked(wire::tag(bytes, pos, bytes.len()))?;
+                if first >> 3 != field.number || !field.takes((first & 7) as u8) {
                     break;
                 }
-                if field.packed() && kind == wire::LEN {
-                    let (mut start, end) = body(bytes, value)?;
-                    while start < end {
-                        start = self.element(field, bytes, start, end)?;
-                    }
-                    pos = end;
-                } else if field.kind == Kind::Message {
-                    let (start, end) = body(bytes, value)?;
-                    self.message(field.message, bytes, start, end, depth + 1)?;
-                    self.out.push(b',');
-                    pos = end;
-                } else {
-                    pos = self.element(field, bytes, value, bytes.len())?;
-                }
+                pos = self.elements(field, first, bytes, value, bytes.len(), depth)?;
             }
         }
         self.close(field, mark);
@@ -593,8 +685,7 @@ fn write_varint(out: &mut Vec<u8>, kind: Kind, value: u64) -> bool {
             out.push(b'"');
         }
         Kind::Bool => {
-            let word: &[u8] = if value == 0 { b"false" } else { b"true" };
-            out.extend_from_slice(word);
+            append_block(out, if value == 0 { b"false" } else { b"true " }, if value == 0 { 5 } else { 4 });
         }
         Kind::Uint32 => {
             write_integer(out, u64::from(value as u32));
@@ -616,9 +707,7 @@ fn write_varint(out: &mut Vec<u8>, kind: Kind, value: u64) -> bool {
 /// Writes a string with its escapes and the quote that closes it; each byte that is not part of valid UTF-8 becomes U+FFFD.
 #[inline(always)]
 fn write_string(out: &mut Vec<u8>, bytes: &[u8], start: usize, end: usize) {
-    if is_plain(bytes, start, end) {
-        append(out, bytes, start, end);
-    } else {
+    if !append_plain(out, bytes, start, end) {
         write_any_string(out, &bytes[start..end]);
     }
     out.push(b'"');

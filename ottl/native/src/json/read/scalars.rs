@@ -4,7 +4,6 @@ use super::Parser;
 use crate::json::numbers::{decimal, leading_digits, plain_double};
 use crate::json::text::{append, run};
 use crate::json::{stop, Field, Kind, Step};
-use crate::wire::put_varint;
 
 /// A string of the input: between two offsets, or (with escapes) in the scratch buffer; and the position behind it.
 pub(super) struct Text {
@@ -15,16 +14,19 @@ pub(super) struct Text {
 }
 
 impl Parser<'_> {
-    /// A number, boolean or enum as it is on the wire, without a tag.
-    #[inline]
-    pub(super) fn number(&mut self, field: &Field, at: usize) -> Step<usize> {
-        const I32: (i64, i64) = (i32::MIN as i64, i32::MAX as i64);
-        const I64: (i64, i64) = (i64::MIN, i64::MAX);
+    /// A number, boolean or enum: its bits as they are on the wire, and where it ends.
+    #[inline(always)]
+    pub(super) fn number(&mut self, field: &Field, at: usize) -> Step<(u64, usize)> {
         match field.kind {
+            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => {
+                let (value, next) = self.signed(at, (i64::MIN, i64::MAX))?;
+                Ok((if field.kind == Kind::Sint64 { zigzag(value) } else { value as u64 }, next))
+            }
+            Kind::Uint64 | Kind::Fixed64 => self.unsigned(at, u64::MAX),
+            Kind::Uint32 | Kind::Fixed32 => self.unsigned(at, u64::from(u32::MAX)),
             Kind::Double => {
                 let (value, next) = self.float(at)?;
-                self.out.extend_from_slice(&value.to_le_bytes());
-                Ok(next)
+                Ok((value.to_bits(), next))
             }
             Kind::Float => {
                 let (value, next) = self.float(at)?;
@@ -32,84 +34,31 @@ impl Parser<'_> {
                 if narrow.is_infinite() && value.is_finite() {
                     return stop("number out of range", at);
                 }
-                self.out.extend_from_slice(&narrow.to_le_bytes());
-                Ok(next)
+                Ok((u64::from(narrow.to_bits()), next))
             }
             Kind::Bool => match self.peek(at) {
-                b't' => {
-                    self.out.push(1);
-                    self.word(at, b"true")
-                }
-                b'f' => {
-                    self.out.push(0);
-                    self.word(at, b"false")
-                }
+                b't' => Ok((1, self.word(at, b"true")?)),
+                b'f' => Ok((0, self.word(at, b"false")?)),
                 _ => self.unexpected(at, "true or false"),
             },
             Kind::Enum if self.peek(at) == b'"' => self.enum_name(field, at),
-            Kind::Enum | Kind::Int32 => {
-                let (value, next) = self.signed(at, I32)?;
-                put_varint(&mut self.out, value as u64);
-                Ok(next)
-            }
-            Kind::Sint32 => {
-                let (value, next) = self.signed(at, I32)?;
-                put_varint(&mut self.out, zigzag(value));
-                Ok(next)
-            }
-            Kind::Sfixed32 => {
-                let (value, next) = self.signed(at, I32)?;
-                self.out.extend_from_slice(&(value as i32).to_le_bytes());
-                Ok(next)
-            }
-            Kind::Int64 => {
-                let (value, next) = self.signed(at, I64)?;
-                put_varint(&mut self.out, value as u64);
-                Ok(next)
-            }
-            Kind::Sint64 => {
-                let (value, next) = self.signed(at, I64)?;
-                put_varint(&mut self.out, zigzag(value));
-                Ok(next)
-            }
-            Kind::Sfixed64 => {
-                let (value, next) = self.signed(at, I64)?;
-                self.out.extend_from_slice(&value.to_le_bytes());
-                Ok(next)
-            }
-            Kind::Uint32 => {
-                let (value, next) = self.unsigned(at, u64::from(u32::MAX))?;
-                put_varint(&mut self.out, value);
-                Ok(next)
-            }
-            Kind::Fixed32 => {
-                let (value, next) = self.unsigned(at, u64::from(u32::MAX))?;
-                self.out.extend_from_slice(&(value as u32).to_le_bytes());
-                Ok(next)
-            }
-            Kind::Uint64 => {
-                let (value, next) = self.unsigned(at, u64::MAX)?;
-                put_varint(&mut self.out, value);
-                Ok(next)
-            }
-            Kind::Fixed64 => {
-                let (value, next) = self.unsigned(at, u64::MAX)?;
-                self.out.extend_from_slice(&value.to_le_bytes());
-                Ok(next)
+            Kind::Enum | Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
+                let (value, next) = self.signed(at, (i64::from(i32::MIN), i64::from(i32::MAX)))?;
+                Ok((if field.kind == Kind::Sint32 { zigzag(value) } else { value as u64 }, next))
             }
             Kind::String | Kind::Base64 | Kind::Hex | Kind::Message => self.unexpected(at, "a number"),
         }
     }
 
-    fn enum_name(&mut self, field: &Field, at: usize) -> Step<usize> {
+    #[inline(never)]
+    fn enum_name(&mut self, field: &Field, at: usize) -> Step<(u64, usize)> {
         let text = self.string(at)?;
         let name = self.text_of(&text);
         let found = field.enum_values.iter().find(|(known, _)| known == name);
         let Some(&(_, value)) = found else {
             return stop("unknown name of an enum value", at);
         };
-        put_varint(&mut self.out, value as u64);
-        Ok(text.next)
+        Ok((value as u64, text.next))
     }
 
     #[inline(always)]
