@@ -182,7 +182,7 @@ class _Run:
             # Several inputs may share a target, which has the format of the first.
             source, target = event.source, self.targets[event.number]
             output = self.layouts.setdefault(id(target), target.layout(source.layout))
-            self.reading = Job(source.layout.format, source.signal, output)
+            self.reading = Job(source.name, source.layout.format, source.signal, output)
         large = isinstance(event, Came) and event.message.rest is not None
         return self.reading if isinstance(event, Came | Filled) and not large else None
 

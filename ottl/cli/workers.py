@@ -56,6 +56,8 @@ _WAITING: Final = 2
 # One block is read and one is written while the workers have the others.
 _MOVING: Final = 2
 _AHEAD_BYTES: Final = 2 << 20
+# The system takes no more pieces in one call (IOV_MAX).
+_AT_ONCE: Final = 1024
 _PATIENCE_S: Final = 5.0
 
 
@@ -71,11 +73,13 @@ class Job:
     """How the messages of an input are read and written.
 
     Args:
+        name: of the input.
         format: of the input.
         signal: of messages that do not say it themselves.
         output: of the output.
     """
 
+    name: str
     format: files.Format
     signal: str | None
     output: files.Layout
@@ -202,31 +206,47 @@ def _serve(
             if isinstance(order, _Put):
                 connection.send(_write(order, kept, connection))
                 continue
-            if isinstance(order.given, Message | bytes):
-                given: Message | tuple[bytes | Room, int] = (
-                    order.given if isinstance(order.given, Message) else (order.given, len(order.given))
-                )
-            elif order.slot is not None:
-                given = slots[order.slot].room, order.given
-            else:
-                if len(memory) < order.given:
-                    memory = bytearray(max(order.given, _AHEAD_BYTES))
-                given = memory, _read(recv_handle(connection), memory, order.given, order.offset)
+            file = recv_handle(connection) if isinstance(order.given, int) and order.slot is None else None
+            try:
+                given = _given(order, slots, memory, file)
+            except OSError as failure:
+                connection.send(Done(counts=_counts(passage), failure=failure))
+                continue
             done, parts = _work(order.job, given, passage, errors)
             kept |= {(order.number, part): pieces for part, pieces in enumerate(parts)}
             connection.send(done)
 
 
-def _read(file: int, memory: bytearray, size: int, offset: int) -> int:
-    """Reads from a file, which is closed; how many bytes, fewer where it has become shorter."""
+def _given(
+    order: _Take, slots: Sequence[_Slot], memory: bytearray, file: int | None
+) -> Message | tuple[bytes | Room, int]:
+    """The messages of an order: one, or so many bytes of memory with some.
+
+    Args:
+        order: whose they are.
+        slots: where they may be.
+        memory: for those that are left in a file, made larger where they are more.
+        file: which has them; it is closed. Where it has become shorter, there are fewer.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if isinstance(order.given, Message):
+        return order.given
+    if isinstance(order.given, bytes):
+        return order.given, len(order.given)
+    if file is None:
+        assert order.slot is not None, "they are somewhere"
+        return slots[order.slot].room, order.given
+    memory.extend(bytes(max(0, order.given - len(memory))))
     read = 0
     try:
-        with memoryview(memory) as view:
-            while read < size and (piece := os.preadv(file, [view[read:size]], offset + read)):
-                read += piece
+        with memoryview(memory) as view, files.named_errors(order.job.name):
+            while read < order.given and (size := os.preadv(file, [view[read : order.given]], order.offset + read)):
+                read += size
     finally:
         os.close(file)
-    return read
+    return memory, read
 
 
 def _write(order: _Put, kept: dict[tuple[int, int], Sequence[bytes]], connection: Connection) -> _Written:
@@ -235,15 +255,17 @@ def _write(order: _Put, kept: dict[tuple[int, int], Sequence[bytes]], connection
     if order.here:
         return _Written(b"".join(pieces))
     file = recv_handle(connection)
+    left = deque(memoryview(piece) for piece in pieces if piece)
+    at = order.offset
     try:
-        at = order.offset
-        for piece in pieces:
-            with memoryview(piece) as view:
-                written = 0
-                while written < len(piece):
-                    count = os.write(file, view[written:]) if at is None else os.pwrite(file, view[written:], at)
-                    at = None if at is None else at + count
-                    written += count
+        while left:
+            some = list(itertools.islice(left, _AT_ONCE))
+            written = os.writev(file, some) if at is None else os.pwritev(file, some, at)
+            at = None if at is None else at + written
+            while left and written >= len(left[0]):
+                written -= len(left.popleft())
+            if written:
+                left[0] = left[0][written:]
     except OSError as failure:
         return _Written(failure=failure)
     finally:
@@ -288,13 +310,17 @@ def _work(
     except Exception as failure:  # noqa: BLE001 (an edge: the parent raises it)
         done.failure = _portable(failure)
     done.lines = given.line if isinstance(given, Message) else messages.line
-    done.counts = [runner.take_counts() for _, runner in passage.rules.runners()]
+    done.counts = _counts(passage)
     parts: list[Sequence[bytes]] = []
     for (route, _), one in found.items():
         pieces = files.compressed(one.pieces, job.output.compression)
         done.parts.append(Part(route, one.messages, sum(map(len, pieces))))
         parts.append(pieces)
     return done, parts
+
+
+def _counts(passage: Passage) -> list[list[Any]]:
+    return [runner.take_counts() for _, runner in passage.rules.runners()]
 
 
 class _Pieces:

@@ -288,6 +288,35 @@ def test_a_full_disk_is_an_error_that_names_the_output(capfd: pytest.CaptureFixt
         assert (code, err) == (1, "ottl: /dev/full: No space left on device\n")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the one process reads")
+def test_a_disk_that_cannot_be_read_is_an_error_that_names_the_input(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one process does not read it, so a worker meets it."""
+
+    def fail(*_: object) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "preadv", fail)
+    Path("in.jsonl").write_text(traces("a") * 10)
+    code, _, err, _ = run(capfd, 2, "-e", CHANGE, "in.jsonl")
+    assert (code, err) == (1, "ottl: in.jsonl: Input/output error\n")
+
+
+def test_many_small_messages_are_written_whole(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In as many calls as the system needs, each of which may do less than it was asked to."""
+    monkeypatch.setattr(files, "_EXTENT", 1 << 20)
+    monkeypatch.setattr(workers, "_AT_ONCE", 7)
+    write = os.pwritev
+    monkeypatch.setattr(os, "pwritev", lambda file, pieces, at: write(file, [pieces[0][:100]], at), raising=False)
+    Path("in.jsonl").write_text(lines(300))
+    Path("out").mkdir()
+    arguments = ("-e", CHANGE, "-o", "out/o.jsonl", "in.jsonl")
+    assert run(capfd, 2, *arguments) == run(capfd, 1, *arguments)
+
+
 @pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
 def test_an_output_of_no_messages_is_that_of_one_process(capfd: pytest.CaptureFixture[str], suffix: str) -> None:
     """Of a compressed one too, which has to be one even if it is empty."""
