@@ -256,6 +256,33 @@ def test_conditions_of_filters() -> None:
     assert kept[0] == kept[1] == ([{"a": 1}, {"b": 1}], [3, 0])
 
 
+def test_rows_of_all_layouts() -> None:
+    """Keys are found, set and taken away in rows that have them in any order, twice, or not at all."""
+    keys = ["n", "s", "t", "u", "v"]
+    orders = [keys[start:] + keys[:start][::-1] for start in range(5)] + [keys[:n] for n in range(5)]
+    records = [{key: (n * 7 + at) % 3 for at, key in enumerate(order)} for n, order in enumerate(orders * 15)]
+    records = [record | {"q": "k1=1 k2=2 u=3"} for record in records]
+    _, transform = both(
+        'set(log.attributes["a"], 1) where log.attributes["n"] == 1',
+        'set(log.attributes["b"], log.attributes["u"])',
+        'set(log.attributes["t"], log.attributes["s"]) where log.attributes["v"] != nil',
+        'delete_key(log.attributes, "u") where log.attributes["n"] == 2',
+        'set(log.attributes["u"], log.attributes["b"]) where log.attributes["a"] == nil',
+        'merge_maps(log.attributes, ParseKeyValue(log.attributes["q"], "=", " "), "insert") where log.attributes["s"] == 0',
+        'set(log.attributes["k2"], log.attributes["k1"])',
+        'keep_keys(log.attributes, ["a", "u", "k2", "s"]) where log.attributes["t"] == 1',
+        'set(log.attributes["n"], log.attributes["u"])',
+        'set(log.attributes["a"], 2)',
+        records=records,
+    )
+    assert segments(transform) == [(0, 10)]
+
+
+def test_the_same_pair_in_several_fields() -> None:
+    """Attributes with the same key and value are written with the number of each message's own field."""
+    agree("datapoint", ['set(datapoint.attributes["same"], "value")', 'set(datapoint.attributes["n"], 1)'])
+
+
 SHARED = [
     # A store in some rows makes only those rows compute again what was read of the same place.
     [

@@ -19,7 +19,7 @@ use crate::arena::Arena;
 use crate::batch::{Batch, Column, Table};
 use crate::kernels::nested::Flattened;
 use crate::kernels::{Pattern, Piece};
-use crate::maps::{self, Rows, Step as Into};
+use crate::maps::{self, Hint, Rows, Step as Into};
 use crate::schema::{tags, Values};
 use crate::values::Cell;
 
@@ -455,6 +455,9 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             codes.push(map.keys.code(name));
             map.growth += 1;
         }
+        for (table, map, _) in &program.keys {
+            batch.edit(*table as usize, *map as usize)?.1.use_layouts();
+        }
         Ok(Run {
             program,
             room,
@@ -725,8 +728,9 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             }
             Action::StoreEntry { map, key, value } => self.store_entries(*map, *key, *value, lanes),
             Action::StoreField { column, from, tag, width, value } => {
-                self.store_column(*column, *value, lanes, |cell| {
-                    (cell.tag == *from).then(|| Cell { bits: width.fit(cell.bits), tag: *tag, ..cell })
+                let (from, tag, width) = (*from, *tag, *width);
+                self.store_column(*column, *value, lanes, move |cell| {
+                    (cell.tag == from).then(|| Cell { bits: width.fit(cell.bits), tag, ..cell })
                 });
             }
             Action::StoreValue { column, value } => {
@@ -764,7 +768,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     }
 
     /// Stores the value of each lane in a column, in the form that it has there.
-    #[inline(always)]
+    #[inline(never)]
     fn store_column(&mut self, column: u32, value: Slot, lanes: Lanes, form: impl Fn(Cell) -> Option<Cell>) {
         let home = self.registers.home(value);
         let (context, accepts) = (self.program.context, self.accepts.get(column as usize).copied().unwrap_or(0));
@@ -778,16 +782,21 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             return;
         };
         let accepted = |cell: &Cell| cell.tag <= tags::STRING_INDEX && accepts >> cell.tag & 1 != 0;
+        let (cells, marks) = column.opened(count);
+        let mut stored = Lanes::NONE;
         for lane in lanes {
-            let cell = form(self.registers.at(home, lane).cell()).filter(accepted);
+            let Some(cell) = form(self.registers.at(home, lane).cell()).filter(accepted) else {
+                continue;
+            };
             let row = places[lane % LANES] as usize;
-            if let (Some(cell), Some(dirty)) = (cell, dirty.get_mut(row)) {
-                column.put(row, count, cell);
-                *dirty = true;
+            if let (Some(place), Some(mark), Some(dirty)) = (cells.get_mut(row), marks.get_mut(row), dirty.get_mut(row))
+            {
+                (*place, *mark, *dirty) = (cell, true, true);
             }
-            self.changed.insert(lane, cell.is_some());
-            self.lost.insert(lane, cell.is_none());
+            stored.insert(lane, true);
         }
+        self.changed = self.changed.with(stored);
+        self.lost = self.lost.with(lanes.without(stored));
     }
 
     /// Stores the value of each lane in its row.
@@ -836,14 +845,14 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
 
     fn load_entry(&mut self, table: usize, map: u32, key: u32, result: Slot, lanes: Lanes) {
         let to = self.registers.home(result);
-        let found = self.tables.get(table).and_then(|table| table.maps.get(map as usize));
+        let found = self.tables.get_mut(table).and_then(|table| table.maps.get_mut(map as usize));
         let (Some(map), Some(&code), Some(rows)) = (found, self.codes.get(key as usize), self.places.get(table)) else {
             self.lost = self.lost.with(lanes);
             return;
         };
+        let mut hint = Hint::default();
         for lane in lanes {
-            let entry = map.entry(rows[lane % LANES] as usize, code);
-            let cell = entry.map_or(Cell::EMPTY, |entry| known(entry.cell()));
+            let cell = map.value(rows[lane % LANES] as usize, code, &mut hint).map_or(Cell::EMPTY, known);
             self.registers.put(to, lane, Packed::new(cell));
         }
     }
@@ -946,6 +955,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         Ok(known(cell))
     }
 
+    #[inline(never)]
     fn store_entries(&mut self, map: u32, key: u32, value: Slot, lanes: Lanes) {
         let home = self.registers.home(value);
         let (context, code) = (self.program.context, self.codes.get(key as usize));
@@ -958,13 +968,16 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             self.lost = self.lost.with(lanes);
             return;
         };
+        let (mut hint, mut done) = (Hint::default(), Lanes::NONE);
         for lane in lanes {
             let cell = stored(self.registers.at(home, lane).cell());
-            let fits = cell.tag <= tags::MAP;
-            let done = fits && map.put(rows[lane % LANES] as usize, code, cell, &mut table.dirty).is_ok();
-            self.changed.insert(lane, done);
-            self.lost.insert(lane, !done);
+            let row = rows[lane % LANES] as usize;
+            if cell.tag <= tags::MAP && map.put_next(row, code, cell, &mut hint, &mut table.dirty).is_ok() {
+                done.insert(lane, true);
+            }
         }
+        self.changed = self.changed.with(done);
+        self.lost = self.lost.with(lanes.without(done));
     }
 
     #[inline(always)]

@@ -135,7 +135,13 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         let unequal = operator == Operator::NotEqual;
         match constant.tag() {
             tags::INT | tags::BOOL | kinds::TIME | kinds::DURATION if other.is_constant() => {
-                self.each(operator, home, constant, lanes, |value| Some(operator.holds(value.bits, constant.bits)))
+                // By whether the value is less, equal or greater: looked up, as branches would be taken at random.
+                let holds = [(0, 1), (0, 0), (1, 0)].map(|(a, b)| u32::from(operator.holds(a, b)));
+                let holds = holds[0] | holds[1] << 1 | holds[2] << 2;
+                self.each(operator, home, constant, lanes, |value| {
+                    let order = u32::from(value.bits >= constant.bits) + u32::from(value.bits > constant.bits);
+                    Some(holds >> order & 1 != 0)
+                })
             }
             tags::STRING if other.is_constant() && exactly => {
                 let text = self.text(constant.cell()).unwrap_or_default();
@@ -163,7 +169,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     }
 
     /// Compares a register with a constant, by a question to the values of its kind.
-    #[inline(always)]
+    #[inline(never)]
     fn each(
         &self,
         operator: Operator,
