@@ -9,6 +9,7 @@ So all that is asked of a lowering is that a row which is not declined comes out
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -166,14 +167,14 @@ class _Step:
         slots: registers read.
         data: constants.
         result: register written.
-        once: for what need not run again, the table for whose row its result holds, and the number of the memo.
+        table: of a step that computes a value, the one whose row it depends on.
     """
 
     name: str
     slots: tuple[int, ...]
     data: tuple[Any, ...] = ()
     result: int = 0
-    once: tuple[int, int] | None = None
+    table: int | None = None
 
 
 def _changes(step: _Step, load: _Step) -> bool:
@@ -186,11 +187,12 @@ def _changes(step: _Step, load: _Step) -> bool:
         return step.name == "store_cache" and bool(step.data[0] == load.data[1])
     if load.name == "load_chosen":
         return step.name == "store_data"
+    read = load.data[1:3] if load.name == "load_number" else load.data[1:2]
     if step.name == "store_members":
         written = {column for member in step.data[0] for column in (member[0], member[-1])}
     else:
         written = {step.data[0]} if step.name in _COLUMN_EDITS else set()
-    return any(column in written for column in load.data[1:3] if isinstance(column, int))
+    return any(column in written for column in read if isinstance(column, int))
 
 
 class _Lowering:
@@ -211,6 +213,7 @@ class _Lowering:
         self.statements: list[tuple[int, int, int]] = []
         self.constants: dict[Any, int] = {}
         self.memos: dict[Any, _Step] = {}
+        self.loads: dict[int, frozenset[int]] = {}
         self.keys: dict[tuple[int, int, bytes], int] = {}
         self.key_sets: list[tuple[list[bytes], Any, bool]] = []
         self.slots = 0
@@ -220,6 +223,7 @@ class _Lowering:
         """Takes a statement or condition over; false, with nothing done, if it is not known here."""
         begin = len(self.steps)
         before = dict(self.constants), dict(self.keys), len(self.key_sets), self.slots, dict(self.memos)
+        loads = dict(self.loads)
         self.known = {}
         try:
             self._statement(code)
@@ -227,6 +231,7 @@ class _Lowering:
         except _Declined:
             del self.steps[begin:], self.origins[begin:]
             self.constants, self.keys, _, self.slots, self.memos = before
+            self.loads = loads
             del self.key_sets[before[2] :]
             return False
         self.statements.append((begin, len(self.steps), result))
@@ -234,27 +239,40 @@ class _Lowering:
 
     def program(self) -> native.Program:
         """The program."""
+        memos = self._memos()
+        numbers = {step.result: number for number, step in enumerate(memos)}
         return native.program(
             self.layout.tables[self.context],
             self.slots,
-            len(self.memos),
+            len(memos),
             [(slot, held) for held, slot in self.constants.items()],
             [*self.keys],
             self.key_sets,
-            [(s.name, s.result, s.once, list(s.slots), s.data, self._kills(s)) for s in self.steps],
+            [
+                (s.name, s.result, self._once(s, numbers), list(s.slots), s.data, self._kills(s, memos))
+                for s in self.steps
+            ],
             self.statements,
         )
 
-    def _kills(self, step: _Step) -> list[int]:
-        """The memos of what a step may change: loads of the same column, of the same entry, or of any of the map."""
+    def _memos(self) -> list[_Step]:
+        """The steps that need not run again, each once: those that several do alike, or of an outer level."""
         own = self.layout.tables[self.context]
-        found = []
-        for memo in self.memos.values():
-            assert memo.once is not None
-            table, number = memo.once
-            if table == own and memo.name.startswith("load_") and _changes(step, memo):
-                found.append(number)
-        return found
+        uses = Counter(step.result for step in self.steps if step.table is not None)
+        return [step for step in self.memos.values() if step.table != own or uses[step.result] > 1]
+
+    @staticmethod
+    def _once(step: _Step, numbers: dict[int, int]) -> tuple[int, int] | None:
+        if step.table is None or step.result not in numbers:
+            return None
+        return step.table, numbers[step.result]
+
+    def _kills(self, step: _Step, memos: list[_Step]) -> list[int]:
+        """The memos that a step ends: computed from loads of the same column or entry, or of any of the map."""
+        own = self.layout.tables[self.context]
+        loads = (memo for memo in self.memos.values() if memo.name.startswith("load_") and memo.table == own)
+        changed = {load.result for load in loads if _changes(step, load)}
+        return [number for number, memo in enumerate(memos) if changed & self.loads[memo.result]] if changed else []
 
     def cached(self) -> tuple[bytes, ...]:
         """The keys of the cache that are written."""
@@ -312,17 +330,18 @@ class _Lowering:
         """A step that computes a value."""
         where = self._meet(values) if level is None else level
         slots = tuple(v.slot for v in values)
-        if where == self.context and not name.startswith("load_"):
+        if name in _BLOCKS.values():
             self.steps.append(_Step(name, slots, data, self._fresh()))
-        else:
-            # Computed once, whichever of the statements needs it first.
-            key = (name, slots, repr(data))
-            step = self.memos.get(key)
-            if step is None:
-                once = (self.layout.tables[where], len(self.memos))
-                step = self.memos[key] = _Step(name, slots, data, self._fresh(), once)
-            self.steps.append(step)
-        return _Value(self.steps[-1].result, where)
+            return _Value(self.steps[-1].result, where)
+        # Computed once, whichever of the statements needs it first.
+        key = (name, slots, repr(data))
+        step = self.memos.get(key)
+        if step is None:
+            step = self.memos[key] = _Step(name, slots, data, self._fresh(), self.layout.tables[where])
+            below = frozenset().union(*(self.loads.get(slot, ()) for slot in slots))
+            self.loads[step.result] = frozenset({step.result}) if name.startswith("load_") else below
+        self.steps.append(step)
+        return _Value(step.result, where)
 
     def _act(self, name: str, values: Sequence[_Value], data: tuple[Any, ...] = ()) -> None:
         """A step without a result."""
@@ -560,6 +579,7 @@ class _Lowering:
             number = self.layout.maps[level, spec.field]
             if call.name == "merge" and self._parsed(values[0]):
                 parsed = self.steps.pop()
+                del self.memos["call", parsed.slots, repr(parsed.data)]
                 self.steps.append(_Step("merge_call", parsed.slots, (number, *call.data, parsed.data)))
                 return
             self._act(call.name, values, (number, *(self._editors(level, number, part) for part in call.data)))
@@ -574,10 +594,11 @@ class _Lowering:
             raise _Declined
 
     def _parsed(self, value: _Value) -> bool:
-        """Whether a map is what the last step has parsed, and nothing else reads it."""
+        """Whether a map is what the last step has parsed from the rows, and nothing else reads it."""
         last = self.steps[-1]
-        parsed = last.name == "call" and last.result == value.slot and last.once is None and last.data[0] in _PARSERS
-        return parsed and not any(value.slot in step.slots for step in self.steps[:-1])
+        parsed = last.name == "call" and last.result == value.slot and last.data[0] in _PARSERS
+        alone = parsed and not any(value.slot in (step.result, *step.slots) for step in self.steps[:-1])
+        return alone and last.table == self.layout.tables[self.context]
 
     def _editors(self, level: str, number: int, part: Any) -> Any:
         """A constant of an editor, with keys as numbers."""

@@ -256,6 +256,95 @@ def test_conditions_of_filters() -> None:
     assert kept[0] == kept[1] == ([{"a": 1}, {"b": 1}], [3, 0])
 
 
+def test_rows_of_all_layouts() -> None:
+    """Keys are found, set and taken away in rows that have them in any order, twice, or not at all."""
+    keys = ["n", "s", "t", "u", "v"]
+    orders = [keys[start:] + keys[:start][::-1] for start in range(5)] + [keys[:n] for n in range(5)]
+    records = [{key: (n * 7 + at) % 3 for at, key in enumerate(order)} for n, order in enumerate(orders * 15)]
+    records = [record | {"q": "k1=1 k2=2 u=3"} for record in records]
+    _, transform = both(
+        'set(log.attributes["a"], 1) where log.attributes["n"] == 1',
+        'set(log.attributes["b"], log.attributes["u"])',
+        'set(log.attributes["t"], log.attributes["s"]) where log.attributes["v"] != nil',
+        'delete_key(log.attributes, "u") where log.attributes["n"] == 2',
+        'set(log.attributes["u"], log.attributes["b"]) where log.attributes["a"] == nil',
+        'merge_maps(log.attributes, ParseKeyValue(log.attributes["q"], "=", " "), "insert") where log.attributes["s"] == 0',
+        'set(log.attributes["k2"], log.attributes["k1"])',
+        'keep_keys(log.attributes, ["a", "u", "k2", "s"]) where log.attributes["t"] == 1',
+        'set(log.attributes["n"], log.attributes["u"])',
+        'set(log.attributes["a"], 2)',
+        records=records,
+    )
+    assert segments(transform) == [(0, 10)]
+
+
+def test_the_same_pair_in_several_fields() -> None:
+    """Attributes with the same key and value are written with the number of each message's own field."""
+    agree("datapoint", ['set(datapoint.attributes["same"], "value")', 'set(datapoint.attributes["n"], 1)'])
+
+
+SHARED = [
+    # A store in some rows makes only those rows compute again what was read of the same place.
+    [
+        'set(log.attributes["a"], Len(log.attributes["s"]) + 1) where log.attributes["n"] == 1',
+        'set(log.attributes["s"], "longer") where log.attributes["n"] == 2.5 or log.attributes["n"] == "7"',
+        'set(log.attributes["b"], Len(log.attributes["s"]) + 1)',
+        'set(log.attributes["c"], Len(log.attributes["s"]) + 1) where log.attributes["n"] != 1',
+    ],
+    [
+        'set(log.attributes["a"], 1) where log.attributes["s"] == "ABC"',
+        'delete_matching_keys(log.attributes, "^s$") where log.attributes["n"] != 1',
+        'set(log.attributes["b"], 1) where log.attributes["s"] == "ABC"',
+        'set(log.attributes["c"], 1) where not (log.attributes["s"] == "ABC")',
+        'set(log.attributes["d"], 1) where log.attributes["s"] == "Stra\u00dfe"',
+    ],
+    [
+        'set(log.attributes["a"], ParseJSON(log.attributes["t"])["n"]) where IsMatch(log.attributes["t"], "a")',
+        'merge_maps(log.attributes, ParseJSON(log.attributes["t"]), "upsert") where IsMatch(log.attributes["t"], "a")',
+        'set(log.attributes["b"], ParseJSON(log.attributes["t"])["u"]) where IsMatch(log.attributes["t"], "a")',
+    ],
+    [
+        'set(log.attributes["a"], 1) where resource.attributes["r"] == "x" and log.attributes["n"] == 1',
+        'set(log.attributes["b"], 1) where resource.attributes["r"] == "x" and log.attributes["n"] != 1',
+        'set(log.attributes["c"], 1) where resource.attributes["r"] == "y" or log.attributes["n"] == true',
+        'set(log.attributes["d"], 1) where not (resource.attributes["r"] == "x" and log.attributes["n"] == 1)',
+    ],
+]
+"""Statements that read the same, with stores between."""
+
+
+@pytest.mark.parametrize("statements", SHARED)
+def test_what_statements_share(statements: list[str]) -> None:
+    """What several statements compute alike is computed again where something it reads was written."""
+    _, transform = both(*statements, records=MIXED * 30)
+    assert segments(transform) == [(0, len(statements))]
+
+
+CONSTANTS = (
+    "1",
+    "-2.5",
+    "true",
+    '"ABC"',
+    '""',
+    "nil",
+    'Duration("1s")',
+    "1.0",
+    "TraceID(0x01020304050607080910111213141516)",
+)
+
+
+@pytest.mark.parametrize("operator", ["==", "!=", "<", "<=", ">", ">="])
+@pytest.mark.parametrize("constant", CONSTANTS)
+def test_comparisons_with_constants(operator: str, constant: str) -> None:
+    """A constant compares with values of all kinds as in the rows executor, on either side."""
+    both(
+        f'set(log.attributes["l"], 1) where log.attributes["n"] {operator} {constant}',
+        f'set(log.attributes["r"], 1) where {constant} {operator} log.attributes["n"]',
+        f'set(log.attributes["t"], 1) where log.attributes["s"] {operator} {constant}',
+        f'set(log.attributes["o"], 1) where {constant} {operator} log.attributes["s"] or log.attributes["n"] == 1',
+    )
+
+
 def test_keys_are_kept_between_payloads() -> None:
     """Memory that a payload leaves behind shows in no later one."""
     program = ottl.compile('set(log.attributes["x"], log.attributes["a"])', stack="fast")

@@ -69,6 +69,15 @@ impl Column {
         self.set(row, cell);
     }
 
+    /// The cells and marks of a table of so many rows, to store some.
+    #[inline(always)]
+    pub fn opened(&mut self, rows: usize) -> (&mut [Cell], &mut [bool]) {
+        if self.dirty.len() != rows {
+            self.open(rows);
+        }
+        (&mut self.cells, &mut self.dirty)
+    }
+
     /// Makes room to store cells of a table of so many rows.
     #[inline(never)]
     fn open(&mut self, rows: usize) {

@@ -19,7 +19,7 @@ use crate::arena::Arena;
 use crate::batch::{Batch, Column, Table};
 use crate::kernels::nested::Flattened;
 use crate::kernels::{Pattern, Piece};
-use crate::maps::{self, Rows, Step as Into};
+use crate::maps::{self, Hint, Rows, Step as Into};
 use crate::schema::{tags, Values};
 use crate::values::Cell;
 
@@ -28,6 +28,7 @@ mod compute;
 mod edits;
 #[cfg(feature = "python")]
 mod py;
+mod registers;
 mod stores;
 mod texts;
 mod times;
@@ -37,6 +38,8 @@ pub use compute::{Operation, Operator};
 pub use edits::{Editor, KeySet, Place};
 #[cfg(feature = "python")]
 pub use py::register;
+
+use registers::{Lanes, Packed, Registers, Verdict, LANES};
 
 /// Kinds of values that only registers hold.
 pub mod kinds {
@@ -107,17 +110,6 @@ pub enum Source {
     Named { column: u32, names: Vec<Slot> },
     /// A key of the rows' cache.
     Cache { column: u32 },
-}
-
-impl Source {
-    /// Whether no row declines.
-    fn is_total(&self) -> bool {
-        match self {
-            Source::Entry { below, .. } | Source::Value { below, .. } => below.is_empty(),
-            Source::Id { .. } => false,
-            _ => true,
-        }
-    }
 }
 
 /// How a number fits into a narrower field.
@@ -219,11 +211,27 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Whether its result is a value that it computes in each lane.
+    fn computes(&self) -> bool {
+        matches!(
+            self,
+            Action::Load { .. }
+                | Action::Whole { .. }
+                | Action::Arithmetic { .. }
+                | Action::Negate { .. }
+                | Action::Call { .. }
+        )
+    }
+}
+
 /// One step.
 #[derive(Debug)]
 pub struct Step {
     pub action: Action,
     pub result: Slot,
+    /// Registers that it reads.
+    pub reads: Vec<Slot>,
     /// For a step that need not run again: the table for whose current row its register holds, and where that is remembered.
     pub once: Option<(u32, u32)>,
     /// What no longer holds once it has run.
@@ -260,6 +268,8 @@ pub struct Program {
     pub key_sets: Vec<KeySet>,
     pub steps: Vec<Step>,
     pub statements: Vec<Statement>,
+    /// By register, whether it holds truths that only conditions look at; see [`Program::truths`].
+    pub truths: Vec<bool>,
 }
 
 /// What became of a run.
@@ -281,137 +291,17 @@ pub type Lap = (i64, i64);
 /// Rows are worked on in chunks; one chunk in so many is timed statement by statement.
 const TIMED: usize = 4;
 
-/// Rows that are worked on together: a step runs on all of them before the next one does, so that what it costs to know what to do is
-/// paid once for many rows, while their values stay in the cache.
-const LANES: usize = 64;
-
-/// Some of the rows that are worked on together: a bit for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Lanes(u64);
-
-impl Lanes {
-    const NONE: Lanes = Lanes(0);
-
-    /// The first so many.
-    fn first(count: usize) -> Lanes {
-        Lanes(if count < LANES { (1 << count) - 1 } else { u64::MAX })
-    }
-
-    #[inline(always)]
-    fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    fn len(self) -> usize {
-        self.0.count_ones() as usize
-    }
-
-    #[inline(always)]
-    fn insert(&mut self, lane: usize, wanted: bool) {
-        self.0 |= u64::from(wanted) << lane;
-    }
-
-    #[inline(always)]
-    fn without(self, other: Lanes) -> Lanes {
-        Lanes(self.0 & !other.0)
-    }
-}
-
-impl Iterator for Lanes {
-    type Item = usize;
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<usize> {
-        if self.0 == 0 {
-            return None;
-        }
-        let lane = self.0.trailing_zeros() as usize;
-        self.0 &= self.0 - 1;
-        Some(lane)
-    }
-}
-
-/// A cell in two words, as registers hold it: written and read back whole, where fields of their own size would be written one by
-/// one and read back together, which the processor has to wait for.
+/// What a register still holds of what its step computed.
 #[derive(Debug, Clone, Copy)]
-struct Packed {
-    bits: i64,
-    rest: u64,
+struct Memo {
+    /// The lanes in which it does.
+    lanes: Lanes,
+    /// The row of an outer level for which it does in all lanes, whichever rows are worked on.
+    row: Option<u32>,
 }
 
-impl Packed {
-    #[inline(always)]
-    fn new(cell: Cell) -> Packed {
-        Packed { bits: cell.bits, rest: u64::from(cell.len) | u64::from(cell.tag) << 32 }
-    }
-
-    #[inline(always)]
-    fn cell(self) -> Cell {
-        Cell { bits: self.bits, len: self.rest as u32, tag: (self.rest >> 32) as u8 }
-    }
-}
-
-/// Where a register lies: a cell for each lane, or one for all.
-#[derive(Debug, Clone, Copy)]
-struct Home {
-    begin: usize,
-    mask: usize,
-}
-
-/// What registers hold in each lane.
-#[derive(Debug)]
-struct Registers {
-    homes: Vec<Home>,
-    cells: Vec<Packed>,
-}
-
-impl Registers {
-    fn new<P: AsRef<[u8]>>(program: &Program, width: usize, arena: &mut Arena<P>) -> Registers {
-        let mut homes = vec![Home { begin: 0, mask: usize::MAX }; program.registers];
-        let mut cells = Vec::with_capacity(program.registers * width);
-        for (slot, constant) in &program.constants {
-            let cell = match constant {
-                Constant::Cell(cell) => *cell,
-                Constant::View(tag, bytes) => Cell::view(*tag, arena.add(bytes), bytes.len()),
-            };
-            if let Some(home) = homes.get_mut(*slot as usize) {
-                *home = Home { begin: cells.len(), mask: 0 };
-                cells.push(Packed::new(cell));
-            }
-        }
-        for home in homes.iter_mut().filter(|home| home.mask != 0) {
-            home.begin = cells.len();
-            cells.resize(cells.len() + width, Packed::new(Cell::EMPTY));
-        }
-        Registers { homes, cells }
-    }
-
-    #[inline(always)]
-    fn home(&self, slot: Slot) -> Home {
-        self.homes.get(slot as usize).copied().unwrap_or(Home { begin: 0, mask: 0 })
-    }
-
-    #[inline(always)]
-    fn at(&self, home: Home, lane: usize) -> Packed {
-        self.cells.get(home.begin + (lane & home.mask)).copied().unwrap_or(Packed::new(Cell::EMPTY))
-    }
-
-    #[inline(always)]
-    fn put(&mut self, home: Home, lane: usize, value: Packed) {
-        if let Some(cell) = self.cells.get_mut(home.begin + (lane & home.mask)) {
-            *cell = value;
-        }
-    }
-}
-
-/// What a memo holds for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Memo {
-    Nothing,
-    /// The rows that are being worked on.
-    Chunk,
-    /// All rows around which lies this one.
-    Row(u32),
+impl Memo {
+    const NOTHING: Memo = Memo { lanes: Lanes::NONE, row: None };
 }
 
 /// A program on its way over a batch.
@@ -424,7 +314,7 @@ struct Run<'p, 'b, P> {
     values: Values,
     /// By column of the context's table, the tags that it may hold.
     accepts: &'b [u16],
-    registers: Registers,
+    registers: Registers<'p>,
     memos: Vec<Memo>,
     /// By table and lane, the row: that of the context, or the one around it.
     places: Vec<[u32; LANES]>,
@@ -453,6 +343,11 @@ struct Run<'p, 'b, P> {
 }
 
 impl Program {
+    /// Which registers hold truths that only conditions look at.
+    pub fn truths(registers: usize, constants: &[(Slot, Constant)], steps: &[Step]) -> Vec<bool> {
+        registers::truths(registers, constants, steps)
+    }
+
     /// Runs the statements from number `first` on over rows of the context, or all of them, as long as there is room; with `timed`
     /// each step is timed.
     pub fn run<P: AsRef<[u8]>>(
@@ -521,7 +416,6 @@ impl Program {
         let result = statement.result.ok_or("a statement is no condition")?;
         let mut run = Run::new(self, batch, rows.len(), room)?;
         run.time_steps(timed);
-        let home = run.registers.home(result);
         let mut found = Vec::with_capacity(rows.len());
         for chunk in 0..rows.len().div_ceil(LANES) {
             if run.spent() {
@@ -530,15 +424,9 @@ impl Program {
             }
             run.enter(rows, chunk * LANES);
             run.statement(statement);
-            found.extend(run.alive.map(|lane| {
-                let holds = run.registers.at(home, lane).cell();
-                let known = holds.tag == tags::BOOL && run.lost.0 >> lane & 1 == 0;
-                if known {
-                    u8::from(holds.bits != 0)
-                } else {
-                    2
-                }
-            }));
+            let Verdict { holds, lost } = run.registers.holding(result, run.alive);
+            let unknown = run.lost.with(lost);
+            found.extend(run.alive.map(|lane| if unknown.contains(lane) { 2 } else { u8::from(holds.contains(lane)) }));
         }
         Ok((found, run.laps))
     }
@@ -567,13 +455,16 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             codes.push(map.keys.code(name));
             map.growth += 1;
         }
+        for (table, map, _) in &program.keys {
+            batch.edit(*table as usize, *map as usize)?.1.use_layouts();
+        }
         Ok(Run {
             program,
             room,
             begun: Instant::now(),
             values,
             registers: Registers::new(program, rows.min(LANES), &mut batch.arena),
-            memos: vec![Memo::Nothing; program.memos],
+            memos: vec![Memo::NOTHING; program.memos],
             places: vec![[0; LANES]; batch.tables.len()],
             shared: vec![None; batch.tables.len()],
             around,
@@ -645,9 +536,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             }
             inner = table;
         }
-        for memo in self.memos.iter_mut().filter(|memo| **memo == Memo::Chunk) {
-            *memo = Memo::Nothing;
-        }
+        self.memos.iter_mut().for_each(|memo| memo.lanes = Lanes::NONE);
     }
 
     /// Runs a statement; the lanes on which it ran to its end, while `lost` are those that it declined.
@@ -672,11 +561,17 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                     }
                 }
                 Action::Close { value } => {
-                    self.copy(*value, step.result, lanes);
+                    if self.registers.is_truth(*value) || self.registers.is_truth(step.result) {
+                        self.decide(*value, step.result, lanes);
+                    } else {
+                        self.registers.copy(*value, step.result, lanes);
+                    }
                     lanes = self.outer.pop().unwrap_or(lanes);
                 }
                 Action::Where { value } => {
-                    lanes = self.holding(*value, lanes);
+                    let Verdict { holds, lost } = self.registers.holding(*value, lanes);
+                    self.lost = self.lost.with(lost);
+                    lanes = holds;
                 }
                 _ => match step.once {
                     Some(once) => self.remembered(step, once, lanes),
@@ -684,14 +579,14 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                 },
             }
             self.end_lap(number, before);
+            for &memo in &step.kills {
+                if let Some(memo) = self.memos.get_mut(memo as usize) {
+                    memo.lanes = memo.lanes.without(lanes);
+                }
+            }
             lanes = lanes.without(self.lost);
             if lanes.is_empty() && self.outer.is_empty() {
                 break;
-            }
-            for &memo in &step.kills {
-                if let Some(memo) = self.memos.get_mut(memo as usize) {
-                    *memo = Memo::Nothing;
-                }
             }
         }
         self.changed = self.changed.without(self.lost);
@@ -718,44 +613,44 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         }
     }
 
-    /// Runs a step whose register may still hold what it would compute.
+    /// Runs a step in the lanes in which its register may not still hold what it would compute.
     #[inline(never)]
-    fn remembered(&mut self, step: &Step, (table, memo): (u32, u32), lanes: Lanes) {
+    fn remembered(&mut self, step: &Step, (table, number): (u32, u32), lanes: Lanes) {
         let shared = self.shared.get(table as usize).copied().flatten();
-        let known = self.memos.get(memo as usize).copied().unwrap_or(Memo::Nothing);
-        if known == Memo::Chunk || shared.is_some_and(|row| known == Memo::Row(row)) {
+        let memo = self.memos.get(number as usize).copied().unwrap_or(Memo::NOTHING);
+        if shared.is_some() && shared == memo.row {
             return;
         }
-        let context = table as usize == self.program.context;
-        // What can't fail is computed for all lanes if most need it, and then need not be computed again.
-        let total = matches!(&step.action, Action::Load { source, .. } if source.is_total());
-        let wanted = if total && 2 * lanes.len() >= self.alive.len() { self.alive } else { lanes };
-        if context {
+        let mut wanted = lanes.without(memo.lanes);
+        let Some(first) = { wanted }.next() else {
+            return;
+        };
+        if table as usize == self.program.context {
             self.step(step, wanted);
-        } else if let Some(first) = shared.and(wanted.into_iter().next()) {
-            self.once(step, first, wanted);
+        } else if shared.is_some() {
+            if self.once(step, first, self.alive) {
+                wanted = self.alive;
+            } else {
+                self.lost = self.lost.with(wanted);
+            }
         } else {
             self.by_row(step, table as usize, wanted);
         }
-        let whole = wanted == self.alive && self.lost.is_empty();
-        if let Some(memo) = self.memos.get_mut(memo as usize).filter(|_| whole) {
+        if let Some(memo) = self.memos.get_mut(number as usize) {
+            memo.lanes = memo.lanes.with(wanted.without(self.lost));
             // A register of fewer lanes holds nothing for those that another chunk has.
-            *memo = match shared.filter(|_| wanted == Lanes(u64::MAX)) {
-                Some(row) => Memo::Row(row),
-                None => Memo::Chunk,
-            };
+            memo.row = shared.filter(|_| memo.lanes == Lanes::ALL);
         }
     }
 
-    /// Computes a value in one lane and gives it to all.
-    fn once(&mut self, step: &Step, first: usize, lanes: Lanes) {
-        self.lane = first;
-        let Ok(value) = self.value(step) else {
-            self.lost.0 |= lanes.0;
-            return;
-        };
-        let home = self.registers.home(step.result);
-        lanes.for_each(|lane| self.registers.put(home, lane, value));
+    /// Computes a value in one lane and gives it to others; false if that one declines.
+    fn once(&mut self, step: &Step, first: usize, lanes: Lanes) -> bool {
+        self.step(step, Lanes::one(first));
+        let known = !self.lost.contains(first);
+        if known {
+            self.registers.spread(step.result, first, lanes);
+        }
+        known
     }
 
     /// Computes a value for each row of an outer table.
@@ -770,50 +665,32 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                 }
                 same.insert(lane, true);
             }
-            self.once(step, first, same);
+            if !self.once(step, first, same) {
+                self.lost = self.lost.with(same);
+            }
             rest = rest.without(same);
         }
     }
 
     /// Enters a block: its lanes. All lanes have the value as the block's, until its end gives another.
     fn open(&mut self, block: Block, value: Slot, result: Slot, lanes: Lanes) -> Lanes {
-        let (from, to) = (self.registers.home(value), self.registers.home(result));
-        let mut entered = Lanes::NONE;
-        for lane in lanes {
-            let value = self.registers.at(from, lane);
-            self.registers.put(to, lane, value);
-            let enter = match block {
-                Block::UnlessNil => Ok(value.cell().tag == tags::EMPTY),
-                Block::And => truth(value.cell()),
-                Block::Or => truth(value.cell()).map(|holds| !holds),
-            };
-            match enter {
-                Ok(enter) => entered.insert(lane, enter),
-                Err(Declined) => self.lost.insert(lane, true),
+        match block {
+            Block::And => self.decide(value, result, lanes),
+            Block::Or => lanes.without(self.decide(value, result, lanes)).without(self.lost),
+            Block::UnlessNil => {
+                self.registers.copy(value, result, lanes);
+                let nil = |value: Packed| Some(value.tag() == tags::EMPTY);
+                self.registers.ask(self.registers.home(value), lanes, nil).holds
             }
-        }
-        entered
-    }
-
-    fn copy(&mut self, value: Slot, result: Slot, lanes: Lanes) {
-        let (from, to) = (self.registers.home(value), self.registers.home(result));
-        for lane in lanes {
-            let value = self.registers.at(from, lane);
-            self.registers.put(to, lane, value);
         }
     }
 
-    /// The lanes in which a condition holds.
-    fn holding(&mut self, value: Slot, lanes: Lanes) -> Lanes {
-        let home = self.registers.home(value);
-        let mut found = Lanes::NONE;
-        for lane in lanes {
-            match truth(self.registers.at(home, lane).cell()) {
-                Ok(holds) => found.insert(lane, holds),
-                Err(Declined) => self.lost.insert(lane, true),
-            }
-        }
-        found
+    /// Takes a truth over into another register; the lanes in which it holds.
+    fn decide(&mut self, value: Slot, result: Slot, lanes: Lanes) -> Lanes {
+        let Verdict { holds, lost } = self.registers.holding(value, lanes);
+        self.lost = self.lost.with(lost);
+        self.registers.tell(result, lanes, holds);
+        holds
     }
 
     /// Runs a step on some lanes.
@@ -826,15 +703,17 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                 self.load_field(*table as usize, *column, *tag, step.result, lanes);
             }
             Action::Compare { operator, left, right } => {
-                let (left, right) = (self.registers.home(*left), self.registers.home(*right));
-                let to = self.registers.home(step.result);
-                for lane in lanes {
-                    let (left, right) = (self.registers.at(left, lane).cell(), self.registers.at(right, lane).cell());
-                    match self.compare(*operator, left, right) {
-                        Ok(holds) => self.registers.put(to, lane, Packed::new(boolean(holds))),
-                        Err(Declined) => self.lost.insert(lane, true),
-                    }
-                }
+                let Verdict { holds, lost } = self.compared(*operator, *left, *right, lanes);
+                self.lost = self.lost.with(lost);
+                self.registers.tell(step.result, lanes, holds);
+            }
+            Action::Truth { value } => {
+                self.decide(*value, step.result, lanes);
+            }
+            Action::Not { value } => {
+                let Verdict { holds, lost } = self.registers.holding(*value, lanes);
+                self.lost = self.lost.with(lost);
+                self.registers.tell(step.result, lanes, lanes.without(holds));
             }
             Action::Arithmetic { operation, left, right } => {
                 let (left, right) = (self.registers.home(*left), self.registers.home(*right));
@@ -849,20 +728,14 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             }
             Action::StoreEntry { map, key, value } => self.store_entries(*map, *key, *value, lanes),
             Action::StoreField { column, from, tag, width, value } => {
-                self.store_each(*value, lanes, |run, row, cell| {
-                    if cell.tag != *from {
-                        return Err(Declined);
-                    }
-                    run.store_cell(row, *column, Cell { bits: width.fit(cell.bits), tag: *tag, ..cell })
+                let (from, tag, width) = (*from, *tag, *width);
+                self.store_column(*column, *value, lanes, move |cell| {
+                    (cell.tag == from).then(|| Cell { bits: width.fit(cell.bits), tag, ..cell })
                 });
             }
             Action::StoreValue { column, value } => {
-                self.store_each(*value, lanes, |run, row, cell| {
-                    let cell = stored(cell);
-                    if cell.tag > tags::MAP {
-                        return Err(Declined);
-                    }
-                    run.store_cell(row, *column, cell)
+                self.store_column(*column, *value, lanes, |cell| {
+                    Some(stored(cell)).filter(|cell| cell.tag <= tags::MAP)
                 });
             }
             Action::Write { target, value } => {
@@ -892,6 +765,38 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     #[inline(always)]
     fn full(&self) -> bool {
         self.arena.end() > self.room.most
+    }
+
+    /// Stores the value of each lane in a column, in the form that it has there.
+    #[inline(never)]
+    fn store_column(&mut self, column: u32, value: Slot, lanes: Lanes, form: impl Fn(Cell) -> Option<Cell>) {
+        let home = self.registers.home(value);
+        let (context, accepts) = (self.program.context, self.accepts.get(column as usize).copied().unwrap_or(0));
+        let (Some(table), Some(places)) = (self.tables.get_mut(context), self.places.get(context)) else {
+            self.lost = self.lost.with(lanes);
+            return;
+        };
+        let (count, Table { columns, dirty, .. }) = (table.len(), table);
+        let Some(column) = columns.get_mut(column as usize) else {
+            self.lost = self.lost.with(lanes);
+            return;
+        };
+        let accepted = |cell: &Cell| cell.tag <= tags::STRING_INDEX && accepts >> cell.tag & 1 != 0;
+        let (cells, marks) = column.opened(count);
+        let mut stored = Lanes::NONE;
+        for lane in lanes {
+            let Some(cell) = form(self.registers.at(home, lane).cell()).filter(accepted) else {
+                continue;
+            };
+            let row = places[lane % LANES] as usize;
+            if let (Some(place), Some(mark), Some(dirty)) = (cells.get_mut(row), marks.get_mut(row), dirty.get_mut(row))
+            {
+                (*place, *mark, *dirty) = (cell, true, true);
+            }
+            stored.insert(lane, true);
+        }
+        self.changed = self.changed.with(stored);
+        self.lost = self.lost.with(lanes.without(stored));
     }
 
     /// Stores the value of each lane in its row.
@@ -932,16 +837,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         match &step.action {
             Action::Load { table, source } => self.load(*table as usize, source).map(Packed::new),
             Action::Whole { table, map } => self.whole(*table as usize, *map).map(Packed::new),
-            Action::Compare { operator, left, right } => {
-                let holds = self.compare(*operator, self.get(*left), self.get(*right))?;
-                Ok(Packed::new(boolean(holds)))
-            }
-            Action::Arithmetic { operation, left, right } => {
-                compute::arithmetic(*operation, self.get(*left), self.get(*right)).map(Packed::new)
-            }
             Action::Negate { value } => compute::negate(self.get(*value)).map(Packed::new),
-            Action::Truth { value } => Ok(Packed::new(boolean(truth(self.get(*value))?))),
-            Action::Not { value } => Ok(Packed::new(boolean(!truth(self.get(*value))?))),
             Action::Call { function, arguments } => self.call(function, arguments).map(Packed::new),
             _ => Err(Declined),
         }
@@ -949,14 +845,14 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
 
     fn load_entry(&mut self, table: usize, map: u32, key: u32, result: Slot, lanes: Lanes) {
         let to = self.registers.home(result);
-        let found = self.tables.get(table).and_then(|table| table.maps.get(map as usize));
+        let found = self.tables.get_mut(table).and_then(|table| table.maps.get_mut(map as usize));
         let (Some(map), Some(&code), Some(rows)) = (found, self.codes.get(key as usize), self.places.get(table)) else {
-            self.lost.0 |= lanes.0;
+            self.lost = self.lost.with(lanes);
             return;
         };
+        let mut hint = Hint::default();
         for lane in lanes {
-            let entry = map.entry(rows[lane % LANES] as usize, code);
-            let cell = entry.map_or(Cell::EMPTY, |entry| known(entry.cell()));
+            let cell = map.value(rows[lane % LANES] as usize, code, &mut hint).map_or(Cell::EMPTY, known);
             self.registers.put(to, lane, Packed::new(cell));
         }
     }
@@ -1059,25 +955,29 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         Ok(known(cell))
     }
 
+    #[inline(never)]
     fn store_entries(&mut self, map: u32, key: u32, value: Slot, lanes: Lanes) {
         let home = self.registers.home(value);
         let (context, code) = (self.program.context, self.codes.get(key as usize));
         let (Some(table), Some(&code), Some(rows)) = (self.tables.get_mut(context), code, self.places.get(context))
         else {
-            self.lost.0 |= lanes.0;
+            self.lost = self.lost.with(lanes);
             return;
         };
         let Some(map) = table.maps.get_mut(map as usize) else {
-            self.lost.0 |= lanes.0;
+            self.lost = self.lost.with(lanes);
             return;
         };
+        let (mut hint, mut done) = (Hint::default(), Lanes::NONE);
         for lane in lanes {
             let cell = stored(self.registers.at(home, lane).cell());
-            let fits = cell.tag <= tags::MAP;
-            let done = fits && map.put(rows[lane % LANES] as usize, code, cell, &mut table.dirty).is_ok();
-            self.changed.insert(lane, done);
-            self.lost.insert(lane, !done);
+            let row = rows[lane % LANES] as usize;
+            if cell.tag <= tags::MAP && map.put_next(row, code, cell, &mut hint, &mut table.dirty).is_ok() {
+                done.insert(lane, true);
+            }
         }
+        self.changed = self.changed.with(done);
+        self.lost = self.lost.with(lanes.without(done));
     }
 
     #[inline(always)]
@@ -1137,12 +1037,4 @@ fn stored(cell: Cell) -> Cell {
 #[inline(always)]
 fn boolean(value: bool) -> Cell {
     Cell::scalar(tags::BOOL, i64::from(value))
-}
-
-#[inline(always)]
-fn truth(cell: Cell) -> Done<bool> {
-    if cell.tag != tags::BOOL {
-        return Err(Declined);
-    }
-    Ok(cell.bits != 0)
 }

@@ -8,6 +8,7 @@ pub mod batch;
 pub mod exec;
 pub mod json;
 pub mod kernels;
+pub mod layouts;
 pub mod maps;
 pub mod pages;
 pub mod patch;

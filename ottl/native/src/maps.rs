@@ -4,6 +4,7 @@
 //! [`SLACK`] free slots behind each run so that the first new keys of a row find room.
 
 use crate::arena::{Arena, Codes};
+use crate::layouts::{self, Layouts, Place};
 use crate::pages;
 use crate::schema::{tags, Values};
 use crate::values::{self, Cell, CellVec, Cells, Items};
@@ -14,6 +15,9 @@ pub const SLACK: u32 = 2;
 
 /// Entries to make room for when the first one is met: small payloads would spend their time growing.
 const FIRST: usize = 64;
+
+/// Where so many keys are asked for or more, it pays to know the layouts of rows.
+const FOLLOWED: u32 = 4;
 
 /// Up to so many keys are kept from one payload to the next.
 const KEPT_KEYS: usize = 256;
@@ -282,6 +286,8 @@ pub struct Run {
     /// Where its fields lie in the payload, one behind the other; [`SCATTERED`] where other fields lie between.
     pub from: u32,
     pub to: u32,
+    /// The layout of its keys, while it is known.
+    pub layout: u32,
 }
 
 /// Stands for no place.
@@ -301,9 +307,23 @@ pub struct Map {
     pub codes: Vec<u32>,
     pub entries: Vec<Entry>,
     pub keys: Keys,
+    pub layouts: Layouts,
     pub dirty: Vec<bool>,
     /// How many entries a row that outgrows its room is likely to get.
     pub growth: u32,
+}
+
+/// Where a key stands in the rows of one layout: the next row mostly has the same.
+#[derive(Debug, Clone, Copy)]
+pub struct Hint {
+    layout: u32,
+    place: Place,
+}
+
+impl Default for Hint {
+    fn default() -> Hint {
+        Hint { layout: u32::MAX, place: Place::absent(layouts::NONE) }
+    }
 }
 
 /// Rows to work on.
@@ -482,7 +502,8 @@ impl Map {
         let len = self.codes.len() as u32;
         if let Some(run) = self.runs.last_mut() {
             let from = if run.count == 0 { from as u32 } else { SCATTERED };
-            *run = Run { begin: len - open.count, count: open.count, room: open.count, from, to: to as u32 };
+            let (begin, count, room) = (len - open.count, open.count, open.count);
+            *run = Run { begin, count, room, from, to: to as u32, layout: layouts::UNKNOWN };
         }
     }
 
@@ -542,6 +563,7 @@ impl Map {
         self.growth = 0;
         if self.keys.len() > KEPT_KEYS {
             self.keys = Keys::default();
+            self.layouts = Layouts::default();
         }
     }
 
@@ -596,16 +618,81 @@ impl Map {
         self.entries.get(self.slot_of(row, code)?)
     }
 
+    /// Keeps a number for the keys of each row, where so many keys are asked for that this pays.
+    pub fn use_layouts(&mut self) {
+        if self.growth >= FOLLOWED && self.layouts.fit(self.keys.len()) {
+            self.runs.iter_mut().for_each(|run| run.layout = layouts::UNKNOWN);
+        }
+    }
+
+    /// Where a key stands in a row, with the row's slots.
+    #[inline(always)]
+    fn place_of(&mut self, row: usize, code: u32, hint: &mut Hint) -> (Run, Place) {
+        let run = self.runs.get(row).copied().unwrap_or_default();
+        if run.layout == hint.layout {
+            return (run, hint.place);
+        }
+        let place = self.layouts.place(run.layout, code);
+        if place.is_unknown() {
+            return (run, self.find_place(row, code));
+        }
+        *hint = Hint { layout: run.layout, place };
+        (run, place)
+    }
+
+    #[inline(never)]
+    fn find_place(&mut self, row: usize, code: u32) -> Place {
+        let Some(run) = self.runs.get_mut(row) else {
+            return Place::absent(layouts::NONE);
+        };
+        if self.layouts.are_used() && run.layout != layouts::NONE {
+            let codes = self.codes.get(run.begin as usize..(run.begin + run.count) as usize).unwrap_or_default();
+            if run.layout == layouts::UNKNOWN {
+                run.layout = self.layouts.of(codes);
+            }
+            let place = self.layouts.place(run.layout, code);
+            if !place.is_unknown() {
+                return place;
+            }
+            if run.layout != layouts::NONE {
+                return self.layouts.learn(run.layout, codes, code);
+            }
+        }
+        let (begin, slot) = (run.begin as usize, self.slot_of(row, code));
+        slot.map_or(Place::absent(layouts::NONE), |slot| Place::at(slot - begin))
+    }
+
+    /// The value of a key in a row, the first one.
+    #[inline(always)]
+    pub fn value(&mut self, row: usize, code: u32, hint: &mut Hint) -> Option<Cell> {
+        let (run, place) = self.place_of(row, code, hint);
+        self.entries.get(run.begin as usize + place.position().ok()?).map(Entry::cell)
+    }
+
     /// Overwrites the first entry of a row with a key, or appends one.
     #[inline]
     pub fn put(&mut self, row: usize, code: u32, cell: Cell, touched: &mut [bool]) -> Result<(), String> {
-        match self.slot_of(row, code) {
-            Some(slot) => {
-                if let Some(entry) = self.entries.get_mut(slot) {
+        self.put_next(row, code, cell, &mut Hint::default(), touched)
+    }
+
+    /// As above, for one of many rows.
+    #[inline(always)]
+    pub fn put_next(
+        &mut self,
+        row: usize,
+        code: u32,
+        cell: Cell,
+        hint: &mut Hint,
+        touched: &mut [bool],
+    ) -> Result<(), String> {
+        let (run, place) = self.place_of(row, code, hint);
+        match place.position() {
+            Ok(position) => {
+                if let Some(entry) = self.entries.get_mut(run.begin as usize + position) {
                     entry.set(cell);
                 }
             }
-            None => self.append(row, code, Entry::made(cell))?,
+            Err(next) => self.append(row, code, Entry::made(cell), next)?,
         }
         self.mark(row, touched);
         Ok(())
@@ -618,6 +705,8 @@ impl Map {
             return false;
         };
         run.count -= 1;
+        // Keys that are taken away one by one would make as many layouts as there are ways to do it.
+        run.layout = layouts::NONE;
         let last = (run.begin + run.count) as usize;
         self.codes[slot] = self.codes[last];
         self.entries[slot] = self.entries[last];
@@ -644,7 +733,7 @@ impl Map {
         if kept == end {
             return false;
         }
-        self.runs[row].count = (kept - begin) as u32;
+        self.runs[row] = Run { count: (kept - begin) as u32, layout: layouts::UNKNOWN, ..run };
         self.mark(row, touched);
         true
     }
@@ -705,8 +794,8 @@ impl Map {
         }
     }
 
-    #[inline]
-    fn append(&mut self, row: usize, code: u32, entry: Entry) -> Result<(), String> {
+    #[inline(always)]
+    fn append(&mut self, row: usize, code: u32, entry: Entry, layout: u32) -> Result<(), String> {
         let Some(run) = self.runs.get(row).copied() else {
             return Ok(());
         };
@@ -719,7 +808,9 @@ impl Map {
         if let (Some(code_at), Some(entry_at)) = (self.codes.get_mut(slot), self.entries.get_mut(slot)) {
             *code_at = code;
             *entry_at = entry;
-            self.runs[row].count += 1;
+            if let Some(run) = self.runs.get_mut(row) {
+                (run.count, run.layout) = (run.count + 1, layout);
+            }
         }
         Ok(())
     }
@@ -868,6 +959,7 @@ impl Map {
     fn clear_for(&mut self, row: usize, room: u32) -> Result<Run, String> {
         let run = self.runs.get_mut(row).ok_or("no such row")?;
         run.count = 0;
+        run.layout = layouts::UNKNOWN;
         if run.room >= room {
             return Ok(*run);
         }
@@ -1101,6 +1193,100 @@ pub fn child_count<P: AsRef<[u8]>>(arena: &Arena<P>, values: &Values, cell: Cell
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Rows as lists of keys and values, in the way that maps are meant.
+    type Model = Vec<Vec<(u32, i64)>>;
+
+    fn scanned(rows: &Model) -> Map {
+        let mut map = Map::default();
+        for key in 0..12u8 {
+            map.keys.code(&[key]);
+        }
+        for (row, pairs) in rows.iter().enumerate().filter(|(_, pairs)| !pairs.is_empty()) {
+            let mut run = map.open_run(row);
+            for &(code, bits) in pairs {
+                map.scanned(&mut run, &[code as u8], Entry::made(Cell::scalar(tags::INT, bits)));
+            }
+            map.close_run(run, 1, 2);
+        }
+        map.finish(rows.len());
+        map
+    }
+
+    #[test]
+    fn rows_of_all_layouts_are_edited_like_lists() {
+        let mut seed = 7u32;
+        let mut random = move |below: u32| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 8) % below
+        };
+        let row = |random: &mut dyn FnMut(u32) -> u32| (0..random(11)).map(|at| (random(12), i64::from(at))).collect();
+        let mut model: Model = (0..40).map(|_| row(&mut random)).collect();
+        let (mut map, mut touched) = (scanned(&model), vec![false; 40]);
+        let mut hint = Hint::default();
+        for step in 0..20_000i64 {
+            let (at, code) = (random(40) as usize, random(12));
+            let first = model[at].iter().position(|pair| pair.0 == code);
+            let pairs = &mut model[at];
+            match random(40) {
+                0 => {
+                    map.keep(at, |found| found != code, &mut touched);
+                    pairs.retain(|pair| pair.0 != code);
+                }
+                1..=4 => {
+                    assert_eq!(map.remove(at, code, &mut touched), first.is_some());
+                    first.map(|first| pairs.swap_remove(first));
+                }
+                5 => {
+                    let new: Vec<(u32, i64)> = row(&mut random);
+                    let codes: Vec<u32> = new.iter().map(|pair| pair.0).collect();
+                    let entries: Vec<Entry> =
+                        new.iter().map(|pair| Entry::made(Cell::scalar(tags::INT, pair.1))).collect();
+                    map.rewrite(at, &codes, &entries, &mut touched).unwrap();
+                    *pairs = new;
+                }
+                6 => {
+                    // From here on with layouts, and later with more keys than there was room for.
+                    map.growth = FOLLOWED;
+                    map.keys.code(&(step % 30).to_le_bytes());
+                    map.use_layouts();
+                    hint = Hint::default();
+                }
+                7..=20 => {
+                    let hint = if code == 3 { &mut hint } else { &mut Hint::default() };
+                    map.put_next(at, code, Cell::scalar(tags::INT, step), hint, &mut touched).unwrap();
+                    match first {
+                        Some(first) => pairs[first].1 = step,
+                        None => pairs.push((code, step)),
+                    }
+                }
+                _ => {
+                    let found = map.value(at, code, &mut Hint::default());
+                    assert_eq!(found.map(|cell| cell.bits), first.map(|first| pairs[first].1));
+                }
+            }
+            let (codes, entries) = map.row(at);
+            let found: Vec<(u32, i64)> = codes.iter().copied().zip(entries.iter().map(|entry| entry.bits)).collect();
+            assert_eq!(found, model[at]);
+        }
+        assert!(map.layouts.are_used());
+    }
+
+    #[test]
+    fn a_hint_is_of_one_layout() {
+        let rows: Model =
+            (0..40).map(|row| (0..3 + row % 3).map(|at| ((at * (1 + row as u32 % 2)) % 12, 0)).collect()).collect();
+        let mut map = scanned(&rows);
+        map.growth = FOLLOWED;
+        map.use_layouts();
+        for code in 0..12 {
+            let mut hint = Hint::default();
+            for (row, pairs) in rows.iter().enumerate() {
+                let found = map.value(row, code, &mut hint).is_some();
+                assert_eq!(found, pairs.iter().any(|pair| pair.0 == code));
+            }
+        }
+    }
 
     #[test]
     fn a_code_is_found_where_it_first_stands() {

@@ -155,6 +155,43 @@ struct Patcher<'a, P> {
     /// By table, the first row that the walk has not passed yet.
     cursors: Vec<usize>,
     rope: Rope,
+    /// By code of the key, the pair that was last encoded.
+    pairs: Vec<Pair<'a>>,
+}
+
+/// An encoded pair in the scratch buffer: rows often get the same values.
+#[derive(Debug, Clone, Copy)]
+struct Pair<'a> {
+    /// The map and field that it was encoded for.
+    place: Option<(&'a Map, u32)>,
+    cell: Cell,
+    begin: usize,
+    len: usize,
+}
+
+impl<'a> Pair<'a> {
+    const NONE: Pair<'static> = Pair { place: None, cell: Cell::EMPTY, begin: 0, len: 0 };
+
+    #[inline(always)]
+    fn is(&self, map: &'a Map, number: u32, cell: Cell) -> bool {
+        self.cell == cell && self.place.is_some_and(|place| std::ptr::eq(place.0, map) && place.1 == number)
+    }
+}
+
+/// Bytes up to which a piece is copied in one go.
+const SHORT: usize = 64;
+
+/// Appends a part of a buffer to it.
+#[inline(always)]
+fn repeat(buffer: &mut Vec<u8>, begin: usize, len: usize) {
+    match buffer.get(begin..).and_then(|bytes| bytes.first_chunk::<SHORT>()).copied().filter(|_| len <= SHORT) {
+        Some(bytes) => {
+            let end = buffer.len() + len;
+            buffer.extend_from_slice(&bytes);
+            buffer.truncate(end);
+        }
+        None => buffer.extend_from_within(begin..begin + len),
+    }
 }
 
 /// The patched payload in the batch's rope; false, and no rope, if nothing changed.
@@ -179,7 +216,7 @@ fn patched<P: AsRef<[u8]>>(batch: &Batch<P>, rope: Rope) -> Result<Option<Rope>,
     let active = active_slots(batch, &needed);
     let cursors = vec![0; batch.tables.len()];
     let values = batch.schema.values;
-    let mut patcher = Patcher { batch, values, needed, active: &active, cursors, rope };
+    let mut patcher = Patcher { batch, values, needed, active: &active, cursors, rope, pairs: Vec::new() };
     patcher.message(0, 0, 0, batch.arena.payload.as_ref().len())?;
     if patcher.rope.len > wire::MAX_PAYLOAD as u64 {
         return Err("the result is larger than 2 GiB".into());
@@ -478,7 +515,13 @@ impl<'a, P: AsRef<[u8]>> Patcher<'a, P> {
     }
 
     /// Writes a field from the tables; `body` is what the payload has there.
-    fn replace(&mut self, table: &Table, slot: &Slot, row: usize, body: Option<(usize, usize)>) -> Result<(), String> {
+    fn replace(
+        &mut self,
+        table: &'a Table,
+        slot: &Slot,
+        row: usize,
+        body: Option<(usize, usize)>,
+    ) -> Result<(), String> {
         match slot.action {
             Action::Column { column } => {
                 let cell = table.columns.get(column as usize).map_or(Cell::EMPTY, |column| column.get(row));
@@ -499,7 +542,7 @@ impl<'a, P: AsRef<[u8]>> Patcher<'a, P> {
 
     fn inline(
         &mut self,
-        table: &Table,
+        table: &'a Table,
         slot: &Slot,
         node: u32,
         presence: Option<u32>,
@@ -608,7 +651,7 @@ impl<'a, P: AsRef<[u8]>> Patcher<'a, P> {
     }
 
     /// Writes all entries of a changed map where its first entry was.
-    fn entries(&mut self, slot: &Slot, map: &Map, row: usize) -> Result<(), String> {
+    fn entries(&mut self, slot: &Slot, map: &'a Map, row: usize) -> Result<(), String> {
         let Some(values) = self.values else {
             return Ok(());
         };
@@ -632,17 +675,36 @@ impl<'a, P: AsRef<[u8]>> Patcher<'a, P> {
             self.rope.copy(from, to);
             (from, to) = (0, 0);
             let cell = entry.cell();
-            let bytes = batch.arena.cell(cell)?;
             if entry.flags & flags::ODD == 0 {
-                map.keys.put_pair(&mut self.rope.scratch, &values, slot.number, code, cell, bytes);
+                self.pair(&values, slot.number, map, code, cell)?;
                 continue;
             }
+            let bytes = batch.arena.cell(cell)?;
             let unknown = self.unknown(&values, entry.raw, entry.raw_len)?;
             let key = map.keys.get(code);
             values::put_pair(&mut self.rope.scratch, &values, slot.number, key, cell, bytes, Some(&unknown));
         }
         self.rope.copy(from, to);
         self.rope.written(begin);
+        Ok(())
+    }
+
+    /// Appends a pair to the scratch buffer.
+    #[inline(always)]
+    fn pair(&mut self, values: &Values, number: u32, map: &'a Map, code: u32, cell: Cell) -> Result<(), String> {
+        let scratch = &mut self.rope.scratch;
+        match self.pairs.get(code as usize) {
+            Some(pair) if pair.is(map, number, cell) => repeat(scratch, pair.begin, pair.len),
+            _ => {
+                let begin = scratch.len();
+                map.keys.put_pair(scratch, values, number, code, cell, self.batch.arena.cell(cell)?);
+                let pair = Pair { place: Some((map, number)), cell, begin, len: scratch.len() - begin };
+                if self.pairs.len() <= code as usize {
+                    self.pairs.resize(map.keys.len().max(code as usize + 1), Pair::NONE);
+                }
+                self.pairs[code as usize] = pair;
+            }
+        }
         Ok(())
     }
 

@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::{kinds, Declined, Done, Run};
+use super::registers::{Home, Lanes, Packed, Verdict};
+use super::{kinds, Declined, Done, Run, Slot};
 use crate::arena::same;
 use crate::schema::tags;
 use crate::values::Cell;
@@ -28,6 +29,17 @@ impl Operator {
             Operator::LessEqual => left <= right,
             Operator::Greater => left > right,
             Operator::GreaterEqual => left >= right,
+        }
+    }
+
+    /// The one that says the same of operands that have changed places.
+    fn turned(self) -> Operator {
+        match self {
+            Operator::Less => Operator::Greater,
+            Operator::LessEqual => Operator::GreaterEqual,
+            Operator::Greater => Operator::Less,
+            Operator::GreaterEqual => Operator::LessEqual,
+            same => same,
         }
     }
 }
@@ -113,8 +125,69 @@ pub fn negate(cell: Cell) -> Done<Cell> {
 }
 
 impl<P: AsRef<[u8]>> Run<'_, '_, P> {
+    /// Compares two registers. One of them mostly is a constant, of which everything is then known beforehand.
+    pub(super) fn compared(&self, operator: Operator, left: Slot, right: Slot, lanes: Lanes) -> Verdict {
+        let (left, right) = (self.registers.home(left), self.registers.home(right));
+        let (operator, home, other) =
+            if left.is_constant() { (operator.turned(), right, left) } else { (operator, left, right) };
+        let constant = self.registers.at(other, 0);
+        let exactly = operator == Operator::Equal || operator == Operator::NotEqual;
+        let unequal = operator == Operator::NotEqual;
+        match constant.tag() {
+            tags::INT | tags::BOOL | kinds::TIME | kinds::DURATION if other.is_constant() => {
+                // By whether the value is less, equal or greater: looked up, as branches would be taken at random.
+                let holds = [(0, 1), (0, 0), (1, 0)].map(|(a, b)| u32::from(operator.holds(a, b)));
+                let holds = holds[0] | holds[1] << 1 | holds[2] << 2;
+                self.each(operator, home, constant, lanes, |value| {
+                    let order = u32::from(value.bits >= constant.bits) + u32::from(value.bits > constant.bits);
+                    Some(holds >> order & 1 != 0)
+                })
+            }
+            tags::STRING if other.is_constant() && exactly => {
+                let text = self.text(constant.cell()).unwrap_or_default();
+                self.each(operator, home, constant, lanes, |value| {
+                    if !value.resembles(constant) {
+                        return Some(unequal);
+                    }
+                    Some(same(self.text(value.cell()).ok()?, text) != unequal)
+                })
+            }
+            tags::EMPTY if other.is_constant() => {
+                self.each(operator, home, constant, lanes, |_| Some(operator.holds(0, 0)))
+            }
+            _ => {
+                let mut found = Verdict { holds: Lanes::NONE, lost: Lanes::NONE };
+                for lane in lanes {
+                    let (value, other) = (self.registers.at(home, lane), self.registers.at(other, lane));
+                    let holds = self.compare(operator, value.cell(), other.cell());
+                    found.holds.insert(lane, holds == Ok(true));
+                    found.lost.insert(lane, holds.is_err());
+                }
+                found
+            }
+        }
+    }
+
+    /// Compares a register with a constant, by a question to the values of its kind.
+    #[inline(never)]
+    fn each(
+        &self,
+        operator: Operator,
+        home: Home,
+        constant: Packed,
+        lanes: Lanes,
+        question: impl Fn(Packed) -> Option<bool>,
+    ) -> Verdict {
+        let tag = constant.tag();
+        self.registers.ask(home, lanes, |value| {
+            if value.tag() == tag {
+                return question(value);
+            }
+            self.compare(operator, value.cell(), constant.cell()).ok()
+        })
+    }
+
     /// Whether a comparison holds; values of different kinds are only unequal.
-    #[inline(always)]
     pub(super) fn compare(&self, operator: Operator, left: Cell, right: Cell) -> Done<bool> {
         let holds = match (left.tag, right.tag) {
             (tags::INT, tags::INT) => operator.holds(left.bits, right.bits),

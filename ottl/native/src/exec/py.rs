@@ -82,15 +82,17 @@ impl Program {
             result: Slot::try_from(result).ok(),
         });
         let steps: PyResult<Vec<Step>> = steps.into_iter().map(step).collect();
+        let (steps, constants) = (steps?, constants.collect::<Vec<_>>());
         Ok(Program {
             core: Core {
                 context,
                 registers,
                 memos,
-                constants: constants.collect(),
+                truths: Core::truths(registers, &constants, &steps),
+                constants,
                 keys,
                 key_sets: key_sets.collect(),
-                steps: steps?,
+                steps,
                 statements: statements.collect(),
             },
         })
@@ -238,7 +240,7 @@ fn step((name, result, once, slots, data, kills): PyStep<'_>) -> PyResult<Step> 
         "call" => Action::Call { function: function(&data)?, arguments: slots.clone() },
         _ => edit(&name, &data, slots.first().copied())?,
     };
-    Ok(Step { action, result, once, kills })
+    Ok(Step { action, result, reads: slots, once, kills })
 }
 
 fn key_of(key: PyKey) -> Key {
