@@ -1,4 +1,4 @@
-"""More than one core: `python bench/cores.py [--rows 512] [--megabytes 300] [--rounds 5]`.
+"""More than one core: `python bench/cores.py [--rows 512] [--megabytes 600] [--rounds 5]`.
 
 - *jobs*: `ottl run --jobs N` over files of length-prefixed protobuf, JSON lines and JSON lines in gzip: the fastest of
   some runs, by turns, and how many times as fast as one process that is; the outputs are compared. `start` is what the
@@ -235,7 +235,7 @@ def main() -> None:
     """Measures, and prints as it goes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=512, help="spans a message")
-    parser.add_argument("--megabytes", type=int, default=300, help="size of the files")
+    parser.add_argument("--megabytes", type=int, default=600, help="size of the files")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
     parser.add_argument("--rules", default=",".join(RULE_SETS), help="rule sets, with commas between")
     parser.add_argument("--seconds", type=float, default=0.4, help="length of a turn of threads")
