@@ -268,7 +268,7 @@ def test_rows_of_all_layouts() -> None:
         'set(log.attributes["t"], log.attributes["s"]) where log.attributes["v"] != nil',
         'delete_key(log.attributes, "u") where log.attributes["n"] == 2',
         'set(log.attributes["u"], log.attributes["b"]) where log.attributes["a"] == nil',
-        'merge_maps(log.attributes, ParseKeyValue(log.attributes["q"], "=", " "), "insert") where log.attributes["s"] == 0',
+        'merge_maps(log.attributes, ParseKeyValue(log.attributes["q"]), "insert") where log.attributes["u"] < 1',
         'set(log.attributes["k2"], log.attributes["k1"])',
         'keep_keys(log.attributes, ["a", "u", "k2", "s"]) where log.attributes["t"] == 1',
         'set(log.attributes["n"], log.attributes["u"])',
