@@ -260,8 +260,10 @@ def test_rows_of_all_layouts() -> None:
     """Keys are found, set and taken away in rows that have them in any order, twice, or not at all."""
     keys = ["n", "s", "t", "u", "v"]
     orders = [keys[start:] + keys[:start][::-1] for start in range(5)] + [keys[:n] for n in range(5)]
-    records = [{key: (n * 7 + at) % 3 for at, key in enumerate(order)} for n, order in enumerate(orders * 15)]
-    records = [record | {"q": "k1=1 k2=2 u=3"} for record in records]
+    records: list[dict[str, str | int]] = [
+        {"q": "k1=1 k2=2 u=3"} | {key: (n * 7 + at) % 3 for at, key in enumerate(order)}
+        for n, order in enumerate(orders * 15)
+    ]
     _, transform = both(
         'set(log.attributes["a"], 1) where log.attributes["n"] == 1',
         'set(log.attributes["b"], log.attributes["u"])',

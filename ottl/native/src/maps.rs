@@ -1275,7 +1275,7 @@ mod tests {
     #[test]
     fn a_hint_is_of_one_layout() {
         let rows: Model =
-            (0..40).map(|row| (0..3 + row % 3).map(|at| ((at * (1 + row as u32 % 2)) % 12, 0)).collect()).collect();
+            (0..40).map(|row| (0..3 + row % 3).map(|at| ((at * (1 + row % 2)) % 12, 0)).collect()).collect();
         let mut map = scanned(&rows);
         map.growth = FOLLOWED;
         map.use_layouts();
