@@ -275,9 +275,15 @@ impl<'a> Writer<'a> {
         let mut before = self.beginnings.start(pairs);
         loop {
             let (from, to) = length(bytes, pos, end)?;
-            before = match self.short_pair(pairs, before, bytes, (from, to), depth + 1) {
-                Some(place) => place,
-                None => self.any_pair(field, pairs, before, bytes, (from, to), depth + 1)?,
+            let hash = || pairs.of_wire(bytes.get(from..)?);
+            let begun = self.beginnings.recall(pairs, before, bytes, from, hash).filter(|_| depth + 1 < self.max_depth);
+            before = match begun {
+                Some(place) if self.short_pair(place, bytes, from, to).is_some() => place,
+                Some(place) if self.known_pair(pairs, place, bytes, from, to).is_some() => place,
+                _ => {
+                    self.new_pair(field, pairs, bytes, (from, to), depth + 1)?;
+                    before
+                }
             };
             pos = to;
             match bytes.get(pos) {
@@ -292,19 +298,11 @@ impl<'a> Writer<'a> {
         Ok(pos)
     }
 
-    /// Writes a pair and a comma if it begins as one before it did and holds one scalar of a kind and of no more bytes than most do;
-    /// nothing is done for another. `before` is the place of the beginning before it, returned is its own.
+    /// Writes a pair and a comma, which begins as what is remembered at a place, if it holds one scalar of a kind and of no more bytes
+    /// than most do; nothing is done for another.
     #[inline(always)]
-    fn short_pair(
-        &mut self,
-        pairs: Pairs,
-        before: usize,
-        bytes: &[u8],
-        (from, to): (usize, usize),
-        depth: usize,
-    ) -> Option<usize> {
-        let place = self.beginnings.recall(pairs, before, bytes, from, || pairs.of_wire(bytes.get(from..)?))?;
-        let known = self.beginnings.at(place).filter(|_| depth < self.max_depth)?;
+    fn short_pair(&mut self, place: usize, bytes: &[u8], from: usize, to: usize) -> Option<()> {
+        let known = self.beginnings.at(place)?;
         let head = bytes.get(from..)?.first_chunk::<{ pairs::LONGEST + 2 }>()?;
         let (value_len, tag, len) = (head[known.len()], head[known.len() + 1], head[known.len() + 2]);
         let value = from + known.len() + 2;
@@ -331,44 +329,33 @@ impl<'a> Writer<'a> {
             _ => return None,
         }
         append_all(out, b"}},");
-        Some(place)
+        Some(())
     }
 
-    /// Writes a pair and a comma; returns the place of its beginning, or that of the one before it.
+    /// Writes a pair of which nothing is known beforehand, and a comma; remembers how it begins.
     #[inline(never)]
-    fn any_pair(
+    fn new_pair(
         &mut self,
         field: &Field,
         pairs: Pairs,
-        before: usize,
         bytes: &[u8],
         (from, to): (usize, usize),
         depth: usize,
-    ) -> Step<usize> {
-        if let Some(place) = self.known_pair(pairs, before, bytes, (from, to), depth) {
-            return Ok(place);
-        }
+    ) -> Step<()> {
         self.message(field.message, bytes, from, to, depth)?;
         self.out.push(b',');
         let hash = pairs.of_wire(&bytes[from..]);
         if let Some((hash, place)) = hash.and_then(|hash| Some((hash, self.beginnings.vacancy(hash)?))) {
             self.remember(field, pairs, &bytes[from..to], place, hash);
         }
-        Ok(before)
+        Ok(())
     }
 
     /// As `short_pair` does, a pair with any scalar.
-    fn known_pair(
-        &mut self,
-        pairs: Pairs,
-        before: usize,
-        bytes: &[u8],
-        (from, to): (usize, usize),
-        depth: usize,
-    ) -> Option<usize> {
+    #[inline(never)]
+    fn known_pair(&mut self, pairs: Pairs, place: usize, bytes: &[u8], from: usize, to: usize) -> Option<()> {
         let schema: &'a JsonSchema = self.schema;
-        let place = self.beginnings.recall(pairs, before, bytes, from, || pairs.of_wire(bytes.get(from..)?))?;
-        let known = self.beginnings.at(place).filter(|_| depth < self.max_depth)?;
+        let known = self.beginnings.at(place)?;
         let (value, end) = wire::length(bytes, from + known.len(), to).ok()?;
         let (tag, value) = wire::tag(bytes, value, to).ok().filter(|_| end == to)?;
         let choices = &schema.messages[pairs.choice];
@@ -383,7 +370,7 @@ impl<'a> Writer<'a> {
             return None;
         }
         append_all(&mut self.out, b"}},");
-        Some(place)
+        Some(())
     }
 
     /// Remembers how the pair that was written begins, if it has its two fields in order.
