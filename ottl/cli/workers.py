@@ -391,14 +391,12 @@ class _Worker:
         connection: to it.
         entries: that it has, with the numbers of their orders.
         writes: parts that it is writing, with the names of their outputs.
-        answer: to the last order to write.
     """
 
     process: BaseProcess
     connection: Connection
     entries: deque[tuple[int, _Entry]] = field(default_factory=deque)
     writes: deque[str] = field(default_factory=deque)
-    answer: _Written = field(default_factory=_Written)
 
 
 class Crew:
@@ -663,8 +661,8 @@ class Crew:
                 continue
             self._receive(worker)
 
-    def _receive(self, worker: _Worker) -> None:
-        """Takes the next answer of a worker.
+    def _receive(self, worker: _Worker) -> bytes:
+        """Takes the next answer of a worker; the bytes that it sends back, where such were wanted.
 
         Raises:
             OSError: an output could not be written.
@@ -677,12 +675,12 @@ class Crew:
             number, entry = worker.entries.popleft()
             answer.write = functools.partial(self._write, worker, number, answer.parts)
             entry.done = answer
-            return
+            return b""
         name = worker.writes.popleft()
-        worker.answer = answer
         if answer.failure is not None:
             with files.named_errors(name):
                 raise answer.failure
+        return answer.data
 
     def _write(self, worker: _Worker, number: int, parts: Sequence[Part], sink: Callable[[str | None], Output]) -> None:
         """Has a worker write the parts that came of an order; see `Done.write`."""
@@ -694,10 +692,11 @@ class Crew:
             worker.writes.append(output.name)
             if offset is not None:
                 continue
+            data = b""
             while worker.writes:  # what comes next has to come behind it
-                self._receive(worker)
+                data = self._receive(worker)
             if file is None:
-                output.append(worker.answer.data, part.messages)
+                output.append(data, part.messages)
 
 
 class _StoppedError(Exception):
@@ -714,7 +713,8 @@ def _order(number: int, entry: _Entry) -> _Take:
     block = event.block
     if isinstance(block.room, int):
         return _Take(number, entry.job, block.size, offset=block.offset)
-    if entry.slot is None or not _FORKED:
+    assert entry.slot is not None, "it was read into one"
+    if not _FORKED:
         return _Take(number, entry.job, bytes(block.room[: block.size]))
     return _Take(number, entry.job, block.size, entry.slot.number)
 

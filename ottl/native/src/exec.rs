@@ -268,7 +268,7 @@ pub struct Program {
     pub key_sets: Vec<KeySet>,
     pub steps: Vec<Step>,
     pub statements: Vec<Statement>,
-    /// By register, whether it holds truths that only conditions look at; see [`Program::truths`].
+    /// By register, whether it holds truths that only conditions look at; see [`registers::truths`].
     pub truths: Vec<bool>,
 }
 
@@ -343,11 +343,6 @@ struct Run<'p, 'b, P> {
 }
 
 impl Program {
-    /// Which registers hold truths that only conditions look at.
-    pub fn truths(registers: usize, constants: &[(Slot, Constant)], steps: &[Step]) -> Vec<bool> {
-        registers::truths(registers, constants, steps)
-    }
-
     /// Runs the statements from number `first` on over rows of the context, or all of them, as long as there is room; with `timed`
     /// each step is timed.
     pub fn run<P: AsRef<[u8]>>(

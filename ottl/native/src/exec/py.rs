@@ -88,7 +88,7 @@ impl Program {
                 context,
                 registers,
                 memos,
-                truths: Core::truths(registers, &constants, &steps),
+                truths: super::registers::truths(registers, &constants, &steps),
                 constants,
                 keys,
                 key_sets: key_sets.collect(),
