@@ -522,3 +522,23 @@ class Program:
         self, batch: Batch, rows: NDArray[np.int32] | None, number: int, room: tuple[int, int, float, int], timed: bool
     ) -> tuple[NDArray[np.uint8], list[tuple[int, int]]]:
         """Where a condition holds, uint8 (rows,): 1, or 0; 2 where it declined. And what each step took."""
+
+class Stream:
+    """Programs that run over payloads in windows: the rows of one table, with none below it."""
+
+    def __init__(self, plan: Plan, stages: list[tuple[Program | None, Program, int]]) -> None: ...
+    def run(
+        self, payload: bytes, max_messages: int, max_depth: int, room: tuple[int, int, float, int]
+    ) -> tuple[bytes, list[tuple[list[int], list[int], list[int]]], tuple[int, int, int]] | None:
+        """Scans, runs and patches; None, with nothing done, for a payload that has to be taken as a whole.
+
+        Args:
+            payload: the encoded root message.
+            max_messages: how many messages it may have.
+            max_depth: how deep they may lie.
+            room: as `Program.run` takes it.
+
+        Returns:
+            The payload, the very object if nothing has changed; by stage and statement the rows on which its condition
+            held, those that it changed and its nanoseconds; and the nanoseconds of scan, statements and patch.
+        """

@@ -1419,6 +1419,18 @@ class Processor:
         profile = self.profile
         if profile is not None:
             profile.lap("patch")
+        if program.stream is not None and (profile is None or not profile.instructions):
+            found = program.run_stream(data, self._options.limits)
+            if found is not None:
+                output, counts, stages = found
+                for index, one in zip(range(start, end), counts, strict=True):
+                    report = passes[index].report()
+                    report.matched, report.changed, report.ns = one
+                    self._count(signal, index, report)
+                payload.set_bytes(output)
+                if profile is not None:
+                    profile.divide(*stages)
+                return True
         batch = program.scan(data, self._options.limits)
         if profile is not None:
             profile.lap("scan")

@@ -307,6 +307,19 @@ def program(
     return _native.Program(context, registers, memos, constants, keys, key_sets, steps, statements)
 
 
+def stream(projection: Layout, stages: list[tuple[Program | None, Program, int]]) -> _native.Stream:
+    """Programs that run over payloads in windows, from bytes to bytes.
+
+    Args:
+        projection: what they look at; their rows are those of its innermost level.
+        stages: a program whose statements are conditions, of which one must hold, or None; the program; and how many
+            keys of the cache they use.
+    """
+    from ottl import _native
+
+    return _native.Stream(projection.plan, stages)
+
+
 def from_json(payload: bytes, signal: str, limits: Limits) -> bytes:
     """OTLP JSON as protobuf.
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ottl.bounds import current
 from ottl.bytecode import Elements, GroupCode, Instruction, Op, Over, Place, StatementCode, calls
 from ottl.codec import Limits, native
 from ottl.contexts.identity import SPAN_PARTS
@@ -95,6 +96,7 @@ class Program:
 
     Attributes:
         native: all statements run natively, so that tables are the faster way for the smallest payloads too.
+        stream: runs all passes at once over payloads in windows; None where they need all tables as a whole.
     """
 
     def __init__(
@@ -139,6 +141,18 @@ class Program:
         self._lowered = {id(group): lower(group, self.layout) for groups in self.passes for group in groups}
         self.native = all(self._lowered[id(group)].covers(group) for groups in self.passes for group in groups)
         self.deepest = NESTING - DEEPER * sum(map(_nests, statements))
+        self.stream = self._stream()
+
+    def _stream(self) -> Any:
+        """The passes as one stream, if all are statements on the innermost rows that the layout has."""
+        groups = [group for groups in self.passes for group in groups]
+        contexts = {group.context for group in groups}
+        if not self.native or self.deepest <= 0 or len(contexts) != 1 or not all(g.statements for g in groups):
+            return None
+        if self.layout.tables.keys() != {*native.levels_of(self.signal, *contexts)}:
+            return None
+        lowered = [self._lowered[id(group)] for group in groups]
+        return native.stream(self.layout, [(one.selector, one.segments[0].program, len(one.cache)) for one in lowered])
 
     def scan(self, payload: bytes, limits: Limits) -> Any:
         """The tables of a payload; None for an odd one.
@@ -147,6 +161,19 @@ class Program:
         might make deeper than the rows executor allows is an odd one.
         """
         return native.scan(self.layout, payload, limits, self.deepest) if self.deepest > 0 else None
+
+    def run_stream(
+        self, payload: bytes, limits: Limits
+    ) -> tuple[bytes, list[tuple[list[int], list[int], list[int]]], tuple[int, int, int]] | None:
+        """All passes over a payload, from bytes to bytes; None, with nothing done, where it needs tables as a whole.
+
+        Returns:
+            The payload, the very object if nothing has changed; for each pass, by statement, the rows matched and
+            changed and the nanoseconds; and the nanoseconds of scan, statements and patch.
+        """
+        bounds = current()
+        room = bounds.max_string, len(payload) + limits.max_growth, bounds.seconds_left(), bounds.max_items
+        return self.stream.run(payload, limits.max_messages, min(limits.max_depth, self.deepest), room)  # type: ignore[no-any-return]
 
     def run_group(self, number: int, batch: Any, report: Any, request: Mapping[str, Any] | None) -> None:
         """One group over the tables."""

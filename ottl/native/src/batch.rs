@@ -165,6 +165,12 @@ impl Table {
 
     /// Empties the table, which keeps its memory.
     pub fn clear(&mut self) {
+        self.clear_rows();
+        self.maps.iter_mut().for_each(Map::renew);
+    }
+
+    /// Empties it for more rows of the same payload.
+    pub fn clear_rows(&mut self) {
         self.parents.clear();
         self.variants.clear();
         self.extents.clear();
@@ -174,7 +180,7 @@ impl Table {
             column.cells.clear();
             column.dirty.clear();
         }
-        self.maps.iter_mut().for_each(Map::clear);
+        self.maps.iter_mut().for_each(Map::clear_rows);
     }
 
     /// Gives an empty table so many columns and maps.

@@ -13,7 +13,7 @@
 //! What a step computes from an outer level alone is computed once a row of that level, and what one reads of the rows themselves is
 //! kept until something is written there: a [`Memo`] tells what a register still holds. Statements that read the same share all that.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::arena::Arena;
 use crate::batch::{Batch, Column, Table};
@@ -304,16 +304,8 @@ impl Memo {
     const NOTHING: Memo = Memo { lanes: Lanes::NONE, row: None };
 }
 
-/// A program on its way over a batch.
-struct Run<'p, 'b, P> {
-    program: &'p Program,
-    room: Room,
-    begun: Instant,
-    arena: &'b mut Arena<P>,
-    tables: &'b mut [Table],
-    values: Values,
-    /// By column of the context's table, the tags that it may hold.
-    accepts: &'b [u16],
+/// What a program knows of a payload, and its memory: all that goes on from some rows to the next.
+struct State<'p> {
     registers: Registers<'p>,
     memos: Vec<Memo>,
     /// By table and lane, the row: that of the context, or the one around it.
@@ -324,6 +316,25 @@ struct Run<'p, 'b, P> {
     around: Vec<usize>,
     /// Codes of the program's keys.
     codes: Vec<u32>,
+    /// Lanes of the blocks around the current one.
+    outer: Vec<Lanes>,
+    scratch: calls::Scratch,
+    sets: Vec<edits::Known>,
+    flattened: Flattened,
+    decoded: stores::Decoded,
+}
+
+/// A program on its way over a batch.
+struct Run<'p, 'b, P> {
+    program: &'p Program,
+    room: Room,
+    begun: Instant,
+    arena: &'b mut Arena<P>,
+    tables: &'b mut [Table],
+    values: Values,
+    /// By column of the context's table, the tags that it may hold.
+    accepts: &'b [u16],
+    state: State<'p>,
     /// The lane that is worked on where lanes are taken one by one.
     lane: usize,
     /// Lanes that no statement has declined so far.
@@ -332,12 +343,6 @@ struct Run<'p, 'b, P> {
     lost: Lanes,
     /// Lanes that it has changed.
     changed: Lanes,
-    /// Lanes of the blocks around the current one.
-    outer: Vec<Lanes>,
-    scratch: calls::Scratch,
-    sets: Vec<edits::Known>,
-    flattened: Flattened,
-    decoded: stores::Decoded,
     /// By step; empty where steps are not timed.
     laps: Vec<Lap>,
 }
@@ -353,19 +358,97 @@ impl Program {
         room: Room,
         timed: bool,
     ) -> Result<Outcome, String> {
-        let count = self.statements.len();
-        let mut outcome = Outcome {
+        let rows = batch.rows(self.context, rows)?;
+        let mut execution = Execution::new(self, batch, rows.len(), timed)?;
+        execution.run(batch, rows, first, room)?;
+        Ok(execution.outcome())
+    }
+
+    /// Evaluates one condition on rows of the context, or all of them: 1 where it holds, 0 where not, 2 where it declined; and with
+    /// `timed` what each step took.
+    pub fn select<P: AsRef<[u8]>>(
+        &self,
+        batch: &mut Batch<P>,
+        rows: Option<&[i32]>,
+        number: usize,
+        room: Room,
+        timed: bool,
+    ) -> Result<(Vec<u8>, Vec<Lap>), String> {
+        let rows = batch.rows(self.context, rows)?;
+        let mut execution = Execution::new(self, batch, rows.len(), timed)?;
+        let states = execution.select(batch, rows, number, room)?;
+        Ok((states, execution.outcome.laps))
+    }
+}
+
+/// A program that runs on the rows of a payload, some at a time.
+pub struct Execution<'p> {
+    program: &'p Program,
+    /// None while it runs.
+    state: Option<State<'p>>,
+    outcome: Outcome,
+    took: Duration,
+}
+
+impl<'p> Execution<'p> {
+    /// A program that is about to run on at most so many rows at a time.
+    pub fn new<P: AsRef<[u8]>>(
+        program: &'p Program,
+        batch: &mut Batch<P>,
+        rows: usize,
+        timed: bool,
+    ) -> Result<Self, String> {
+        let state = Some(State::new(program, batch, rows)?);
+        let count = program.statements.len();
+        let outcome = Outcome {
             matched: vec![0; count],
             changed: vec![0; count],
             ns: vec![0; count],
             declined: vec![Vec::new(); count],
-            laps: Vec::new(),
+            laps: vec![(0, 0); if timed { program.steps.len() } else { 0 }],
         };
-        let rows = batch.rows(self.context, rows)?;
-        let begun = Instant::now();
-        let mut run = Run::new(self, batch, rows.len(), room)?;
-        run.time_steps(timed);
-        let statements = self.statements.get(first..).unwrap_or_default();
+        Ok(Execution { program, state, outcome, took: Duration::ZERO })
+    }
+
+    /// What has become of all rows so far.
+    pub fn outcome(mut self) -> Outcome {
+        spread(&mut self.outcome.ns, self.took.as_nanos() as i64);
+        self.outcome
+    }
+
+    /// Whether a statement has declined a row.
+    pub fn has_declined(&self) -> bool {
+        self.outcome.declined.iter().any(|rows| !rows.is_empty())
+    }
+
+    /// Forgets what was computed of earlier rows: they, or the values, are no longer there.
+    pub fn forget(&mut self) {
+        if let Some(state) = &mut self.state {
+            state.memos.fill(Memo::NOTHING);
+        }
+    }
+
+    fn begin<'b, P: AsRef<[u8]>>(&mut self, batch: &'b mut Batch<P>, room: Room) -> Result<Run<'p, 'b, P>, String> {
+        let state = self.state.take().ok_or("the program has failed before")?;
+        Run::new(self.program, batch, state, room, std::mem::take(&mut self.outcome.laps))
+    }
+
+    fn end<P>(&mut self, run: Run<'p, '_, P>) {
+        self.outcome.laps = run.laps;
+        self.state = Some(run.state);
+    }
+
+    /// Runs the statements from number `first` on, as long as there is room.
+    pub fn run<P: AsRef<[u8]>>(
+        &mut self,
+        batch: &mut Batch<P>,
+        rows: Rows,
+        first: usize,
+        room: Room,
+    ) -> Result<(), String> {
+        let statements = self.program.statements.get(first..).unwrap_or_default();
+        let mut run = self.begin(batch, room)?;
+        let outcome = &mut self.outcome;
         for chunk in 0..rows.len().div_ceil(LANES) {
             if run.spent() {
                 break;
@@ -391,26 +474,22 @@ impl Program {
                 }
             }
         }
-        outcome.laps = std::mem::take(&mut run.laps);
-        spread(&mut outcome.ns, begun.elapsed().as_nanos() as i64);
-        Ok(outcome)
+        self.took += run.begun.elapsed();
+        self.end(run);
+        Ok(())
     }
 
-    /// Evaluates one condition on rows of the context, or all of them: 1 where it holds, 0 where not, 2 where it declined; and with
-    /// `timed` what each step took.
+    /// Evaluates one condition: 1 where it holds, 0 where not, 2 where it declined.
     pub fn select<P: AsRef<[u8]>>(
-        &self,
+        &mut self,
         batch: &mut Batch<P>,
-        rows: Option<&[i32]>,
+        rows: Rows,
         number: usize,
         room: Room,
-        timed: bool,
-    ) -> Result<(Vec<u8>, Vec<Lap>), String> {
-        let rows = batch.rows(self.context, rows)?;
-        let statement = self.statements.get(number).copied().ok_or("there is no such condition")?;
+    ) -> Result<Vec<u8>, String> {
+        let statement = self.program.statements.get(number).copied().ok_or("there is no such condition")?;
         let result = statement.result.ok_or("a statement is no condition")?;
-        let mut run = Run::new(self, batch, rows.len(), room)?;
-        run.time_steps(timed);
+        let mut run = self.begin(batch, room)?;
         let mut found = Vec::with_capacity(rows.len());
         for chunk in 0..rows.len().div_ceil(LANES) {
             if run.spent() {
@@ -419,11 +498,12 @@ impl Program {
             }
             run.enter(rows, chunk * LANES);
             run.statement(statement);
-            let Verdict { holds, lost } = run.registers.holding(result, run.alive);
+            let Verdict { holds, lost } = run.state.registers.holding(result, run.alive);
             let unknown = run.lost.with(lost);
             found.extend(run.alive.map(|lane| if unknown.contains(lane) { 2 } else { u8::from(holds.contains(lane)) }));
         }
-        Ok((found, run.laps))
+        self.end(run);
+        Ok(found)
     }
 }
 
@@ -435,9 +515,8 @@ fn spread(ns: &mut [i64], whole: i64) {
     }
 }
 
-impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
-    fn new(program: &'p Program, batch: &'b mut Batch<P>, rows: usize, room: Room) -> Result<Self, String> {
-        let values = batch.values()?;
+impl<'p> State<'p> {
+    fn new<P: AsRef<[u8]>>(program: &'p Program, batch: &mut Batch<P>, rows: usize) -> Result<Self, String> {
         let mut around = Vec::new();
         let mut table = program.context;
         while let Some(parent) = batch.plan.tables.get(table).and_then(|shape| shape.parent) {
@@ -453,27 +532,41 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         for (table, map, _) in &program.keys {
             batch.edit(*table as usize, *map as usize)?.1.use_layouts();
         }
-        Ok(Run {
-            program,
-            room,
-            begun: Instant::now(),
-            values,
+        Ok(State {
             registers: Registers::new(program, rows.min(LANES), &mut batch.arena),
             memos: vec![Memo::NOTHING; program.memos],
             places: vec![[0; LANES]; batch.tables.len()],
             shared: vec![None; batch.tables.len()],
             around,
             codes,
-            lane: 0,
-            alive: Lanes::NONE,
-            lost: Lanes::NONE,
-            changed: Lanes::NONE,
             outer: Vec::new(),
             scratch: calls::Scratch::default(),
             flattened: Flattened::default(),
             decoded: stores::Decoded::default(),
-            laps: Vec::new(),
             sets: program.key_sets.iter().map(|_| edits::Known::default()).collect(),
+        })
+    }
+}
+
+impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
+    fn new(
+        program: &'p Program,
+        batch: &'b mut Batch<P>,
+        state: State<'p>,
+        room: Room,
+        laps: Vec<Lap>,
+    ) -> Result<Self, String> {
+        Ok(Run {
+            program,
+            room,
+            begun: Instant::now(),
+            values: batch.values()?,
+            state,
+            lane: 0,
+            alive: Lanes::NONE,
+            lost: Lanes::NONE,
+            changed: Lanes::NONE,
+            laps,
             accepts: batch.plan.tables.get(program.context).map_or(&[], |shape| shape.accepts.as_slice()),
             arena: &mut batch.arena,
             tables: &mut batch.tables,
@@ -483,7 +576,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     /// The value of a register in the current lane.
     #[inline(always)]
     fn get(&self, slot: Slot) -> Cell {
-        self.registers.at(self.registers.home(slot), self.lane).cell()
+        self.state.registers.at(self.state.registers.home(slot), self.lane).cell()
     }
 
     #[inline(always)]
@@ -497,7 +590,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     /// The row of a lane.
     #[inline(always)]
     fn row(&self, lane: usize) -> usize {
-        self.places.get(self.program.context).map_or(0, |rows| rows[lane % LANES] as usize)
+        self.state.places.get(self.program.context).map_or(0, |rows| rows[lane % LANES] as usize)
     }
 
     /// Whether the run has taken what it may.
@@ -515,23 +608,23 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         for (lane, row) in current.iter_mut().take(count).enumerate() {
             *row = rows.get(begin + lane) as u32;
         }
-        if let Some(place) = self.places.get_mut(inner) {
+        if let Some(place) = self.state.places.get_mut(inner) {
             *place = current;
         }
-        for &table in &self.around {
+        for &table in &self.state.around {
             if let Some(inner) = self.tables.get(inner) {
                 for row in current.iter_mut().take(count) {
                     *row = inner.parents.get(*row as usize).map_or(0, |&parent| parent as u32);
                 }
             }
-            if let (Some(place), Some(shared)) = (self.places.get_mut(table), self.shared.get_mut(table)) {
+            if let (Some(place), Some(shared)) = (self.state.places.get_mut(table), self.state.shared.get_mut(table)) {
                 *place = current;
                 let one = current[..count].iter().all(|&row| row == current[0]);
                 *shared = one.then_some(current[0]);
             }
             inner = table;
         }
-        self.memos.iter_mut().for_each(|memo| memo.lanes = Lanes::NONE);
+        self.state.memos.iter_mut().for_each(|memo| memo.lanes = Lanes::NONE);
     }
 
     /// Runs a statement; the lanes on which it ran to its end, while `lost` are those that it declined.
@@ -541,7 +634,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         let mut lanes = self.alive;
         self.lost = Lanes::NONE;
         self.changed = Lanes::NONE;
-        self.outer.clear();
+        self.state.outer.clear();
         while let Some(step) = program.steps.get(at).filter(|_| at < statement.end) {
             let (number, before) = (at, self.begin_lap(lanes));
             at += 1;
@@ -551,20 +644,20 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                     if entered.is_empty() {
                         at = *end;
                     } else {
-                        self.outer.push(lanes);
+                        self.state.outer.push(lanes);
                         lanes = entered;
                     }
                 }
                 Action::Close { value } => {
-                    if self.registers.is_truth(*value) || self.registers.is_truth(step.result) {
+                    if self.state.registers.is_truth(*value) || self.state.registers.is_truth(step.result) {
                         self.decide(*value, step.result, lanes);
                     } else {
-                        self.registers.copy(*value, step.result, lanes);
+                        self.state.registers.copy(*value, step.result, lanes);
                     }
-                    lanes = self.outer.pop().unwrap_or(lanes);
+                    lanes = self.state.outer.pop().unwrap_or(lanes);
                 }
                 Action::Where { value } => {
-                    let Verdict { holds, lost } = self.registers.holding(*value, lanes);
+                    let Verdict { holds, lost } = self.state.registers.holding(*value, lanes);
                     self.lost = self.lost.with(lost);
                     lanes = holds;
                 }
@@ -575,23 +668,17 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             }
             self.end_lap(number, before);
             for &memo in &step.kills {
-                if let Some(memo) = self.memos.get_mut(memo as usize) {
+                if let Some(memo) = self.state.memos.get_mut(memo as usize) {
                     memo.lanes = memo.lanes.without(lanes);
                 }
             }
             lanes = lanes.without(self.lost);
-            if lanes.is_empty() && self.outer.is_empty() {
+            if lanes.is_empty() && self.state.outer.is_empty() {
                 break;
             }
         }
         self.changed = self.changed.without(self.lost);
         lanes
-    }
-
-    fn time_steps(&mut self, timed: bool) {
-        if timed {
-            self.laps = vec![(0, 0); self.program.steps.len()];
-        }
     }
 
     #[inline(always)]
@@ -611,8 +698,8 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     /// Runs a step in the lanes in which its register may not still hold what it would compute.
     #[inline(never)]
     fn remembered(&mut self, step: &Step, (table, number): (u32, u32), lanes: Lanes) {
-        let shared = self.shared.get(table as usize).copied().flatten();
-        let memo = self.memos.get(number as usize).copied().unwrap_or(Memo::NOTHING);
+        let shared = self.state.shared.get(table as usize).copied().flatten();
+        let memo = self.state.memos.get(number as usize).copied().unwrap_or(Memo::NOTHING);
         if shared.is_some() && shared == memo.row {
             return;
         }
@@ -631,7 +718,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         } else {
             self.by_row(step, table as usize, wanted);
         }
-        if let Some(memo) = self.memos.get_mut(number as usize) {
+        if let Some(memo) = self.state.memos.get_mut(number as usize) {
             memo.lanes = memo.lanes.with(wanted.without(self.lost));
             // A register of fewer lanes holds nothing for those that another chunk has.
             memo.row = shared.filter(|_| memo.lanes == Lanes::ALL);
@@ -643,14 +730,14 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         self.step(step, Lanes::one(first));
         let known = !self.lost.contains(first);
         if known {
-            self.registers.spread(step.result, first, lanes);
+            self.state.registers.spread(step.result, first, lanes);
         }
         known
     }
 
     /// Computes a value for each row of an outer table.
     fn by_row(&mut self, step: &Step, table: usize, lanes: Lanes) {
-        let rows = self.places.get(table).copied().unwrap_or([0; LANES]);
+        let rows = self.state.places.get(table).copied().unwrap_or([0; LANES]);
         let mut rest = lanes;
         while let Some(first) = { rest }.next() {
             let mut same = Lanes::NONE;
@@ -673,18 +760,18 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             Block::And => self.decide(value, result, lanes),
             Block::Or => lanes.without(self.decide(value, result, lanes)).without(self.lost),
             Block::UnlessNil => {
-                self.registers.copy(value, result, lanes);
+                self.state.registers.copy(value, result, lanes);
                 let nil = |value: Packed| Some(value.tag() == tags::EMPTY);
-                self.registers.ask(self.registers.home(value), lanes, nil).holds
+                self.state.registers.ask(self.state.registers.home(value), lanes, nil).holds
             }
         }
     }
 
     /// Takes a truth over into another register; the lanes in which it holds.
     fn decide(&mut self, value: Slot, result: Slot, lanes: Lanes) -> Lanes {
-        let Verdict { holds, lost } = self.registers.holding(value, lanes);
+        let Verdict { holds, lost } = self.state.registers.holding(value, lanes);
         self.lost = self.lost.with(lost);
-        self.registers.tell(result, lanes, holds);
+        self.state.registers.tell(result, lanes, holds);
         holds
     }
 
@@ -700,23 +787,24 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             Action::Compare { operator, left, right } => {
                 let Verdict { holds, lost } = self.compared(*operator, *left, *right, lanes);
                 self.lost = self.lost.with(lost);
-                self.registers.tell(step.result, lanes, holds);
+                self.state.registers.tell(step.result, lanes, holds);
             }
             Action::Truth { value } => {
                 self.decide(*value, step.result, lanes);
             }
             Action::Not { value } => {
-                let Verdict { holds, lost } = self.registers.holding(*value, lanes);
+                let Verdict { holds, lost } = self.state.registers.holding(*value, lanes);
                 self.lost = self.lost.with(lost);
-                self.registers.tell(step.result, lanes, lanes.without(holds));
+                self.state.registers.tell(step.result, lanes, lanes.without(holds));
             }
             Action::Arithmetic { operation, left, right } => {
-                let (left, right) = (self.registers.home(*left), self.registers.home(*right));
-                let to = self.registers.home(step.result);
+                let (left, right) = (self.state.registers.home(*left), self.state.registers.home(*right));
+                let to = self.state.registers.home(step.result);
                 for lane in lanes {
-                    let (left, right) = (self.registers.at(left, lane).cell(), self.registers.at(right, lane).cell());
+                    let (left, right) =
+                        (self.state.registers.at(left, lane).cell(), self.state.registers.at(right, lane).cell());
                     match compute::arithmetic(*operation, left, right) {
-                        Ok(value) => self.registers.put(to, lane, Packed::new(value)),
+                        Ok(value) => self.state.registers.put(to, lane, Packed::new(value)),
                         Err(Declined) => self.lost.insert(lane, true),
                     }
                 }
@@ -741,11 +829,11 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                 self.edit_each(lanes, |run, row| run.replace(row, place, *value, pattern, template));
             }
             _ => {
-                let to = self.registers.home(step.result);
+                let to = self.state.registers.home(step.result);
                 for lane in lanes {
                     self.lane = lane;
                     match self.value(step) {
-                        Ok(value) => self.registers.put(to, lane, value),
+                        Ok(value) => self.state.registers.put(to, lane, value),
                         Err(Declined) => self.lost.insert(lane, true),
                     }
                     if self.full() {
@@ -765,9 +853,9 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     /// Stores the value of each lane in a column, in the form that it has there.
     #[inline(never)]
     fn store_column(&mut self, column: u32, value: Slot, lanes: Lanes, form: impl Fn(Cell) -> Option<Cell>) {
-        let home = self.registers.home(value);
+        let home = self.state.registers.home(value);
         let (context, accepts) = (self.program.context, self.accepts.get(column as usize).copied().unwrap_or(0));
-        let (Some(table), Some(places)) = (self.tables.get_mut(context), self.places.get(context)) else {
+        let (Some(table), Some(places)) = (self.tables.get_mut(context), self.state.places.get(context)) else {
             self.lost = self.lost.with(lanes);
             return;
         };
@@ -780,7 +868,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         let (cells, marks) = column.opened(count);
         let mut stored = Lanes::NONE;
         for lane in lanes {
-            let Some(cell) = form(self.registers.at(home, lane).cell()).filter(accepted) else {
+            let Some(cell) = form(self.state.registers.at(home, lane).cell()).filter(accepted) else {
                 continue;
             };
             let row = places[lane % LANES] as usize;
@@ -797,9 +885,9 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     /// Stores the value of each lane in its row.
     #[inline(always)]
     fn store_each(&mut self, value: Slot, lanes: Lanes, store: impl Fn(&mut Self, usize, Cell) -> Done<()>) {
-        let home = self.registers.home(value);
+        let home = self.state.registers.home(value);
         for lane in lanes {
-            let stored = store(self, self.row(lane), self.registers.at(home, lane).cell());
+            let stored = store(self, self.row(lane), self.state.registers.at(home, lane).cell());
             self.wrote(lane, stored.map(|()| true));
         }
     }
@@ -839,40 +927,42 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     }
 
     fn load_entry(&mut self, table: usize, map: u32, key: u32, result: Slot, lanes: Lanes) {
-        let to = self.registers.home(result);
+        let to = self.state.registers.home(result);
         let found = self.tables.get_mut(table).and_then(|table| table.maps.get_mut(map as usize));
-        let (Some(map), Some(&code), Some(rows)) = (found, self.codes.get(key as usize), self.places.get(table)) else {
+        let (Some(map), Some(&code), Some(rows)) =
+            (found, self.state.codes.get(key as usize), self.state.places.get(table))
+        else {
             self.lost = self.lost.with(lanes);
             return;
         };
         let mut hint = Hint::default();
         for lane in lanes {
             let cell = map.value(rows[lane % LANES] as usize, code, &mut hint).map_or(Cell::EMPTY, known);
-            self.registers.put(to, lane, Packed::new(cell));
+            self.state.registers.put(to, lane, Packed::new(cell));
         }
     }
 
     fn load_field(&mut self, table: usize, column: u32, tag: u8, result: Slot, lanes: Lanes) {
-        let to = self.registers.home(result);
+        let to = self.state.registers.home(result);
         let found = self.tables.get(table).and_then(|table| table.columns.get(column as usize));
-        let (Some(column), Some(rows)) = (found, self.places.get(table)) else {
-            lanes.for_each(|lane| self.registers.put(to, lane, Packed::new(Cell { tag, ..Cell::EMPTY })));
+        let (Some(column), Some(rows)) = (found, self.state.places.get(table)) else {
+            lanes.for_each(|lane| self.state.registers.put(to, lane, Packed::new(Cell { tag, ..Cell::EMPTY })));
             return;
         };
         for lane in lanes {
             let cell = column.get(rows[lane % LANES] as usize);
-            self.registers.put(to, lane, Packed::new(Cell { tag, ..cell }));
+            self.state.registers.put(to, lane, Packed::new(Cell { tag, ..cell }));
         }
     }
 
     #[inline]
     fn load(&self, number: usize, source: &Source) -> Done<Cell> {
-        let row = self.places.get(number).ok_or(Declined)?[self.lane % LANES] as usize;
+        let row = self.state.places.get(number).ok_or(Declined)?[self.lane % LANES] as usize;
         let table = self.tables.get(number).ok_or(Declined)?;
         let column = |number: u32| table.columns.get(number as usize).map_or(Cell::EMPTY, |column| column.get(row));
         match source {
             Source::Entry { map, key, below } => {
-                let code = self.codes.get(*key as usize).copied().ok_or(Declined)?;
+                let code = self.state.codes.get(*key as usize).copied().ok_or(Declined)?;
                 let map = table.maps.get(*map as usize).ok_or(Declined)?;
                 match map.entry(row, code) {
                     Some(entry) if below.is_empty() => Ok(known(entry.cell())),
@@ -952,9 +1042,10 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
 
     #[inline(never)]
     fn store_entries(&mut self, map: u32, key: u32, value: Slot, lanes: Lanes) {
-        let home = self.registers.home(value);
-        let (context, code) = (self.program.context, self.codes.get(key as usize));
-        let (Some(table), Some(&code), Some(rows)) = (self.tables.get_mut(context), code, self.places.get(context))
+        let home = self.state.registers.home(value);
+        let (context, code) = (self.program.context, self.state.codes.get(key as usize));
+        let (Some(table), Some(&code), Some(rows)) =
+            (self.tables.get_mut(context), code, self.state.places.get(context))
         else {
             self.lost = self.lost.with(lanes);
             return;
@@ -965,7 +1056,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         };
         let (mut hint, mut done) = (Hint::default(), Lanes::NONE);
         for lane in lanes {
-            let cell = stored(self.registers.at(home, lane).cell());
+            let cell = stored(self.state.registers.at(home, lane).cell());
             let row = rows[lane % LANES] as usize;
             if cell.tag <= tags::MAP && map.put_next(row, code, cell, &mut hint, &mut table.dirty).is_ok() {
                 done.insert(lane, true);
@@ -981,7 +1072,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         if cell.tag > tags::MAP {
             return Err(Declined);
         }
-        let code = self.codes.get(key as usize).copied().ok_or(Declined)?;
+        let code = self.state.codes.get(key as usize).copied().ok_or(Declined)?;
         let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
         let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
         Ok(map.put(row, code, cell, &mut table.dirty)?)

@@ -1,6 +1,6 @@
 //! The native codec of `ottl`: OTLP protobuf as tables of columns, and JSON to protobuf and back.
 //!
-//! The core (`schema`, `wire`, `scan`, `batch`, `maps`, `values`, `patch`, `json`, `signal`, `kernels`) knows no Python; `py` is the thin
+//! The core (`schema`, `wire`, `scan`, `batch`, `maps`, `values`, `patch`, `stream`, `json`, `signal`, `kernels`) knows no Python; `py` is the thin
 //! layer over it. Nothing here knows a signal: descriptors and plans come from Python. No input may panic.
 
 pub mod arena;
@@ -16,6 +16,7 @@ pub mod scan;
 pub mod schema;
 pub mod signal;
 pub mod spare;
+pub mod stream;
 pub mod values;
 pub mod wire;
 

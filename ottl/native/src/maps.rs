@@ -554,12 +554,16 @@ impl Map {
         self.dirty.resize(rows, false);
     }
 
-    /// Empties all rows; the map keeps its memory, and its keys too, which the next payload is likely to have again.
-    pub fn clear(&mut self) {
+    /// Empties all rows; the map keeps its memory.
+    pub fn clear_rows(&mut self) {
         self.runs.clear();
         self.codes.clear();
         self.entries.clear();
         self.dirty.clear();
+    }
+
+    /// Makes an empty map ready for another payload, which is likely to have the same keys.
+    pub fn renew(&mut self) {
         self.growth = 0;
         if self.keys.len() > KEPT_KEYS {
             self.keys = Keys::default();

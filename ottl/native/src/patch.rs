@@ -4,7 +4,7 @@
 //! their bodies are, so that nothing is moved and every byte is copied once, into memory of the right size.
 
 use crate::arena::Arena;
-use crate::batch::{Batch, Table};
+use crate::batch::{Batch, Extent, Table};
 use crate::maps::{flags, Map};
 use crate::pages;
 use crate::schema::{tags, types, Action, Node, Passes, Slot, Values};
@@ -43,6 +43,12 @@ impl Rope {
     pub fn clear(&mut self) {
         self.segments.clear();
         self.scratch.clear();
+        self.len = 0;
+    }
+
+    /// Begins another result; what was written for earlier ones may be used again.
+    fn cut(&mut self) {
+        self.segments.clear();
         self.len = 0;
     }
 
@@ -196,16 +202,47 @@ fn repeat(buffer: &mut Vec<u8>, begin: usize, len: usize) {
 
 /// The patched payload in the batch's rope; false, and no rope, if nothing changed.
 pub fn patch<P: AsRef<[u8]>>(batch: &mut Batch<P>) -> Result<bool, String> {
-    if let Some(values) = &batch.schema.values {
-        let maps = batch.tables.iter_mut().flat_map(|table| &mut table.maps);
-        maps.for_each(|map| map.keys.learn_heads(values));
-    }
+    learn_heads(batch);
     let mut rope = std::mem::take(&mut batch.rope);
     rope.clear();
     let found = patched(batch, rope)?;
     let changed = found.is_some();
     batch.rope = found.unwrap_or_default();
     Ok(changed)
+}
+
+/// Rewrites the changed rows of a table that has none below it: for each of them, where it lies and its
+/// new body, whose pieces lie in the arena.
+pub fn changed_rows<P: AsRef<[u8]>>(
+    batch: &mut Batch<P>,
+    table: usize,
+    mut each: impl FnMut(Extent, &Rope, &Arena<P>),
+) -> Result<(), String> {
+    learn_heads(batch);
+    let mut rope = std::mem::take(&mut batch.rope);
+    rope.clear();
+    let rows = batch.table(table)?;
+    let active = active_slots(batch, &[]);
+    let values = batch.schema.values;
+    let mut patcher =
+        Patcher { batch, values, needed: Vec::new(), active: &active, cursors: Vec::new(), rope, pairs: Vec::new() };
+    for (row, _) in rows.dirty.iter().enumerate().filter(|(_, &dirty)| dirty) {
+        let (Some(&extent), Some(&node)) = (rows.extents.get(row), rows.variants.get(row)) else {
+            break;
+        };
+        patcher.rope.cut();
+        patcher.message(u32::from(node), row, extent.body as usize, extent.end as usize)?;
+        each(extent, &patcher.rope, &batch.arena);
+    }
+    batch.rope = patcher.rope;
+    Ok(())
+}
+
+fn learn_heads<P: AsRef<[u8]>>(batch: &mut Batch<P>) {
+    if let Some(values) = &batch.schema.values {
+        let maps = batch.tables.iter_mut().flat_map(|table| &mut table.maps);
+        maps.for_each(|map| map.keys.learn_heads(values));
+    }
 }
 
 fn patched<P: AsRef<[u8]>>(batch: &Batch<P>, rope: Rope) -> Result<Option<Rope>, String> {

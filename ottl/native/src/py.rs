@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use numpy::npyffi::NPY_ARRAY_WRITEABLE;
 use numpy::{Element, PyArray1, PyReadonlyArray1, PyUntypedArrayMethods};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -17,6 +17,7 @@ use crate::pages;
 use crate::patch;
 use crate::scan::{scan as scan_payload, Limits, MAX_DEPTH};
 use crate::schema::{self, Field, RawAction};
+use crate::stream::Sink;
 use crate::values::{CellVec, Cells};
 use crate::wire::Stop;
 
@@ -158,8 +159,8 @@ impl Schema {
 /// What a scan extracts.
 #[pyclass(frozen, module = "ottl._native")]
 pub struct Plan {
-    schema: Arc<schema::Schema>,
-    core: Arc<schema::Plan>,
+    pub schema: Arc<schema::Schema>,
+    pub core: Arc<schema::Plan>,
 }
 
 #[pymethods]
@@ -690,6 +691,108 @@ pub fn joined<'py, 'a>(
             return Err(bad("the pieces do not add up".into()));
         }
         Ok(bytes)
+    }
+}
+
+extern "C" {
+    /// Part of Python's C API, which the bindings lack.
+    fn _PyBytes_Resize(object: *mut *mut ffi::PyObject, size: ffi::Py_ssize_t) -> std::ffi::c_int;
+}
+
+/// A `bytes` that grows while it is written, without the interpreter lock.
+pub struct Growing {
+    /// Null once memory was lacking.
+    object: *mut ffi::PyObject,
+    place: *mut u8,
+    len: usize,
+    room: usize,
+}
+
+// SAFETY: the object and its memory are known to nobody else until it is finished.
+unsafe impl Send for Growing {}
+
+impl Growing {
+    /// An empty one with room for so many bytes.
+    pub fn new(py: Python<'_>, room: usize) -> PyResult<Growing> {
+        let size = ffi::Py_ssize_t::try_from(room)?;
+        // SAFETY: a null source asks for uninitialised bytes; they are written before they are handed out.
+        let object = unsafe { ffi::PyBytes_FromStringAndSize(std::ptr::null(), size) };
+        if object.is_null() {
+            return Err(PyErr::fetch(py));
+        }
+        let mut growing = Growing { object, place: std::ptr::null_mut(), len: 0, room };
+        growing.placed();
+        Ok(growing)
+    }
+
+    fn placed(&mut self) {
+        // SAFETY: the object is a `bytes` that only this one refers to.
+        self.place = unsafe { ffi::PyBytes_AsString(self.object).cast() };
+        pages::large(self.place.wrapping_add(self.len), self.room - self.len);
+    }
+
+    /// Gives it another size, at least what is written; nothing is left of it where memory is lacking.
+    fn resize(&mut self, py: Python<'_>, room: usize) -> PyResult<()> {
+        let size = ffi::Py_ssize_t::try_from(room)?;
+        // SAFETY: the object is not shared; what the call leaves in its place is a `bytes` of the new size, or null with an error.
+        if unsafe { _PyBytes_Resize(&mut self.object, size) } != 0 {
+            (self.object, self.len, self.room) = (std::ptr::null_mut(), 0, 0);
+            return Err(PyErr::fetch(py));
+        }
+        self.room = room;
+        self.placed();
+        Ok(())
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) -> bool {
+        let room = self.len.saturating_add(more).saturating_add(self.room / 2);
+        !self.object.is_null() && Python::attach(|py| self.resize(py, room)).is_ok()
+    }
+
+    /// What was written.
+    pub fn finish(mut self, py: Python<'_>) -> PyResult<Bound<'_, PyBytes>> {
+        if self.object.is_null() {
+            return Err(PyMemoryError::new_err("no memory for the result"));
+        }
+        self.resize(py, self.len)?;
+        let object = std::mem::replace(&mut self.object, std::ptr::null_mut());
+        // SAFETY: the object is a `bytes` of which all bytes are written, and this was the only reference to it.
+        Ok(unsafe { Bound::from_owned_ptr(py, object).cast_into_unchecked() })
+    }
+}
+
+impl Drop for Growing {
+    fn drop(&mut self) {
+        if !self.object.is_null() {
+            // SAFETY: this is the only reference to the object.
+            Python::attach(|_| unsafe { ffi::Py_DECREF(self.object) });
+        }
+    }
+}
+
+impl Sink for Growing {
+    #[inline(always)]
+    fn extend(&mut self, bytes: &[u8]) {
+        if bytes.len() > self.room - self.len && !self.grow(bytes.len()) {
+            return;
+        }
+        // SAFETY: the room behind what is written was just looked at, and nobody else knows the memory.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.place.add(self.len), bytes.len()) };
+        self.len += bytes.len();
+    }
+
+    #[inline(always)]
+    fn bytes(&mut self) -> &mut [u8] {
+        if self.len == 0 {
+            return &mut [];
+        }
+        // SAFETY: so many bytes are written, and nobody else knows the memory.
+        unsafe { std::slice::from_raw_parts_mut(self.place, self.len) }
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
     }
 }
 

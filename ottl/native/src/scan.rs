@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::arena::Arena;
-use crate::batch::{Batch, Column, Table};
+use crate::batch::{Batch, Column, Extent, Table};
 use crate::maps::{flags, Entry};
 use crate::schema::{tags, types, Action, Look, Plan, Schema, Slot, Values};
 use crate::spare::Spare;
@@ -180,10 +180,50 @@ impl<'a> Walk<'a> {
     }
 }
 
-struct Scanner<'a> {
+/// Takes the rows of one table from the scan before it has ended.
+pub trait Window {
+    /// False if all rows are left in their tables.
+    const OPEN: bool;
+
+    /// Whether rows of a table lie around those that are taken.
+    fn is_around(&self, table: u32) -> bool;
+
+    /// Whether rows inside this one have been taken, so that it may not change any more.
+    fn is_settled(&self, table: u32, row: usize) -> bool;
+
+    /// A message around rows begins.
+    fn entered(&mut self, extent: Extent);
+
+    /// A message that is a row of a table has ended.
+    fn left(&mut self, tables: &mut Vec<Table>, table: u32, end: usize) -> Result<(), Stop>;
+}
+
+/// Leaves all rows in their tables.
+struct Whole;
+
+impl Window for Whole {
+    const OPEN: bool = false;
+
+    fn is_around(&self, _: u32) -> bool {
+        false
+    }
+
+    fn is_settled(&self, _: u32, _: usize) -> bool {
+        false
+    }
+
+    fn entered(&mut self, _: Extent) {}
+
+    fn left(&mut self, _: &mut Vec<Table>, _: u32, _: usize) -> Result<(), Stop> {
+        Ok(())
+    }
+}
+
+struct Scanner<'a, W> {
     walk: Walk<'a>,
     plan: &'a Plan,
     tables: Vec<Table>,
+    window: W,
 }
 
 /// Where the scan stands: which row of which table, and how deep it may still go.
@@ -194,7 +234,7 @@ struct Place {
     depth: usize,
 }
 
-impl Scanner<'_> {
+impl<W: Window> Scanner<'_, W> {
     fn visit(&mut self, place: Place, mut pos: usize, end: usize) -> Result<(), Stop> {
         let plan = self.plan;
         let Some(node) = plan.nodes.get(place.node as usize) else {
@@ -225,9 +265,21 @@ impl Scanner<'_> {
                 }
                 seen |= slot.bit;
             }
+            if W::OPEN && self.window.is_around(node.table) {
+                self.around(slot, node.table, place.row)?;
+            }
             pos = self.field(data, slot, table, at, next, place)?;
         }
         Ok(())
+    }
+
+    /// Refuses a field that changes a row after rows inside it have been taken.
+    fn around(&self, slot: &Slot, table: u32, row: usize) -> Result<(), Stop> {
+        let passes = matches!(slot.action, Action::Pass | Action::Rows { .. });
+        if passes || !self.window.is_settled(table, row) {
+            return Ok(());
+        }
+        Err(Stop::Irregular)
     }
 
     /// A run of entries of one map: the field whose tag was just read, and those behind it with the same one-byte tag.
@@ -299,6 +351,9 @@ impl Scanner<'_> {
             let Some(data) = data.get(..end) else {
                 return Ok(next);
             };
+            if W::OPEN && self.window.is_around(table as u32) {
+                self.around(slot, table as u32, place.row)?;
+            }
             return self.field(data, slot, table, at, next, place);
         }
         if wire_type == wire::LEN {
@@ -355,7 +410,13 @@ impl Scanner<'_> {
                     return Ok(stop);
                 };
                 let row = target.scanned(place.row, node, at, begin, stop);
+                if W::OPEN && self.window.is_around(child) {
+                    self.window.entered(Extent { start: at as u32, body: begin as u32, end: stop as u32 });
+                }
                 self.visit(Place { node, row, depth }, begin, stop)?;
+                if W::OPEN {
+                    self.window.left(&mut self.tables, child, stop)?;
+                }
                 Ok(stop)
             }
             Action::Inline { node, presence } => {
@@ -363,6 +424,9 @@ impl Scanner<'_> {
                 let depth = self.walk.enter(place.depth, at)?;
                 if let Some(column) = presence.and_then(|presence| self.column(table, presence)) {
                     column.scanned(place.row, Cell::scalar(tags::BOOL, 1));
+                }
+                if W::OPEN && self.window.is_around(table as u32) {
+                    self.window.entered(Extent { start: at as u32, body: begin as u32, end: stop as u32 });
                 }
                 self.visit(Place { node, row: place.row, depth }, begin, stop)?;
                 Ok(stop)
@@ -438,13 +502,25 @@ pub fn scan<P: AsRef<[u8]>>(
         return Err(fault(Fault::TooLarge, 0));
     }
     let Spare { tables, extra, rope } = plan.spares.take(&plan.tables);
+    let (mut tables, _) = windows(schema, plan, data, limits, tables, Whole)?;
+    tables.iter_mut().for_each(Table::finish);
+    Ok(Batch { schema: schema.clone(), plan: plan.clone(), arena: Arena { payload, extra }, tables, rope })
+}
+
+/// Scans a payload of a length that was looked at into empty tables, with a window that may take rows out of them.
+pub fn windows<W: Window>(
+    schema: &Schema,
+    plan: &Plan,
+    data: &[u8],
+    limits: Limits,
+    tables: Vec<Table>,
+    window: W,
+) -> Result<(Vec<Table>, W), Stop> {
     let walk = Walk { schema, values: schema.values.as_ref(), data, left: limits.messages };
-    let mut scanner = Scanner { walk, plan, tables };
+    let mut scanner = Scanner { walk, plan, tables, window };
     if let Some(root) = scanner.tables.first_mut() {
         root.scanned(0, 0, 0, 0, data.len());
     }
     scanner.visit(Place { node: 0, row: 0, depth: limits.depth.min(MAX_DEPTH) }, 0, data.len())?;
-    let mut tables = scanner.tables;
-    tables.iter_mut().for_each(Table::finish);
-    Ok(Batch { schema: schema.clone(), plan: plan.clone(), arena: Arena { payload, extra }, tables, rope })
+    Ok((scanner.tables, scanner.window))
 }

@@ -254,9 +254,9 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
                     return Err(Declined);
                 }
                 let text = self.arena.get(first.bits, first.len).ok_or(Declined)?;
-                self.scratch.searcher(pattern, []).0.is_match(text).map(boolean).ok_or(Declined)
+                self.state.scratch.searcher(pattern, []).0.is_match(text).map(boolean).ok_or(Declined)
             }
-            Function::Digest(algorithm) => written(self.arena, &mut self.scratch.out, first, |text, out| {
+            Function::Digest(algorithm) => written(self.arena, &mut self.state.scratch.out, first, |text, out| {
                 kernels::push_digest(*algorithm, text, out);
                 Some(tags::STRING)
             }),
@@ -298,10 +298,10 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             },
             Function::ParseJson => {
                 let values = &self.values;
-                written(self.arena, &mut self.scratch.out, first, |text, out| parse::json_text(values, text, out))
+                written(self.arena, &mut self.state.scratch.out, first, |text, out| parse::json_text(values, text, out))
             }
             Function::ParsePairs(delimiter, between) => {
-                let (pairs, out) = self.scratch.pairs(delimiter, between)?;
+                let (pairs, out) = self.state.scratch.pairs(delimiter, between)?;
                 let values = &self.values;
                 written(self.arena, out, first, |text, out| pairs.parse(values, text, out))
             }
@@ -347,11 +347,11 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     fn joined(&mut self, arguments: &[Slot]) -> Done<Cell> {
         let (&between, parts) = arguments.split_first().ok_or(Declined)?;
         let between = self.get(between);
-        let mut out = std::mem::take(&mut self.scratch.out);
+        let mut out = std::mem::take(&mut self.state.scratch.out);
         out.clear();
         let joined = self.join(between, parts, &mut out);
         let cell = joined.map(|()| Cell::view(tags::STRING, self.arena.add(&out), out.len()));
-        self.scratch.out = out;
+        self.state.scratch.out = out;
         cell
     }
 
@@ -408,7 +408,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     }
 
     fn shown(&mut self, cell: Cell) -> Done<Cell> {
-        let out = &mut self.scratch.out;
+        let out = &mut self.state.scratch.out;
         out.clear();
         match cell.tag {
             tags::STRING | tags::EMPTY => return Ok(cell),
@@ -444,7 +444,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             kinds::SPAN_ID => 8,
             _ => return Err(Declined),
         };
-        let out = &mut self.scratch.out;
+        let out = &mut self.state.scratch.out;
         out.clear();
         if cell.len == 0 {
             out.resize(2 * size, b'0');
@@ -469,7 +469,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     }
 
     fn captures(&mut self, cell: Cell, pattern: &Pattern, groups: &[Group], all: bool) -> Done<Cell> {
-        let (searcher, out) = self.scratch.searcher(pattern, groups.iter().map(|group| group.0));
+        let (searcher, out) = self.state.scratch.searcher(pattern, groups.iter().map(|group| group.0));
         let values = &self.values;
         written(self.arena, out, cell, |text, out| {
             if !searcher.capture(text)? {

@@ -127,10 +127,10 @@ pub fn negate(cell: Cell) -> Done<Cell> {
 impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     /// Compares two registers. One of them mostly is a constant, of which everything is then known beforehand.
     pub(super) fn compared(&self, operator: Operator, left: Slot, right: Slot, lanes: Lanes) -> Verdict {
-        let (left, right) = (self.registers.home(left), self.registers.home(right));
+        let (left, right) = (self.state.registers.home(left), self.state.registers.home(right));
         let (operator, home, other) =
             if left.is_constant() { (operator.turned(), right, left) } else { (operator, left, right) };
-        let constant = self.registers.at(other, 0);
+        let constant = self.state.registers.at(other, 0);
         let exactly = operator == Operator::Equal || operator == Operator::NotEqual;
         let unequal = operator == Operator::NotEqual;
         match constant.tag() {
@@ -158,7 +158,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             _ => {
                 let mut found = Verdict { holds: Lanes::NONE, lost: Lanes::NONE };
                 for lane in lanes {
-                    let (value, other) = (self.registers.at(home, lane), self.registers.at(other, lane));
+                    let (value, other) = (self.state.registers.at(home, lane), self.state.registers.at(other, lane));
                     let holds = self.compare(operator, value.cell(), other.cell());
                     found.holds.insert(lane, holds == Ok(true));
                     found.lost.insert(lane, holds.is_err());
@@ -179,7 +179,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         question: impl Fn(Packed) -> Option<bool>,
     ) -> Verdict {
         let tag = constant.tag();
-        self.registers.ask(home, lanes, |value| {
+        self.state.registers.ask(home, lanes, |value| {
             if value.tag() == tag {
                 return question(value);
             }

@@ -102,7 +102,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     pub(super) fn edit(&mut self, row: usize, map: u32, editor: &Editor) -> Done<bool> {
         match editor {
             Editor::Delete { key } => {
-                let code = self.codes.get(*key as usize).copied().ok_or(Declined)?;
+                let code = self.state.codes.get(*key as usize).copied().ok_or(Declined)?;
                 let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
                 let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
                 Ok(map.remove(row, code, &mut table.dirty))
@@ -124,7 +124,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     fn keep(&mut self, row: usize, map: u32, set: u32) -> Done<bool> {
         let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
         let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
-        let known = self.sets.get_mut(set as usize).ok_or(Declined)?;
+        let known = self.state.sets.get_mut(set as usize).ok_or(Declined)?;
         let keys = self.program.key_sets.get(set as usize).ok_or(Declined)?;
         known.learn(keys, &map.keys);
         let mark = |code: u32| known.marks.get(code as usize).copied().unwrap_or(0);
@@ -141,7 +141,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         if codes.len() <= limit {
             return Ok(false);
         }
-        let first = self.sets.get_mut(set as usize).ok_or(Declined)?;
+        let first = self.state.sets.get_mut(set as usize).ok_or(Declined)?;
         first.learn(self.program.key_sets.get(set as usize).ok_or(Declined)?, &map.keys);
         let is_first = |code: u32| first.marks.get(code as usize) == Some(&1);
         // A key that comes twice counts once, and both its entries stay.
@@ -188,12 +188,12 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         let cell = self.get(text);
         let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
         let target = table.maps.get_mut(map as usize).ok_or(Declined)?;
-        let found = entries(function, self.arena, &self.values, &mut self.scratch, cell, &mut target.keys)?;
+        let found = entries(function, self.arena, &self.values, &mut self.state.scratch, cell, &mut target.keys)?;
         if !found {
             let source = self.call(function, &[text])?;
             return self.merge(row, map, source, strategy);
         }
-        let pairs = &self.scratch.entries;
+        let pairs = &self.state.scratch.entries;
         target.reserve(row, pairs.len())?;
         let mut wrote = false;
         for &(code, cell) in pairs {
@@ -213,7 +213,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
         let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
         let mut wrote = false;
-        for (code, cell) in self.decoded.pairs() {
+        for (code, cell) in self.state.decoded.pairs() {
             if strategy == Strategy::Upsert || map.entry(row, code).is_some() == (strategy == Strategy::Update) {
                 map.put(row, code, known(cell), &mut table.dirty)?;
                 wrote = true;
@@ -227,7 +227,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
         if !(nested::is_flat(map, row) && how.prefix.is_empty()) {
             let one = [i32::try_from(row).map_err(|_| Declined)?];
-            let (rows, into) = (Rows::Some(&one), &mut self.flattened);
+            let (rows, into) = (Rows::Some(&one), &mut self.state.flattened);
             if !nested::flatten(self.arena, &self.values, map, rows, how, into, &mut table.dirty)? {
                 return Err(Declined);
             }
@@ -238,7 +238,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     fn replace_all(&mut self, row: usize, map: u32, pattern: &Pattern, template: &[Piece]) -> Done<bool> {
         let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
         let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
-        let (searcher, out) = self.scratch.searcher(pattern, groups_of(template));
+        let (searcher, out) = self.state.scratch.searcher(pattern, groups_of(template));
         let longest = self.room.longest;
         let mut found: Vec<(usize, Cell)> = Vec::new();
         for (at, entry) in map.row(row).1.iter().enumerate().filter(|(_, entry)| entry.tag == tags::STRING) {
@@ -268,7 +268,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         if cell.tag != tags::STRING {
             return Ok(false);
         }
-        let room = self.scratch.searcher(pattern, groups_of(template));
+        let room = self.state.scratch.searcher(pattern, groups_of(template));
         let Some(cell) = replaced(self.arena, room, template, self.room.longest, cell)? else {
             return Ok(false);
         };

@@ -1,5 +1,7 @@
 //! Programs as Python builds and runs them; `ottl/vm/native.py` is the other side.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
@@ -14,7 +16,10 @@ use super::{
 };
 use crate::kernels::nested::Strategy;
 use crate::kernels::{template_of, Algorithm, Piece, PyPiece, Regex};
-use crate::py::{frozen, Array, Batch, Input};
+use crate::py::{frozen, payload_of, Array, Batch, Growing, Input, Plan};
+use crate::scan::Limits;
+use crate::schema::TableShape;
+use crate::stream::{self, Stage};
 use crate::values::Cell;
 
 fn bad(message: String) -> PyErr {
@@ -137,6 +142,98 @@ impl Program {
         let (states, laps) = py.detach(select).map_err(bad)?;
         Ok((frozen(py, states), laps))
     }
+}
+
+type PyStage = (Option<Py<Program>>, Py<Program>, usize);
+type Counts = (Vec<i64>, Vec<i64>, Vec<i64>);
+
+/// Programs that run over payloads in windows.
+#[pyclass(frozen, module = "ottl._native")]
+pub struct Stream {
+    plan: Py<Plan>,
+    stages: Vec<PyStage>,
+    /// What the last result had of each kibibyte of its payload.
+    growth: AtomicUsize,
+    /// Payloads that go by unseen after the next one that has to be taken as a whole: trying costs up to as much again.
+    pause: AtomicUsize,
+    /// How many of them are still to come.
+    passing: AtomicUsize,
+}
+
+const LONGEST_PAUSE: usize = 1023;
+
+#[pymethods]
+impl Stream {
+    /// Stages: a program that selects rows, one that runs on them, and how many keys of the cache that one uses.
+    #[new]
+    fn new(plan: Bound<'_, Plan>, stages: Vec<PyStage>) -> PyResult<Stream> {
+        let programs = || stages.iter().flat_map(|(selector, program, _)| selector.iter().chain([program]));
+        let table = stages.first().map(|stage| stage.1.get().core.context);
+        let Some(table) = table.filter(|&table| programs().all(|program| program.get().core.context == table)) else {
+            return Err(bad("a stream needs stages, all on the rows of one table".into()));
+        };
+        let above = |shape: &TableShape| shape.parent == u32::try_from(table).ok();
+        if table == 0 || plan.get().core.tables.iter().any(above) {
+            return Err(bad("a stream needs a table with another one above it and none below".into()));
+        }
+        Ok(Stream {
+            plan: plan.unbind(),
+            stages,
+            growth: AtomicUsize::new(1152),
+            pause: AtomicUsize::new(0),
+            passing: AtomicUsize::new(0),
+        })
+    }
+
+    /// Scans, runs and patches; None, with nothing done, for a payload that has to be taken as a whole.
+    #[allow(clippy::type_complexity)]
+    fn run<'py>(
+        &self,
+        py: Python<'py>,
+        payload: &Bound<'py, PyAny>,
+        max_messages: usize,
+        max_depth: usize,
+        room: PyRoom,
+    ) -> PyResult<Option<(Bound<'py, PyBytes>, Vec<Counts>, (u64, u64, u64))>> {
+        let passing = self.passing.load(Relaxed);
+        if passing > 0 {
+            self.passing.store(passing - 1, Relaxed);
+            return Ok(None);
+        }
+        let payload = payload_of(payload)?;
+        let limits = Limits { messages: max_messages, depth: max_depth };
+        let stages: Vec<Stage> = self.stages.iter().map(stage).collect();
+        let growth = self.growth.load(Relaxed);
+        let mut result = Growing::new(py, payload.len() / 1024 * (growth + growth / 32) + 1024)?;
+        let Plan { schema, core } = self.plan.get();
+        let done = py.detach(|| stream::run(schema, core, &payload, limits, &stages, room.into(), &mut result));
+        let pause = self.pause.load(Relaxed);
+        let Some(done) = done else {
+            self.pause.store((2 * pause + 1).min(LONGEST_PAUSE), Relaxed);
+            self.passing.store(pause, Relaxed);
+            return Ok(None);
+        };
+        if pause > 0 {
+            self.pause.store(pause / 2, Relaxed);
+        }
+        let result = if done.changed {
+            let result = result.finish(py)?;
+            if payload.len() >= 1024 {
+                self.growth.store(result.as_bytes().len() / (payload.len() / 1024), Relaxed);
+            }
+            result
+        } else {
+            (&payload).into_pyobject(py)?.cast_into()?
+        };
+        let counts = done.outcomes.into_iter().map(|outcome| (outcome.matched, outcome.changed, outcome.ns)).collect();
+        let [scan, statements, patch] = [done.scan, done.statements, done.patch].map(|took| took.as_nanos() as u64);
+        Ok(Some((result, counts, (scan, statements, patch))))
+    }
+}
+
+fn stage((selector, program, cached): &PyStage) -> Stage<'_> {
+    let selector = selector.as_ref().map(|selector| &selector.get().core);
+    Stage { selector, program: &program.get().core, cached: *cached }
 }
 
 fn step((name, result, once, slots, data, kills): PyStep<'_>) -> PyResult<Step> {
@@ -501,5 +598,6 @@ fn part(element: &str) -> PyResult<Part> {
 
 /// Adds this file's class to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<Program>()
+    module.add_class::<Program>()?;
+    module.add_class::<Stream>()
 }

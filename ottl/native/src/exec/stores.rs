@@ -130,17 +130,17 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         self.decode(map, cell)?;
         let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
         let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
-        Ok(map.rewrite(row, &self.decoded.codes, &self.decoded.entries, &mut table.dirty)?)
+        Ok(map.rewrite(row, &self.state.decoded.codes, &self.state.decoded.entries, &mut table.dirty)?)
     }
 
     /// Reads the entries of a map that goes into another one, unless they are those of the last time.
     pub(super) fn decode(&mut self, map: u32, source: Cell) -> Done<()> {
-        if self.decoded.place == Some((map, source)) {
+        if self.state.decoded.place == Some((map, source)) {
             return Ok(());
         }
         let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
         let keys = &mut table.maps.get_mut(map as usize).ok_or(Declined)?.keys;
-        let Decoded { place, codes, entries } = &mut self.decoded;
+        let Decoded { place, codes, entries } = &mut self.state.decoded;
         *place = None;
         codes.clear();
         entries.clear();
@@ -156,9 +156,9 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
 
     /// The map of a row of a table, as a value.
     pub(super) fn whole(&mut self, table: usize, map: u32) -> Done<Cell> {
-        let row = self.places.get(table).ok_or(Declined)?[self.lane % super::LANES] as usize;
+        let row = self.state.places.get(table).ok_or(Declined)?[self.lane % super::LANES] as usize;
         let map = self.tables.get(table).and_then(|table| table.maps.get(map as usize)).ok_or(Declined)?;
-        let out = &mut self.scratch.out;
+        let out = &mut self.state.scratch.out;
         out.clear();
         map.encode_row(self.arena, &self.values, row, out)?;
         Ok(Cell::view(tags::MAP, self.arena.add(out), out.len()))

@@ -136,14 +136,14 @@ fn pad(out: &mut Vec<u8>, begin: usize, verb: &Verb) -> Done<()> {
 impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     /// A text that `write` makes, at the end of the arena.
     pub(super) fn made(&mut self, tag: u8, write: impl FnOnce(&Self, &mut Vec<u8>) -> Done<()>) -> Done<Cell> {
-        let mut out = std::mem::take(&mut self.scratch.out);
+        let mut out = std::mem::take(&mut self.state.scratch.out);
         out.clear();
         let done = match write(self, &mut out) {
             Ok(()) if tag == tags::STRING && out.len() > self.room.longest => Err(Declined),
             done => done,
         };
         let cell = done.map(|()| Cell::view(tag, self.arena.add(&out), out.len()));
-        self.scratch.out = out;
+        self.state.scratch.out = out;
         cell
     }
 
