@@ -526,7 +526,15 @@ class Program:
 class Stream:
     """Programs that run over payloads in windows: the rows of one table, with none below it."""
 
-    def __init__(self, plan: Plan, stages: list[tuple[Program | None, Program, int]]) -> None: ...
+    def __init__(self, plan: Plan, stages: list[tuple[Program | None, Program, int]], window: tuple[int, int]) -> None:
+        """Makes one.
+
+        Args:
+            plan: what to scan.
+            stages: a program whose statements are conditions, of which one must hold, or None; the program that runs
+                on these rows; and how many keys of the cache it uses.
+            window: bytes of the payload, and a number of which its rows are a multiple.
+        """
     def run(
         self, payload: bytes, max_messages: int, max_depth: int, room: tuple[int, int, float, int]
     ) -> tuple[bytes, list[tuple[list[int], list[int], list[int]]], tuple[int, int, int]] | None:

@@ -561,6 +561,7 @@ class Session:
         emptied: a filter has left nothing.
         base: the payload in which row numbers of failures are looked up, if anybody wants them.
         marks: which rows go to which routes.
+        refused: a stream has refused it as it came.
     """
 
     request: Any
@@ -569,6 +570,7 @@ class Session:
     emptied: bool = False
     base: bytes | None = None
     marks: Marks = field(default_factory=Marks)
+    refused: bool = False
 
 
 class Pass(Protocol):
@@ -953,6 +955,7 @@ class Processor:
         self.recipe: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] = (type(self), (), {})
         self.on_error: Callable[[RowError], None] | None = None
         self.profile: Profile | None = None
+        self._has_native = native_enabled()
         self._counters = {
             (signal, number): [
                 _Counter(text, source, signal, context)
@@ -1139,8 +1142,32 @@ class Processor:
         data, passes = self._checked(data, signal, encoding)
         if not passes:
             return data
+        refused = False
+        if encoding == "protobuf" and self._native and self.profile is None:
+            program = self._tables.get((signal, 0))
+            if program is not None and program.stream is not None and len(program.passes) == len(passes):
+                output = self._streamed(program, data, signal, 0, self._options.limits.deadline_s)
+                if output is not None:
+                    return output
+                refused = True
         with bounds.Bounds(self._options.limits), self._turn(signal):
-            return self._run(data, signal, encoding, metadata, passes)
+            return self._run(data, signal, encoding, metadata, passes, refused)
+
+    def _streamed(self, program: Any, data: bytes, signal: str, start: int, seconds: float | None) -> bytes | None:
+        """Passes from one on that are a stream, over a payload; None, with nothing done, where it needs tables."""
+        found = program.run_stream(data, self._options.limits, seconds)
+        if found is None:
+            return None
+        output, counts, stages = found
+        with self._lock:
+            for number, one in enumerate(counts, start):
+                for counter, matched, changed, ns in zip(self._counters[signal, number], *one, strict=True):
+                    counter.matched += matched
+                    counter.changed += changed
+                    counter.ns += ns
+        if self.profile is not None:
+            self.profile.divide(*stages)
+        return output  # type: ignore[no-any-return]
 
     def _turn(self, signal: str) -> contextlib.AbstractContextManager[None]:
         """Payloads take turns where functions remember something from one to the next."""
@@ -1226,10 +1253,16 @@ class Processor:
         return tuple({p.contexts[0]: None for p in passes if p.routes})
 
     def _run(
-        self, data: bytes, signal: str, encoding: Encoding, metadata: Mapping[str, Any] | None, passes: tuple[Pass, ...]
+        self,
+        data: bytes,
+        signal: str,
+        encoding: Encoding,
+        metadata: Mapping[str, Any] | None,
+        passes: tuple[Pass, ...],
+        refused: bool,
     ) -> bytes:
         native = self._native
-        payload, session = self._through(data, signal, encoding, metadata, passes, native)
+        payload, session = self._through(data, signal, encoding, metadata, passes, native, refused)
         if session.emptied:
             return _EMPTIED[encoding]
         return self._encoded(payload, encoding, native)
@@ -1242,6 +1275,7 @@ class Processor:
         metadata: Mapping[str, Any] | None,
         passes: tuple[Pass, ...],
         native: bool,
+        refused: bool = False,
     ) -> tuple[Payload, Session]:
         """The payload after all passes."""
         options = self._options
@@ -1253,7 +1287,7 @@ class Processor:
                 payload.set_bytes(native_codec.from_json(data, signal, options.limits))
             else:
                 payload.set_message(messages.decode(data, signal, "json", options.limits))
-        session = Session(metadata)
+        session = Session(metadata, refused=refused)
         if self.profile is not None:
             self.profile.lap("decode" if encoding == "json" else "scan")
         if self.on_error is not None:
@@ -1270,7 +1304,7 @@ class Processor:
     @property
     def _native(self) -> bool:
         """Whether the native codec serves."""
-        return self._options.stack != "plain" and native_enabled()
+        return self._has_native and self._options.stack != "plain"
 
     def _encoded(self, payload: Payload, encoding: Encoding, native: bool) -> bytes:
         """The payload in an encoding."""
@@ -1419,17 +1453,10 @@ class Processor:
         profile = self.profile
         if profile is not None:
             profile.lap("patch")
-        if program.stream is not None and (profile is None or not profile.instructions):
-            found = program.run_stream(data, self._options.limits)
-            if found is not None:
-                output, counts, stages = found
-                for index, one in zip(range(start, end), counts, strict=True):
-                    report = passes[index].report()
-                    report.matched, report.changed, report.ns = one
-                    self._count(signal, index, report)
+        if program.stream is not None and not session.refused and (profile is None or not profile.instructions):
+            output = self._streamed(program, data, signal, start, bounds.current().seconds_left())
+            if output is not None:
                 payload.set_bytes(output)
-                if profile is not None:
-                    profile.divide(*stages)
                 return True
         batch = program.scan(data, self._options.limits)
         if profile is not None:

@@ -33,6 +33,13 @@ ELEMENT_LEVELS = {"traces": "span", "metrics": "metric", "logs": "log"}
 
 METRIC = "opentelemetry.proto.metrics.v1.Metric"
 
+WINDOW: tuple[int, int] | None = (256 << 10, 64)
+"""Bytes of a payload that make a window of a stream, with a multiple of so many rows; None for payloads as a whole.
+
+With the tables of its rows and what is written of them, a window fits into a second cache, and 64 rows are what the
+executor works on at a time.
+"""
+
 
 @functools.cache
 def metric_data() -> tuple[str, ...]:
@@ -307,8 +314,8 @@ def program(
     return _native.Program(context, registers, memos, constants, keys, key_sets, steps, statements)
 
 
-def stream(projection: Layout, stages: list[tuple[Program | None, Program, int]]) -> _native.Stream:
-    """Programs that run over payloads in windows, from bytes to bytes.
+def stream(projection: Layout, stages: list[tuple[Program | None, Program, int]]) -> _native.Stream | None:
+    """Programs that run over payloads in windows, from bytes to bytes; None without windows.
 
     Args:
         projection: what they look at; their rows are those of its innermost level.
@@ -317,7 +324,7 @@ def stream(projection: Layout, stages: list[tuple[Program | None, Program, int]]
     """
     from ottl import _native
 
-    return _native.Stream(projection.plan, stages)
+    return _native.Stream(projection.plan, stages, WINDOW) if WINDOW else None
 
 
 def from_json(payload: bytes, signal: str, limits: Limits) -> bytes:

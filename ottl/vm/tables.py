@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ottl.bounds import current
 from ottl.bytecode import Elements, GroupCode, Instruction, Op, Over, Place, StatementCode, calls
 from ottl.codec import Limits, native
 from ottl.contexts.identity import SPAN_PARTS
@@ -48,6 +47,7 @@ DEEPER = 3
 """Messages between an attribute and the attributes inside it."""
 
 
+_FOREVER = float("inf")
 _CONTAINERS = (Kind.ANY, Kind.MAP, Kind.LIST)
 
 
@@ -163,17 +163,23 @@ class Program:
         return native.scan(self.layout, payload, limits, self.deepest) if self.deepest > 0 else None
 
     def run_stream(
-        self, payload: bytes, limits: Limits
+        self, payload: bytes, limits: Limits, seconds: float | None
     ) -> tuple[bytes, list[tuple[list[int], list[int], list[int]]], tuple[int, int, int]] | None:
         """All passes over a payload, from bytes to bytes; None, with nothing done, where it needs tables as a whole.
+
+        Args:
+            payload: the encoded root message.
+            limits: bounds.
+            seconds: that the statements may take; None for as long as it takes.
 
         Returns:
             The payload, the very object if nothing has changed; for each pass, by statement, the rows matched and
             changed and the nanoseconds; and the nanoseconds of scan, statements and patch.
         """
-        bounds = current()
-        room = bounds.max_string, len(payload) + limits.max_growth, bounds.seconds_left(), bounds.max_items
-        return self.stream.run(payload, limits.max_messages, min(limits.max_depth, self.deepest), room)  # type: ignore[no-any-return]
+        most = len(payload) + limits.max_growth
+        room = limits.max_string, most, _FOREVER if seconds is None else seconds, limits.max_items
+        depth = min(limits.max_depth, self.deepest)
+        return self.stream.run(payload, limits.max_messages, depth, room)  # type: ignore[no-any-return]
 
     def run_group(self, number: int, batch: Any, report: Any, request: Mapping[str, Any] | None) -> None:
         """One group over the tables."""

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
+
 from ottl import ConfigError, Filter, Transform, bytecode, engine
-from ottl.codec import messages
+from ottl.codec import messages, native
 from ottl.contexts import CONTEXTS
 from ottl.errors import Error, StatementError
 from ottl.stdlib import FUNCTIONS
@@ -83,6 +85,14 @@ def _limited() -> Iterator[None]:
         signals.signal(signals.SIGALRM, before)
 
 
+def _twin(processor: Any) -> Any:
+    """A processor with the same passes and tables and counts of its own."""
+    twin = copy.copy(processor)
+    twin._tables = {}
+    twin._counters = {key: [copy.copy(c) for c in counters] for key, counters in processor._counters.items()}
+    return twin
+
+
 def _give_up(*_: Any) -> None:
     raise TimeoutError(f"no end after {LIMIT_S} s")
 
@@ -106,11 +116,9 @@ class Pair:
             # Each remembers what it has seen.
             self.plain = make(program.config(), clock=lambda: CLOCK, uuid=lambda: IDENTIFIER, stack="plain")
         else:
-            self.plain = copy.copy(self.fast)
+            self.plain = _twin(self.fast)
             self.plain._options = replace(self.fast._options, stack="plain")
-            self.plain._counters = {
-                key: [copy.copy(c) for c in counters] for key, counters in self.fast._counters.items()
-            }
+        self.whole = _twin(self.fast)
         self.passes: tuple[Any, ...] = tuple(p for found in self.fast._passes.values() for p in found)
 
     @property
@@ -146,12 +154,21 @@ class Pair:
             return None  # what a rule doubles row by row, the reference doubles too
         except Exception as error:  # noqa: BLE001
             return f"the plain stack crashed: {type(error).__name__}: {error}"
+        self.changed = plain.data is not None and plain.data != data
         try:
-            fast = outcome(self.fast, payload, data, encoding)
+            with pytest.MonkeyPatch.context() as patch:
+                # The smallest windows there are; programs that have none are held against the plain stack once.
+                patch.setattr(native, "WINDOW", (1, 1))
+                fast = outcome(self.fast, payload, data, encoding)
+                found = difference(plain, fast, payload.signal, encoding)
+                streams = any(program.stream is not None for program in self.fast._tables.values())
+                if found is None and streams:
+                    patch.setattr(native, "WINDOW", None)
+                    whole = outcome(self.whole, payload, data, encoding)
+                    found = difference(plain, whole, payload.signal, encoding)
         except Exception as error:  # noqa: BLE001 - a crash is what this looks for
             return f"the fast stack crashed: {type(error).__name__}: {error}"
-        self.changed = plain.data is not None and plain.data != data
-        return difference(plain, fast, payload.signal, encoding)
+        return found
 
 
 def difference(plain: Outcome, fast: Outcome, signal: str, encoding: engine.Encoding = "protobuf") -> str | None:

@@ -421,10 +421,11 @@ impl<'p> Execution<'p> {
         self.outcome.declined.iter().any(|rows| !rows.is_empty())
     }
 
-    /// Forgets what was computed of earlier rows: they, or the values, are no longer there.
+    /// Forgets what was computed of earlier rows: they, and what the arena held of them, are no longer there.
     pub fn forget(&mut self) {
         if let Some(state) = &mut self.state {
             state.memos.fill(Memo::NOTHING);
+            state.decoded.forget();
         }
     }
 

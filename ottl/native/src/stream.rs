@@ -19,12 +19,14 @@ use crate::schema::{Plan, Schema};
 use crate::spare::Spare;
 use crate::wire::{self, Stop};
 
-/// Bytes of the payload that make a window: with the tables of its rows and what is written of them, it fits into a second cache.
-/// Where a message around the rows ends, half of it is enough: there, nothing around them can come late.
-const WINDOW: usize = 256 << 10;
-
-/// Rows that no group of lanes of the executor lacks.
-const WHOLE: usize = 64;
+/// When a window is full.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    /// Bytes of the payload. Where a message around the rows ends, half of them are enough: there, nothing around them can come late.
+    pub bytes: usize,
+    /// A number of which its rows are a multiple, unless it ends with a message around them.
+    pub rows: usize,
+}
 
 /// Where the result goes.
 pub trait Sink {
@@ -79,7 +81,7 @@ pub fn run<S: Sink>(
     payload: &[u8],
     limits: Limits,
     stages: &[Stage],
-    room: Room,
+    (size, room): (Size, Room),
     sink: &mut S,
 ) -> Option<Done> {
     let begun = Instant::now();
@@ -93,6 +95,7 @@ pub fn run<S: Sink>(
         batch: Batch { schema: schema.clone(), plan: plan.clone(), arena, tables: Vec::new(), rope },
         table,
         stages,
+        size,
         executions: Vec::new(),
         room,
         begun,
@@ -121,6 +124,7 @@ struct Stream<'a, 'p, S> {
     /// The one whose rows the statements run on.
     table: usize,
     stages: &'p [Stage<'p>],
+    size: Size,
     /// By stage; none before the first window.
     executions: Vec<(Option<Execution<'p>>, Execution<'p>)>,
     room: Room,
@@ -157,12 +161,12 @@ impl<S: Sink> Window for Stream<'_, '_, S> {
     #[inline(always)]
     fn left(&mut self, tables: &mut Vec<Table>, table: u32, end: usize) -> Result<(), Stop> {
         let around = self.is_around(table);
-        let wanted = if around { WINDOW / 2 } else { WINDOW };
-        if end - self.since < wanted {
+        let bytes = if around { self.size.bytes / 2 } else { self.size.bytes };
+        if end - self.since < bytes {
             return Ok(());
         }
         let rows = tables.get(self.table).map_or(0, Table::len);
-        if !around && rows % WHOLE != 0 {
+        if !around && rows % self.size.rows.max(1) != 0 {
             return Ok(());
         }
         self.work(tables, end, false)
@@ -190,7 +194,7 @@ impl<'p, S: Sink> Stream<'_, 'p, S> {
         }
         table.finish();
         if self.executions.is_empty() {
-            self.executions = self.open(if last { count } else { WHOLE })?;
+            self.executions = self.open(if last { count } else { usize::MAX })?;
             self.base = self.batch.arena.extra.len();
         }
         self.run(count)?;

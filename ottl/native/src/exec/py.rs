@@ -19,7 +19,7 @@ use crate::kernels::{template_of, Algorithm, Piece, PyPiece, Regex};
 use crate::py::{frozen, payload_of, Array, Batch, Growing, Input, Plan};
 use crate::scan::Limits;
 use crate::schema::TableShape;
-use crate::stream::{self, Stage};
+use crate::stream::{self, Size, Stage};
 use crate::values::Cell;
 
 fn bad(message: String) -> PyErr {
@@ -152,7 +152,8 @@ type Counts = (Vec<i64>, Vec<i64>, Vec<i64>);
 pub struct Stream {
     plan: Py<Plan>,
     stages: Vec<PyStage>,
-    /// What the last result had of each kibibyte of its payload.
+    size: Size,
+    /// Bytes that the last result had for each kibibyte of its payload, at most twice as many: a guess at the next one.
     growth: AtomicUsize,
     /// Payloads that go by unseen after the next one that has to be taken as a whole: trying costs up to as much again.
     pause: AtomicUsize,
@@ -160,26 +161,29 @@ pub struct Stream {
     passing: AtomicUsize,
 }
 
+const KIBIBYTE: usize = 1024;
 const LONGEST_PAUSE: usize = 1023;
 
 #[pymethods]
 impl Stream {
     /// Stages: a program that selects rows, one that runs on them, and how many keys of the cache that one uses.
     #[new]
-    fn new(plan: Bound<'_, Plan>, stages: Vec<PyStage>) -> PyResult<Stream> {
+    fn new(plan: Bound<'_, Plan>, stages: Vec<PyStage>, window: (usize, usize)) -> PyResult<Stream> {
         let programs = || stages.iter().flat_map(|(selector, program, _)| selector.iter().chain([program]));
         let table = stages.first().map(|stage| stage.1.get().core.context);
         let Some(table) = table.filter(|&table| programs().all(|program| program.get().core.context == table)) else {
             return Err(bad("a stream needs stages, all on the rows of one table".into()));
         };
+        let tables = &plan.get().core.tables;
         let above = |shape: &TableShape| shape.parent == u32::try_from(table).ok();
-        if table == 0 || plan.get().core.tables.iter().any(above) {
+        if table == 0 || table >= tables.len() || tables.iter().any(above) {
             return Err(bad("a stream needs a table with another one above it and none below".into()));
         }
         Ok(Stream {
             plan: plan.unbind(),
             stages,
-            growth: AtomicUsize::new(1152),
+            size: Size { bytes: window.0, rows: window.1 },
+            growth: AtomicUsize::new(KIBIBYTE + KIBIBYTE / 8),
             pause: AtomicUsize::new(0),
             passing: AtomicUsize::new(0),
         })
@@ -204,9 +208,10 @@ impl Stream {
         let limits = Limits { messages: max_messages, depth: max_depth };
         let stages: Vec<Stage> = self.stages.iter().map(stage).collect();
         let growth = self.growth.load(Relaxed);
-        let mut result = Growing::new(py, payload.len() / 1024 * (growth + growth / 32) + 1024)?;
+        let mut result = Growing::new(py, payload.len() * (growth + growth / 32) / KIBIBYTE + 256)?;
         let Plan { schema, core } = self.plan.get();
-        let done = py.detach(|| stream::run(schema, core, &payload, limits, &stages, room.into(), &mut result));
+        let bounds = (self.size, room.into());
+        let done = py.detach(|| stream::run(schema, core, &payload, limits, &stages, bounds, &mut result));
         let pause = self.pause.load(Relaxed);
         let Some(done) = done else {
             self.pause.store((2 * pause + 1).min(LONGEST_PAUSE), Relaxed);
@@ -218,9 +223,8 @@ impl Stream {
         }
         let result = if done.changed {
             let result = result.finish(py)?;
-            if payload.len() >= 1024 {
-                self.growth.store(result.as_bytes().len() / (payload.len() / 1024), Relaxed);
-            }
+            let growth = result.as_bytes().len() * KIBIBYTE / payload.len().max(1);
+            self.growth.store(growth.min(2 * KIBIBYTE), Relaxed);
             result
         } else {
             (&payload).into_pyobject(py)?.cast_into()?

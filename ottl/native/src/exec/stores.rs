@@ -47,6 +47,11 @@ pub struct Decoded {
 }
 
 impl Decoded {
+    /// Forgets the map: another one may lie in its place.
+    pub fn forget(&mut self) {
+        self.place = None;
+    }
+
     /// Codes of keys, and values.
     pub fn pairs(&self) -> impl Iterator<Item = (u32, Cell)> + '_ {
         self.codes.iter().copied().zip(self.entries.iter().map(Entry::cell))

@@ -1,0 +1,246 @@
+"""Streams: payloads in windows, their lengths, and what has to be taken as a whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, TracesData
+
+import ottl
+from ottl import PayloadError, engine
+from ottl.codec import native
+
+_native = pytest.importorskip("ottl._native")
+
+if not engine.native_enabled():
+    pytest.skip("the native codec is switched off", allow_module_level=True)
+
+WINDOWS = [(1, 1), (200, 1), (1000, 8), (256 << 10, 64)]
+
+
+def traces(spans: int, *, name: str = "op", scopes: int = 1, resource: str = "r") -> bytes:
+    """Spans `0`, `1`... with an attribute `n`, in some scopes of one resource."""
+    data = TracesData()
+    found = data.resource_spans.add()
+    found.resource.attributes.add(key="name").value.string_value = resource
+    for scope in range(scopes):
+        group = found.scope_spans.add()
+        group.scope.name = f"scope {scope}"
+        for number in range(scope * spans // scopes, (scope + 1) * spans // scopes):
+            span = group.spans.add(name=name)
+            span.attributes.add(key="n").value.int_value = number
+    return data.SerializeToString()
+
+
+def transform(*statements: str, **options: Any) -> ottl.Transform:
+    """A transform of spans that fails on no row."""
+    return ottl.Transform({"error_mode": "ignore", "trace_statements": list(statements)}, **options)
+
+
+def stream_of(processor: ottl.Transform) -> Any:
+    """The stream of its only passes."""
+    (program,) = processor._tables.values()
+    return program.stream
+
+
+def runs(processor: ottl.Transform, payload: bytes) -> bool:
+    """Whether the stream takes a payload."""
+    return stream_of(processor).run(payload, 1 << 30, 100, (1 << 30, 1 << 40, 1e9, 1 << 30)) is not None
+
+
+@pytest.fixture(autouse=True, params=WINDOWS, ids=str)
+def window(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
+    """Windows of several sizes."""
+    size: tuple[int, int] = request.param
+    monkeypatch.setattr(native, "WINDOW", size)
+    return size
+
+
+@pytest.mark.parametrize("before", [0, 60, 100, 110, 16_200, 16_300])
+@pytest.mark.parametrize("value", ["", "x" * 9, "x" * 70])
+def test_lengths_of_all_widths(monkeypatch: pytest.MonkeyPatch, before: int, value: str) -> None:
+    """Lengths of rows, and of what lies around them, may take more bytes than before, or fewer."""
+    for count in (1, 2, 3, 40, 150):
+        for end in range(0, 30, 7):
+            payload = traces(count, name="o" * (before + end), scopes=min(count, 3))
+            rule = f'set(span.name, "{value}")' if value else 'delete_key(span.attributes, "n")'
+            found = transform(rule).process(payload)
+            with monkeypatch.context() as patch:
+                patch.setattr(native, "WINDOW", None)
+                assert found == transform(rule).process(payload)
+            assert found != payload
+            spans = [s for scope in TracesData.FromString(found).resource_spans[0].scope_spans for s in scope.spans]
+            assert len(spans) == count
+            assert all(s.name == value if value else not s.attributes for s in spans)
+
+
+def test_only_some_rows_change() -> None:
+    """What lies between changed rows is copied, also where messages end and begin there."""
+    data = TracesData()
+    for number in range(30):
+        data.MergeFromString(traces(number % 4, scopes=1 + number % 3, resource=f"r{number}"))
+    payload = data.SerializeToString()
+    rule = 'set(span.attributes["hit"], resource.attributes["name"]) where span.attributes["n"] == 2'
+    found = TracesData.FromString(transform(rule).process(payload))
+    hits = [
+        (resource.resource.attributes[0].value.string_value, span.attributes[-1].value.string_value)
+        for resource in found.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+        if span.attributes[-1].key == "hit"
+    ]
+    assert hits == [(f"r{number}", f"r{number}") for number in range(30) if number % 4 == 3]
+    for resource in found.resource_spans:
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                del span.attributes[1:]
+    assert found == data
+
+
+def test_much_larger_results() -> None:
+    """The result may be many times as long as the payload, and the next one short again."""
+    processor = transform(f'set(span.attributes["long"], "{"x" * 3000}") where span.name == "long"')
+    for _ in range(3):
+        found = TracesData.FromString(processor.process(traces(500, name="long")))
+        assert {len(s.attributes[1].value.string_value) for s in found.resource_spans[0].scope_spans[0].spans} == {3000}
+        assert processor.process(traces(500)) == traces(500)
+    assert runs(processor, traces(500))
+
+
+def test_what_does_not_change_is_the_payload_itself() -> None:
+    """No copy is made of it."""
+    payload = traces(300)
+    assert transform('set(span.name, "x") where span.kind == 5').process(payload) is payload
+
+
+def test_declined_rows_are_counted_once() -> None:
+    """A payload with a row that fails goes as a whole, as if there had been no stream."""
+    processor = transform('set(span.attributes["m"], Len(span.attributes["n"])) where span.attributes["n"] == 199')
+    good = traces(150)
+    for _ in range(3):
+        processor.process(traces(200))
+    (stats,) = processor.stats()
+    assert (stats.matched, stats.changed, stats.errors) == (3, 0, 3)
+    # One has gone by after the first failure; after the second, two more would.
+    taken = [runs(processor, good) for _ in range(8)]
+    assert taken.count(False) in (0, 1, 2)
+    assert taken[-1]
+    assert taken == sorted(taken)
+
+
+def test_pauses_get_longer_and_shorter() -> None:
+    """Twice as many payloads go by unseen with each failure, and half as many with each success."""
+    processor = transform('set(span.attributes["m"], Len(span.attributes["n"]))')
+    good, bad = traces(0), traces(1)
+    processor.process(good)
+    attempts: list[int] = []
+    stream = stream_of(processor)
+    tried = 0
+    for number in range(20):
+        # An attempt on the empty payload succeeds, unless the stream pauses.
+        if stream.run(bad if number < 16 else good, 1 << 30, 100, (1 << 30, 1 << 40, 1e9, 1 << 30)) is not None:
+            tried += 1
+        attempts.append(tried)
+    assert attempts[-1] <= 4
+    assert any(runs(processor, good) for _ in range(20))
+
+
+def test_limits_hold_over_all_windows() -> None:
+    """What the statements make counts for the whole payload; so does time."""
+    payload = traces(400)
+    rule = 'set(span.attributes["x"], Concat([span.name, span.name, "0123456789abcdef"], "-"))'
+    made = len(transform(rule).process(payload)) - len(payload)
+    transform(rule, limits=ottl.Limits(max_growth=2 * made)).process(payload)
+    with pytest.raises(PayloadError, match="make more than"):
+        transform(rule, limits=ottl.Limits(max_growth=made // 4)).process(payload)
+    with pytest.raises(PayloadError, match="longer than"):
+        transform(rule, limits=ottl.Limits(deadline_s=1e-9)).process(payload)
+    with pytest.raises(PayloadError, match="more messages than the limit"):
+        transform(rule, limits=ottl.Limits(max_messages=500)).process(payload)
+
+
+@pytest.mark.parametrize("end", [b"\x0a", b"\x0a\x05\x12\x03\x12\x02\x2a", b"\xff\xff\xff\xff\xff\xff"])
+def test_malformed_behind_many_windows(end: bytes) -> None:
+    """The error is that of the plain stack, and nothing is counted."""
+    payload = traces(300) + end
+    processor = transform('set(span.name, "x")')
+    with pytest.raises(PayloadError) as caught:
+        processor.process(payload)
+    assert caught.value.offset is not None
+    assert caught.value.offset >= len(traces(300))
+    with pytest.raises(PayloadError):
+        transform('set(span.name, "x")', stack="plain").process(payload)
+    assert [s.matched for s in processor.stats()] == [0]
+
+
+def test_what_comes_late(window: tuple[int, int]) -> None:
+    """A resource or scope that is known only behind rows still holds for all of them."""
+    parts = ResourceSpans.FromString(TracesData.FromString(traces(100)).resource_spans[0].SerializeToString())
+    parts.scope_spans[0].scope.Clear()
+    late = parts.SerializeToString()
+    head = ResourceSpans()
+    head.resource.attributes.add(key="name").value.string_value = "late"
+    parts.ClearField("resource")
+    late = parts.SerializeToString() + head.SerializeToString()
+    data = TracesData()
+    data.resource_spans.add().MergeFromString(late)
+    payload = b"\x0a" + _varint(len(late)) + late
+    processor = transform('set(span.name, resource.attributes["name"])')
+    found = TracesData.FromString(processor.process(payload))
+    assert {span.name for span in found.resource_spans[0].scope_spans[0].spans} == {"late"}
+    assert runs(processor, payload) == (window[0] > len(payload))
+    # Nothing reads it here, so it may come whenever it likes.
+    other = transform('set(span.name, "x")')
+    other.process(payload)
+    assert runs(other, payload)
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def test_conditions_of_groups_and_several_passes() -> None:
+    """Groups run one after another on each window, each on the rows that its conditions select."""
+    groups = [
+        {
+            "context": "span",
+            "conditions": ['span.attributes["n"] < 10', 'span.attributes["n"] >= 290'],
+            "statements": ['set(span.cache["x"], "chosen")', 'set(span.name, span.cache["x"])'],
+        },
+        {
+            "context": "span",
+            "statements": [
+                'set(span.kind, 3) where span.name == "chosen"',
+                'set(span.name, "old") where span.cache["x"] != nil',
+            ],
+        },
+    ]
+    processor = ottl.Transform({"trace_statements": groups})
+    payload = traces(300, scopes=3)
+    found = TracesData.FromString(processor.process(payload))
+    spans = [span for scope in found.resource_spans[0].scope_spans for span in scope.spans]
+    assert [span.kind for span in spans] == [3 if not 10 <= number < 290 else 0 for number in range(300)]
+    assert {span.name for span in spans} == {"op", "chosen"}
+    assert [stats.matched for stats in processor.stats()] == [20, 20, 20, 0]
+    assert runs(processor, payload)
+
+
+def test_a_stream_has_stages_on_innermost_rows() -> None:
+    """What a stream cannot do is refused when it is made."""
+    processor = transform('set(span.name, "x")')
+    processor.process(traces(1))
+    (program,) = processor._tables.values()
+    segment = next(iter(program._lowered.values())).segments[0]
+    for layout in (
+        native.layout("traces", ["span", "spanevent"], [], False),
+        native.layout("traces", ["resource"], [], False),
+    ):
+        with pytest.raises(ValueError, match="a stream needs"):
+            native.stream(layout, [(None, segment.program, 0)])
+    with pytest.raises(ValueError, match="a stream needs"):
+        native.stream(program.layout, [])
