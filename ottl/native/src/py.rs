@@ -694,6 +694,9 @@ pub fn joined<'py, 'a>(
     }
 }
 
+/// A part of a result that may be left unused behind it: one in so many of its bytes.
+const SPARED: usize = 16;
+
 extern "C" {
     /// Part of Python's C API, which the bindings lack.
     fn _PyBytes_Resize(object: *mut *mut ffi::PyObject, size: ffi::Py_ssize_t) -> std::ffi::c_int;
@@ -755,8 +758,16 @@ impl Growing {
         if self.object.is_null() {
             return Err(PyMemoryError::new_err("no memory for the result"));
         }
-        self.resize(py, self.len)?;
+        if self.room - self.len > self.len / SPARED {
+            self.resize(py, self.len)?;
+        }
         let object = std::mem::replace(&mut self.object, std::ptr::null_mut());
+        // SAFETY: the object is a `bytes` with room for so many and the zero behind them. It may have more: an allocator that gets back
+        // less than it gave takes the next block from the system again, page by page.
+        unsafe {
+            *self.place.add(self.len) = 0;
+            (*object.cast::<ffi::PyVarObject>()).ob_size = self.len as ffi::Py_ssize_t;
+        }
         // SAFETY: the object is a `bytes` of which all bytes are written, and this was the only reference to it.
         Ok(unsafe { Bound::from_owned_ptr(py, object).cast_into_unchecked() })
     }
