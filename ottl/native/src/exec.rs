@@ -335,6 +335,8 @@ struct Run<'p, 'b, P> {
     /// By column of the context's table, the tags that it may hold.
     accepts: &'b [u16],
     state: State<'p>,
+    /// The first row, if all lanes have rows that follow one another.
+    first: Option<usize>,
     /// The lane that is worked on where lanes are taken one by one.
     lane: usize,
     /// Lanes that no statement has declined so far.
@@ -508,6 +510,19 @@ impl<'p> Execution<'p> {
     }
 }
 
+/// Puts the values of some lanes where they belong; the lanes that have one.
+#[inline(always)]
+fn filled(lanes: Lanes, value: impl Fn(usize) -> Option<Cell>, mut put: impl FnMut(usize, Cell)) -> Lanes {
+    let mut filled = Lanes::NONE;
+    for lane in lanes {
+        if let Some(cell) = value(lane) {
+            put(lane, cell);
+            filled.insert(lane, true);
+        }
+    }
+    filled
+}
+
 /// Scales the sampled times so that they add up to the whole.
 fn spread(ns: &mut [i64], whole: i64) {
     let sampled: i64 = ns.iter().sum();
@@ -563,6 +578,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             begun: Instant::now(),
             values: batch.values()?,
             state,
+            first: None,
             lane: 0,
             alive: Lanes::NONE,
             lost: Lanes::NONE,
@@ -603,6 +619,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     fn enter(&mut self, rows: Rows, begin: usize) {
         let count = (rows.len() - begin).min(LANES);
         self.alive = Lanes::first(count);
+        self.first = (count == LANES && matches!(rows, Rows::All(_))).then_some(begin);
         self.lost = Lanes::NONE;
         let mut inner = self.program.context;
         let mut current = [0u32; LANES];
@@ -867,18 +884,22 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         };
         let accepted = |cell: &Cell| cell.tag <= tags::STRING_INDEX && accepts >> cell.tag & 1 != 0;
         let (cells, marks) = column.opened(count);
-        let mut stored = Lanes::NONE;
-        for lane in lanes {
-            let Some(cell) = form(self.state.registers.at(home, lane).cell()).filter(accepted) else {
-                continue;
-            };
-            let row = places[lane % LANES] as usize;
-            if let (Some(place), Some(mark), Some(dirty)) = (cells.get_mut(row), marks.get_mut(row), dirty.get_mut(row))
-            {
-                (*place, *mark, *dirty) = (cell, true, true);
-            }
-            stored.insert(lane, true);
-        }
+        let registers = &self.state.registers;
+        let value = |lane| form(registers.at(home, lane).cell()).filter(accepted);
+        let block =
+            self.first.map(|first| (maps::block(cells, first), maps::block(marks, first), maps::block(dirty, first)));
+        let stored = match block {
+            Some((Some(cells), Some(marks), Some(dirty))) => filled(lanes, value, |lane, cell| {
+                (cells[lane % LANES], marks[lane % LANES], dirty[lane % LANES]) = (cell, true, true);
+            }),
+            _ => filled(lanes, value, |lane, cell| {
+                let row = places[lane % LANES] as usize;
+                let found = (cells.get_mut(row), marks.get_mut(row), dirty.get_mut(row));
+                if let (Some(place), Some(mark), Some(dirty)) = found {
+                    (*place, *mark, *dirty) = (cell, true, true);
+                }
+            }),
+        };
         self.changed = self.changed.with(stored);
         self.lost = self.lost.with(lanes.without(stored));
     }
@@ -1055,12 +1076,21 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             self.lost = self.lost.with(lanes);
             return;
         };
-        let (mut hint, mut done) = (Hint::default(), Lanes::NONE);
-        for lane in lanes {
-            let cell = stored(self.state.registers.at(home, lane).cell());
+        let registers = &self.state.registers;
+        let value = |lane| Some(stored(registers.at(home, lane).cell())).filter(|cell| cell.tag <= tags::MAP);
+        let rest = match (self.first, home.is_constant()) {
+            (Some(first), true) => {
+                let cell = value(0);
+                Lanes(map.put_some(first, lanes.0, code, |_| cell, &mut table.dirty))
+            }
+            (Some(first), false) => Lanes(map.put_some(first, lanes.0, code, value, &mut table.dirty)),
+            (None, _) => lanes,
+        };
+        let (mut hint, mut done) = (Hint::default(), lanes.without(rest));
+        for lane in rest {
             let row = rows[lane % LANES] as usize;
-            if cell.tag <= tags::MAP && map.put_next(row, code, cell, &mut hint, &mut table.dirty).is_ok() {
-                done.insert(lane, true);
+            if let Some(cell) = value(lane) {
+                done.insert(lane, map.put_next(row, code, cell, &mut hint, &mut table.dirty).is_ok());
             }
         }
         self.changed = self.changed.with(done);

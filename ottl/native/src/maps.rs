@@ -702,6 +702,61 @@ impl Map {
         Ok(())
     }
 
+    /// Puts values under a key in some of 64 rows that follow one another, given by a bit each: those of known layouts that have the
+    /// key, or room for it, and get a value. Gives the rest.
+    #[inline(always)]
+    pub fn put_some(
+        &mut self,
+        first: usize,
+        mut rows: u64,
+        code: u32,
+        value: impl Fn(usize) -> Option<Cell>,
+        touched: &mut [bool],
+    ) -> u64 {
+        let Map { runs, codes, entries, dirty, layouts, .. } = self;
+        let (Some(runs), Some(dirty), Some(touched)) = (block(runs, first), block(dirty, first), block(touched, first))
+        else {
+            return rows;
+        };
+        let (mut hint, mut rest) = (Hint::default(), 0);
+        while rows != 0 {
+            let at = rows.trailing_zeros() as usize % BLOCK;
+            rows &= rows - 1;
+            let run = &mut runs[at];
+            if run.layout != hint.layout {
+                let place = layouts.place(run.layout, code);
+                if place.is_unknown() {
+                    rest |= 1 << at;
+                    continue;
+                }
+                hint = Hint { layout: run.layout, place };
+            }
+            let Some(cell) = value(at) else {
+                rest |= 1 << at;
+                continue;
+            };
+            match hint.place.position() {
+                Ok(position) => {
+                    if let Some(entry) = entries.get_mut(run.begin as usize + position) {
+                        entry.set(cell);
+                    }
+                }
+                Err(next) => {
+                    let slot = (run.begin + run.count) as usize;
+                    let free = (codes.get_mut(slot), entries.get_mut(slot));
+                    let (Some(key), Some(entry), true) = (free.0, free.1, run.count < run.room) else {
+                        rest |= 1 << at;
+                        continue;
+                    };
+                    (*key, *entry) = (code, Entry::made(cell));
+                    (run.count, run.layout) = (run.count + 1, next);
+                }
+            }
+            (dirty[at], touched[at]) = (true, true);
+        }
+        rest
+    }
+
     /// Removes the first entry of a row with a key, the last one moves into its place; false if there is none.
     #[inline]
     pub fn remove(&mut self, row: usize, code: u32, touched: &mut [bool]) -> bool {
@@ -1046,6 +1101,15 @@ impl Map {
     }
 }
 
+/// Rows that are worked on together.
+const BLOCK: usize = 64;
+
+/// So many rows that follow one another.
+#[inline(always)]
+pub fn block<T>(rows: &mut [T], first: usize) -> Option<&mut [T; BLOCK]> {
+    rows.get_mut(first..)?.first_chunk_mut()
+}
+
 /// Copies the untouched entries that begin a row and follow each other in the payload, under another field number; how many.
 fn copy_run(out: &mut Vec<u8>, payload: &[u8], number: u32, entries: &[Entry]) -> Result<usize, String> {
     let raw = |entry: &Entry| entry.raw as usize..entry.raw as usize + entry.raw_len as usize;
@@ -1198,6 +1262,8 @@ pub fn child_count<P: AsRef<[u8]>>(arena: &Arena<P>, values: &Values, cell: Cell
 mod tests {
     use super::*;
 
+    const ROWS: usize = 100;
+
     /// Rows as lists of keys and values, in the way that maps are meant.
     type Model = Vec<Vec<(u32, i64)>>;
 
@@ -1225,11 +1291,11 @@ mod tests {
             (seed >> 8) % below
         };
         let row = |random: &mut dyn FnMut(u32) -> u32| (0..random(11)).map(|at| (random(12), i64::from(at))).collect();
-        let mut model: Model = (0..40).map(|_| row(&mut random)).collect();
-        let (mut map, mut touched) = (scanned(&model), vec![false; 40]);
-        let mut hint = Hint::default();
+        let mut model: Model = (0..ROWS).map(|_| row(&mut random)).collect();
+        let (mut map, mut touched) = (scanned(&model), vec![false; ROWS]);
+        let (mut hint, mut put) = (Hint::default(), 0);
         for step in 0..20_000i64 {
-            let (at, code) = (random(40) as usize, random(12));
+            let (at, code) = (random(ROWS as u32) as usize, random(12));
             let first = model[at].iter().position(|pair| pair.0 == code);
             let pairs = &mut model[at];
             match random(40) {
@@ -1256,7 +1322,22 @@ mod tests {
                     map.use_layouts();
                     hint = Hint::default();
                 }
-                7..=20 => {
+                7 => {
+                    let (begin, rows) =
+                        (random((ROWS - BLOCK) as u32) as usize, u64::from(random(1 << 24)) * 0x1_0000_0101);
+                    let value = |at: usize| (at % 7 != 3).then(|| Cell::scalar(tags::INT, step + at as i64));
+                    let rest = map.put_some(begin, rows, code, value, &mut touched);
+                    assert_eq!(rest & !rows, 0);
+                    for row in (0..BLOCK).filter(|row| (rows & !rest) >> row & 1 == 1) {
+                        let (pairs, bits) = (&mut model[begin + row], step + row as i64);
+                        match pairs.iter().position(|pair| pair.0 == code) {
+                            Some(first) => pairs[first].1 = bits,
+                            None => pairs.push((code, bits)),
+                        }
+                    }
+                    put += (rows & !rest).count_ones();
+                }
+                8..=20 => {
                     let hint = if code == 3 { &mut hint } else { &mut Hint::default() };
                     map.put_next(at, code, Cell::scalar(tags::INT, step), hint, &mut touched).unwrap();
                     match first {
@@ -1274,6 +1355,10 @@ mod tests {
             assert_eq!(found, model[at]);
         }
         assert!(map.layouts.are_used());
+        assert!(put > 200, "{put}");
+        for (row, pairs) in model.iter().enumerate() {
+            assert!(map.row(row).0.iter().copied().eq(pairs.iter().map(|pair| pair.0)));
+        }
     }
 
     #[test]

@@ -193,14 +193,11 @@ impl<'p> Registers<'p> {
     /// Asks the cell in each lane.
     #[inline(always)]
     pub(super) fn ask(&self, home: Home, lanes: Lanes, question: impl Fn(Packed) -> Option<bool>) -> Verdict {
-        let mut found = Verdict { holds: Lanes::NONE, lost: Lanes::NONE };
-        for lane in lanes {
-            match question(self.at(home, lane)) {
-                Some(holds) => found.holds.insert(lane, holds),
-                None => found.lost.insert(lane, true),
-            }
+        let cells = self.cells.get(home.begin..).unwrap_or_default();
+        match cells.first_chunk::<LANES>().filter(|_| !home.is_constant()) {
+            Some(cells) => asked(lanes, |lane| question(cells[lane % LANES])),
+            None => asked(lanes, |lane| question(self.at(home, lane))),
         }
-        found
     }
 
     /// Says of some lanes in which ones a register is true.
@@ -234,6 +231,18 @@ impl<'p> Registers<'p> {
             lanes.for_each(|lane| self.put(home, lane, value));
         }
     }
+}
+
+#[inline(always)]
+fn asked(lanes: Lanes, question: impl Fn(usize) -> Option<bool>) -> Verdict {
+    let mut found = Verdict { holds: Lanes::NONE, lost: Lanes::NONE };
+    for lane in lanes {
+        match question(lane) {
+            Some(holds) => found.holds.insert(lane, holds),
+            None => found.lost.insert(lane, true),
+        }
+    }
+    found
 }
 
 /// By register, whether it keeps truths as a word: if nothing else is written there, and only conditions look at it.
