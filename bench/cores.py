@@ -2,7 +2,8 @@
 
 - *jobs*: `ottl run --jobs N` over files of length-prefixed protobuf, JSON lines and JSON lines in gzip: the fastest of
   some runs, by turns, and how many times as fast as one process that is; the outputs are compared. `start` is what the
-  command takes with no input, `cpu` the seconds of all its processes.
+  command takes with no input, `cpu` the seconds of all its processes. `at most` is what as many commands of one process
+  reach that run side by side, each on its share of the input: what the machine gives, as nothing holds them together.
 - *threads*: `Transform.process` from several threads of one program, and from as many processes that are handed the
   same payloads, on messages in memory.
 
@@ -68,23 +69,47 @@ def write_config(folder: Path, rule_set: str) -> Path:
     return path
 
 
+def begin_command(config: Path, source: Path, jobs: int) -> tuple[subprocess.Popen[bytes], Path]:
+    """A command on its way, and where its output goes."""
+    result = source.with_name(f"out{source.name.removeprefix('in').removesuffix('.gz')}")
+    command = [sys.executable, "-m", "ottl", "run", str(config), str(source), "-o", str(result), "--jobs", str(jobs)]
+    result.unlink(missing_ok=True)
+    return subprocess.Popen(command, cwd=harness.ROOT), result
+
+
 def run_command(config: Path, source: Path, jobs: int) -> tuple[float, float, bytes]:
-    """Seconds, seconds of processors, and the output of one run; of an emptied file with 0 jobs.
+    """Seconds, seconds of processors, and the output of one run.
 
     Raises:
         RuntimeError: the command failed.
     """
-    result = source.with_name(f"out{source.name.removeprefix('in').removesuffix('.gz')}")
-    command = [sys.executable, "-m", "ottl", "run", str(config), str(source), "-o", str(result), "--jobs", str(jobs)]
-    result.unlink(missing_ok=True)
     start = time.perf_counter()
-    process = subprocess.Popen(command, cwd=harness.ROOT)
+    process, result = begin_command(config, source, jobs)
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"ottl run ended with {process.returncode}")
     return seconds, usage.ru_utime + usage.ru_stime, result.read_bytes()
+
+
+def run_side_by_side(config: Path, sources: Sequence[Path]) -> float:
+    """Seconds of commands of one process each, all at once.
+
+    Raises:
+        RuntimeError: one of them failed.
+    """
+    start = time.perf_counter()
+    processes = [begin_command(config, source, 1)[0] for source in sources]
+    codes = [process.wait() for process in processes]
+    if any(codes):
+        raise RuntimeError(f"ottl run ended with {max(codes)}")
+    return time.perf_counter() - start
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def measure_jobs(folder: Path, rule_sets: Sequence[str], rows: int, size: int, rounds: int) -> Iterator[list[str]]:
@@ -99,9 +124,14 @@ def measure_jobs(folder: Path, rule_sets: Sequence[str], rows: int, size: int, r
     nothing.write_bytes(b"")
     for rule_set in rule_sets:
         config = write_config(folder, rule_set)
-        for source in write_inputs(folder, rows, size):
+        shares = {
+            jobs: [write_inputs(_made(folder / f"{n} of {jobs}"), rows, size // jobs) for n in range(jobs)]
+            for jobs in wanted
+        }
+        for number, source in enumerate(write_inputs(folder, rows, size)):
             best = dict.fromkeys(wanted, math.inf)
             spent = dict.fromkeys(wanted, math.inf)
+            apart = dict.fromkeys(wanted, math.inf)
             start = math.inf
             outputs = set()
             for _ in range(rounds):
@@ -110,12 +140,17 @@ def measure_jobs(folder: Path, rule_sets: Sequence[str], rows: int, size: int, r
                     seconds, cpu, output = run_command(config, source, jobs)
                     best[jobs], spent[jobs] = min(best[jobs], seconds), min(spent[jobs], cpu)
                     outputs.add(hash(output))
+                    if jobs > 1:
+                        parts = [share[number] for share in shares[jobs]]
+                        apart[jobs] = min(apart[jobs], run_side_by_side(config, parts))
             if len(outputs) != 1:
                 raise RuntimeError(f"{rule_set}, {source.name}: outputs differ")
             line = [rule_set, source.name.removeprefix("in."), f"{start:.2f} s"]
             for jobs in wanted:
-                work = (best[1] - start) / (best[jobs] - start)
-                line += [f"{best[jobs]:.2f} s", f"{spent[jobs]:.2f} s", f"{best[1] / best[jobs]:.2f}", f"{work:.2f}"]
+                line += [f"{best[jobs]:.2f} s", f"{spent[jobs]:.2f} s"]
+                if jobs > 1:
+                    ratios = (best[1] - start) / (best[jobs] - start), (best[1] - start) / (apart[jobs] - start)
+                    line += [f"{best[1] / best[jobs]:.2f}", *(f"{ratio:.2f}" for ratio in ratios)]
             yield line
 
 
@@ -123,7 +158,9 @@ def jobs_header() -> list[str]:
     """The columns of the table of jobs."""
     header = ["rules", "format", "start"]
     for jobs in sorted({1, 2, cores()}):
-        header += [f"--jobs {jobs}", "cpu", "times", "without start"]
+        header += [f"--jobs {jobs}", "cpu"]
+        if jobs > 1:
+            header += ["times", "without start", "at most"]
     return header
 
 

@@ -246,7 +246,7 @@ class Server:
         return result
 
     def _settle(self) -> None:
-        """Waits until the program rests: its garbage collector may go on after the answer, on the core that we share."""
+        """Waits until the program rests: its garbage collector may go on behind the answer, on the core we share."""
         spent = ""
         for _ in range(SETTLING):
             fields = _first_match(f"/proc/{self._process.pid}/stat", r"\) \S (.*)")

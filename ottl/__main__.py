@@ -1,6 +1,6 @@
 """`python -m ottl` is the command `ottl`."""
 
-from ottl.cli import main
+from ottl.cli import command
 
 if __name__ == "__main__":
-    main()
+    command()

@@ -674,6 +674,24 @@ def test_an_interrupt_leaves_nothing_behind(number: int, code: int) -> None:
     assert Path("out.jsonl").read_text() == "old\n"
 
 
+def test_an_interrupt_inside_a_piece_of_source() -> None:
+    """Python remembers one that came while it ran text, and would end the process by the signal, whoever caught it."""
+    Path("interrupted.py").write_text(
+        "from ottl import cli\n"
+        "def run(arguments):\n"
+        "    try:\n"
+        "        exec('raise KeyboardInterrupt')\n"
+        "    except KeyboardInterrupt:\n"
+        "        return 130\n"
+        "cli._run = run\n"
+        "cli.command()\n"
+    )
+    root = str(Path(ottl.__file__).parent.parent)
+    path = os.pathsep.join((root, str(Path.cwd())))
+    command = [sys.executable, "-m", "interrupted"]
+    assert subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=False).returncode == 130
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     """No traceback."""
