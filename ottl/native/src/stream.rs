@@ -354,13 +354,15 @@ impl<S: Sink> Writer<'_, '_, S> {
         let Some(Open { body, width, .. }) = self.open.pop() else {
             return;
         };
-        let end = self.sink.bytes().len();
+        let (end, Some(begin)) = (self.sink.bytes().len(), body.checked_sub(width)) else {
+            return;
+        };
         let mut len = end.saturating_sub(body);
         let wanted = wire::varint_len(len as u64);
         if wanted != width {
-            self.shift(body, end, body + wanted - width);
+            self.shift(body, end, begin + wanted);
         }
-        let place = self.sink.bytes().get_mut(body - width..body - width + wanted).unwrap_or_default();
+        let place = self.sink.bytes().get_mut(begin..begin + wanted).unwrap_or_default();
         for byte in place {
             *byte = len as u8 & 0x7f | u8::from(len >= 0x80) << 7;
             len >>= 7;
@@ -372,7 +374,7 @@ impl<S: Sink> Writer<'_, '_, S> {
     fn shift(&mut self, body: usize, end: usize, to: usize) {
         self.sink.extend([0; 8].get(..to.saturating_sub(body)).unwrap_or_default());
         let bytes = self.sink.bytes();
-        if to.max(body) + end - body <= bytes.len() {
+        if end.max(to + end - body) <= bytes.len() {
             bytes.copy_within(body..end, to);
         }
         self.sink.truncate(to + end - body);
