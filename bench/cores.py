@@ -3,8 +3,8 @@
 - *jobs*: `ottl run --jobs N` over files of length-prefixed protobuf, JSON lines and JSON lines in gzip: the fastest of
   some runs, by turns, and how many times as fast as one process that is; the outputs are compared. `start` is what the
   command takes with no input, `cpu` the seconds of all its processes. `at most` is what as many commands of one process
-  reach that run side by side, each on its share of the input: what the machine gives, as nothing holds them together. The
-  files lie in memory where there is room.
+  reach that run side by side, each on its share of the input: what the machine gives, as nothing holds them together.
+  The files lie in memory where there is room.
 - *threads*: `Transform.process` from several threads of one program, and from as many processes that are handed the
   same payloads, on messages in memory.
 
@@ -110,9 +110,9 @@ def run_side_by_side(config: Path, sources: Sequence[Path]) -> float:
 
 
 def in_memory(size: int) -> str | None:
-    """A folder with room for so many bytes that lies in memory, so that no disk is measured; None where there is none."""
+    """A folder in memory with room for so many bytes, so that no disk is measured; None where there is none."""
     folder = "/dev/shm"
-    return folder if os.path.isdir(folder) and shutil.disk_usage(folder).free > size else None
+    return folder if Path(folder).is_dir() and shutil.disk_usage(folder).free > size else None
 
 
 def _made(folder: Path) -> Path:
