@@ -418,6 +418,11 @@ impl<'p> Execution<'p> {
         self.outcome
     }
 
+    /// How many statements or conditions there are.
+    pub fn statements(&self) -> usize {
+        self.program.statements.len()
+    }
+
     /// Whether a statement has declined a row.
     pub fn has_declined(&self) -> bool {
         self.outcome.declined.iter().any(|rows| !rows.is_empty())

@@ -234,18 +234,12 @@ impl<'p, S: Sink> Stream<'_, 'p, S> {
             if stage.cached > 0 {
                 self.batch.open_cache(self.table, stage.cached).ok()?;
             }
-            match (selector, stage.selector) {
-                (Some(selector), Some(program)) => {
-                    selector.forget();
-                    let rows = selected(selector, program.statements.len(), &mut self.batch, count, room)?;
-                    execution.forget();
-                    execution.run(&mut self.batch, Rows::Some(&rows), 0, room).ok()?;
-                }
-                _ => {
-                    execution.forget();
-                    execution.run(&mut self.batch, Rows::All(count), 0, room).ok()?;
-                }
-            }
+            let rows = match selector {
+                Some(selector) => Some(selected(selector, &mut self.batch, count, room)?),
+                None => None,
+            };
+            execution.forget();
+            execution.run(&mut self.batch, rows.as_deref().map_or(Rows::All(count), Rows::Some), 0, room).ok()?;
             let spent = self.batch.arena.end() > room.most || self.begun.elapsed().as_secs_f64() > self.room.seconds;
             if spent || execution.has_declined() {
                 return None;
@@ -255,17 +249,12 @@ impl<'p, S: Sink> Stream<'_, 'p, S> {
     }
 }
 
-/// The rows on which one of some conditions holds.
-fn selected(
-    selector: &mut Execution,
-    conditions: usize,
-    batch: &mut Batch<&[u8]>,
-    count: usize,
-    room: Room,
-) -> Option<Vec<i32>> {
+/// The rows on which one of a selector's conditions holds.
+fn selected(selector: &mut Execution, batch: &mut Batch<&[u8]>, count: usize, room: Room) -> Option<Vec<i32>> {
+    selector.forget();
     let mut pending: Vec<i32> = (0..count as i32).collect();
     let mut found = Vec::with_capacity(count);
-    for number in 0..conditions {
+    for number in 0..selector.statements() {
         let states = selector.select(batch, Rows::Some(&pending), number, room).ok()?;
         if states.contains(&2) {
             return None;
