@@ -304,6 +304,9 @@ def fits_message(schema: Schema, root: int, payload: Buffer, unknown_allowed: bo
     see `ottl.signals`, which does the same.
     """
 
+def holds_any(payload: Buffer, stem: bytes, names: list[bytes]) -> bool:
+    """Whether one of some names, which all begin with a stem, stands anywhere in a payload."""
+
 def md5_hex(batch: Batch, bits: Int64s, lens: UInt32s) -> tuple[Int64s, UInt32s]:
     """The MD5 digests of strings in lower-case hexadecimal, as views."""
 

@@ -33,9 +33,9 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, Protocol, Self, TypeAlias, cast
 
+from ottl import signals
 from ottl.codec import Limits
 from ottl.errors import Error, PayloadError
-from ottl.signals import signal_of_json, signal_of_protobuf
 
 if TYPE_CHECKING:
     import mmap
@@ -411,18 +411,18 @@ class _Messages:
         return Message(payload, encoding, signal, offset, line, packed, fault)
 
     def _signal_of(self, payload: bytes, encoding: Encoding) -> str | None:
-        if encoding == "json":
-            return signal_of_json(payload)
-        if not payload or self._signal is not None:
+        if encoding == "protobuf" and (not payload or self._signal is not None):
             return self._signal
         from ottl.engine import native_enabled
 
+        fits, holds = signals.fits_signal, signals.holds_any
         if native_enabled():
             from ottl.codec import native
 
-            signal = signal_of_protobuf(payload, native.fits_signal)
-        else:
-            signal = signal_of_protobuf(payload)
+            fits, holds = native.fits_signal, native.holds_any
+        if encoding == "json":
+            return signals.signal_of_json(payload, holds)
+        signal = signals.signal_of_protobuf(payload, fits)
         if signal is None:
             message = "malformed, or of a signal that the bytes do not tell (--signal names it)"
             raise PayloadError(f"a protobuf message that is {message}", 0)

@@ -34,8 +34,13 @@ _ROOT_KEYS: Mapping[str, str] = MappingProxyType(
         "resource_profiles": "profiles",
     }
 )
-_STEM = b'"resource'  # what all of them begin with: one search is four times as fast as one for each
-_QUOTED = re.compile(rb'"(%s)"' % b"|".join(key.encode() for key in _ROOT_KEYS))
+STEM = b'"resource'
+"""What all of them begin with: one search is four times as fast as one for each."""
+
+_OTHERS = {
+    signal: tuple(f'"{key}"'.encode() for key, other in _ROOT_KEYS.items() if other != signal)
+    for signal in _ROOT_KEYS.values()
+}
 _FIRST_KEY = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"([A-Za-z_]+)"')
 _EMPTY = re.compile(rb"[ \t\r\n]*\{[ \t\r\n]*\}[ \t\r\n]*")
 
@@ -47,11 +52,20 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _ID_LENGTHS: Mapping[str, int] = MappingProxyType({"trace_id": 16, "span_id": 8, "parent_span_id": 8})
 
 
-def signal_of_json(payload: bytes) -> str | None:
+def holds_any(payload: bytes, names: tuple[bytes, ...]) -> bool:
+    """Whether one of some names, which all begin with `STEM`, stands anywhere."""
+    at = payload.find(STEM)
+    while at >= 0 and not payload.startswith(names, at):
+        at = payload.find(STEM, at + 1)
+    return at >= 0
+
+
+def signal_of_json(payload: bytes, holds: Callable[[bytes, tuple[bytes, ...]], bool] = holds_any) -> str | None:
     """The signal of an OTLP JSON message.
 
     Args:
         payload: one JSON document.
+        holds: in place of `holds_any`, one that gives the same answers sooner.
 
     Returns:
         The signal; None for an empty object, which is an emptied message of any signal.
@@ -61,22 +75,11 @@ def signal_of_json(payload: bytes) -> str | None:
     """
     first = _FIRST_KEY.match(payload)
     found = _ROOT_KEYS.get(first[1].decode()) if first is not None else None
-    if found is not None and not _names_another(payload, found):
+    if found is not None and not holds(payload, _OTHERS[found]):
         return found
     if _EMPTY.fullmatch(payload):
         return None
     return _signal_of_keys(payload)
-
-
-def _names_another(payload: bytes, found: str) -> bool:
-    """Whether a key of another signal's root stands anywhere in a message."""
-    at = payload.find(_STEM)
-    while at >= 0:
-        key = _QUOTED.match(payload, at)
-        if key is not None and _ROOT_KEYS[key[1].decode()] != found:
-            return True
-        at = payload.find(_STEM, at + 1)
-    return False
 
 
 def _signal_of_keys(payload: bytes) -> str | None:

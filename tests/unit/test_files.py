@@ -20,7 +20,8 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import MetricsData
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from ottl import files
-from ottl.codec import Limits
+from ottl.codec import Limits, native
+from ottl.engine import native_enabled
 from ottl.errors import Error, PayloadError
 from ottl.files import Block, Input, Layout, Message, Output, find_inputs, messages_of, output_name, transcode
 from ottl.signals import signal_of_json, signal_of_protobuf
@@ -292,6 +293,8 @@ def test_a_newer_field_does_not_hide_the_signal(fill: Any) -> None:
 def test_json_tells_its_signal(payload: bytes, signal: str | None) -> None:
     """The key at the root says which signal it is."""
     assert signal_of_json(payload) == signal
+    if native_enabled():
+        assert signal_of_json(payload, native.holds_any) == signal
 
 
 @pytest.mark.parametrize(
@@ -310,6 +313,9 @@ def test_json_without_a_signal_is_refused(payload: bytes, message: str, offset: 
     with pytest.raises(PayloadError, match=message) as caught:
         signal_of_json(payload)
     assert caught.value.offset == offset
+    if native_enabled():
+        with pytest.raises(PayloadError, match=message):
+            signal_of_json(payload, native.holds_any)
 
 
 def test_a_given_signal_answers_for_protobuf_only(tmp_path: Path) -> None:

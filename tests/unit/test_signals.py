@@ -9,7 +9,7 @@ import pytest
 from bench import payloads
 from ottl.codec import native
 from ottl.codec.messages import root_class
-from ottl.signals import SIGNALS, fits_signal, signal_of_protobuf
+from ottl.signals import SIGNALS, fits_signal, holds_any, signal_of_protobuf
 
 
 def samples() -> list[bytes]:
@@ -57,3 +57,20 @@ def test_only_the_first_elements_are_looked_into(signal: str) -> None:
     assert signal_of_protobuf(data, fits) == signal
     assert calls == list(SIGNALS)
     assert signal_of_protobuf(data[:-1]) is None
+
+
+@pytest.mark.skipif(not native.available(), reason="the native codec is not there")
+def test_names_anywhere() -> None:
+    """Both ways find a name wherever it stands, and none that is cut off or has another end."""
+    names = (b'"resourceLogs"', b'"resource_logs"')
+    draw = random.Random(5)
+    pieces = [*names, b'"resource', b'"resourceLog"', b'"resourceSpans"', b'"', b"x" * 40, b"resourceLogs"]
+    found = 0
+    for _ in range(2000):
+        payload = b"".join(draw.choices(pieces, k=draw.randrange(6)))
+        payload = payload[: draw.randrange(len(payload) + 1)]
+        expected = any(name in payload for name in names)
+        assert holds_any(payload, names) == expected
+        assert native.holds_any(payload, names) == expected
+        found += expected
+    assert 200 < found < 1800

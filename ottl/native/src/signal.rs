@@ -136,7 +136,20 @@ fn fits_message(
     Ok(fits(&schema.get().core, root, &payload, unknown_allowed))
 }
 
+/// Whether one of some names, which all begin with a stem, stands anywhere in a payload.
+pub fn holds(payload: &[u8], stem: &[u8], names: &[Vec<u8>]) -> bool {
+    let begins = |at: usize| names.iter().any(|name| payload.get(at..).is_some_and(|rest| rest.starts_with(name)));
+    memchr::memmem::find_iter(payload, stem).any(begins)
+}
+
+#[cfg(feature = "python")]
+#[pyfunction]
+fn holds_any(payload: &Bound<'_, PyAny>, stem: &[u8], names: Vec<Vec<u8>>) -> PyResult<bool> {
+    Ok(holds(&payload_of(payload)?, stem, &names))
+}
+
 #[cfg(feature = "python")]
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_function(wrap_pyfunction!(fits_message, module)?)
+    module.add_function(wrap_pyfunction!(fits_message, module)?)?;
+    module.add_function(wrap_pyfunction!(holds_any, module)?)
 }
