@@ -1151,7 +1151,9 @@ class Processor:
                     return output
                 refused = True
         with bounds.Bounds(self._options.limits), self._turn(signal):
-            return self._run(data, signal, encoding, metadata, passes, refused)
+            native = self._native
+            payload, session = self._through(data, signal, encoding, metadata, passes, native, refused)
+            return _EMPTIED[encoding] if session.emptied else self._encoded(payload, encoding, native)
 
     def _streamed(self, program: Any, data: bytes, signal: str, start: int, seconds: float | None) -> bytes | None:
         """Passes from one on that are a stream, over a payload; None, with nothing done, where it needs tables."""
@@ -1251,21 +1253,6 @@ class Processor:
     def _routed_levels(passes: Sequence[Pass]) -> tuple[str, ...]:
         """The levels whose rows get marks of routes."""
         return tuple({p.contexts[0]: None for p in passes if p.routes})
-
-    def _run(
-        self,
-        data: bytes,
-        signal: str,
-        encoding: Encoding,
-        metadata: Mapping[str, Any] | None,
-        passes: tuple[Pass, ...],
-        refused: bool,
-    ) -> bytes:
-        native = self._native
-        payload, session = self._through(data, signal, encoding, metadata, passes, native, refused)
-        if session.emptied:
-            return _EMPTIED[encoding]
-        return self._encoded(payload, encoding, native)
 
     def _through(
         self,
