@@ -155,7 +155,8 @@ pub struct Stream {
     size: Size,
     /// Bytes that the last result had for each kibibyte of its payload, at most twice as many: a guess at the next one.
     growth: AtomicUsize,
-    /// Payloads that go by unseen after the next one that has to be taken as a whole: trying costs up to as much again.
+    /// Payloads that have gone by unseen after the last one that had to be taken as a whole, as trying costs up to as much again: twice
+    /// as many each time, and one fewer for each that did not have to.
     pause: AtomicUsize,
     /// How many of them are still to come.
     passing: AtomicUsize,
@@ -214,13 +215,12 @@ impl Stream {
         let done = py.detach(|| stream::run(schema, core, &payload, limits, &stages, bounds, &mut result));
         let pause = self.pause.load(Relaxed);
         let Some(done) = done else {
-            self.pause.store((2 * pause + 1).min(LONGEST_PAUSE), Relaxed);
+            let pause = (2 * pause + 1).min(LONGEST_PAUSE);
+            self.pause.store(pause, Relaxed);
             self.passing.store(pause, Relaxed);
             return Ok(None);
         };
-        if pause > 0 {
-            self.pause.store(pause / 2, Relaxed);
-        }
+        self.pause.store(pause.saturating_sub(1), Relaxed);
         let result = if done.changed {
             let result = result.finish(py)?;
             let growth = result.as_bytes().len() * KIBIBYTE / payload.len().max(1);
