@@ -529,10 +529,19 @@ class Program:
 class Stream:
     """Programs that run over payloads in windows: the rows of one table, with none below it."""
 
-    def __init__(self, plan: Plan, stages: list[tuple[Program | None, Program, int]], window: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        root: int,
+        plan: Plan,
+        stages: list[tuple[Program | None, Program, int]],
+        window: tuple[int, int],
+    ) -> None:
         """Makes one.
 
         Args:
+            schema: message descriptors.
+            root: index of the root message there.
             plan: what to scan.
             stages: a program whose statements are conditions, of which one must hold, or None; the program that runs
                 on these rows; and how many keys of the cache it uses.
@@ -547,9 +556,20 @@ class Stream:
             payload: the encoded root message.
             max_messages: how many messages it may have.
             max_depth: how deep they may lie.
-            room: as `Program.run` takes it.
+            room: as `Program.run` takes it, but with the bytes that the arena may get beside the payload.
 
         Returns:
             The payload, the very object if nothing has changed; by stage and statement the rows on which its condition
             held, those that it changed and its nanoseconds; and the nanoseconds of scan, statements and patch.
+        """
+    def run_json(
+        self, payload: bytes, max_messages: int, depths: tuple[int, int], room: tuple[int, int, float, int]
+    ) -> tuple[bytes, list[tuple[list[int], list[int], list[int]]]] | None:
+        """The same from OTLP JSON to OTLP JSON, without the nanoseconds.
+
+        Args:
+            payload: the text.
+            max_messages: how many messages it may have.
+            depths: how deep they may lie in the text, and in what is made of it.
+            room: as `run` takes it.
         """

@@ -1143,10 +1143,10 @@ class Processor:
         if not passes:
             return data
         refused = False
-        if encoding == "protobuf" and self._native and self.profile is None:
+        if self._native and self.profile is None:
             program = self._tables.get((signal, 0))
             if program is not None and program.stream is not None and len(program.passes) == len(passes):
-                output = self._streamed(program, data, signal, 0, self._options.limits.deadline_s)
+                output = self._from_bytes_to_bytes(program, data, signal, encoding)
                 if output is not None:
                     return output
                 refused = True
@@ -1155,21 +1155,36 @@ class Processor:
             payload, session = self._through(data, signal, encoding, metadata, passes, native, refused)
             return _EMPTIED[encoding] if session.emptied else self._encoded(payload, encoding, native)
 
+    def _from_bytes_to_bytes(self, program: Any, data: bytes, signal: str, encoding: Encoding) -> bytes | None:
+        """All passes, which are a stream, over a payload; None, with nothing done, where it needs tables."""
+        limits = self._options.limits
+        if encoding == "protobuf":
+            return self._streamed(program, data, signal, 0, limits.deadline_s)
+        found = program.run_json_stream(data, limits)
+        if found is None:
+            return None
+        self._add(signal, 0, found[1])
+        return found[0]  # type: ignore[no-any-return]
+
     def _streamed(self, program: Any, data: bytes, signal: str, start: int, seconds: float | None) -> bytes | None:
         """Passes from one on that are a stream, over a payload; None, with nothing done, where it needs tables."""
         found = program.run_stream(data, self._options.limits, seconds)
         if found is None:
             return None
         output, counts, stages = found
+        self._add(signal, start, counts)
+        if self.profile is not None:
+            self.profile.divide(*stages)
+        return output  # type: ignore[no-any-return]
+
+    def _add(self, signal: str, start: int, counts: Sequence[Any]) -> None:
+        """Adds what a stream has counted to the statistics of its passes."""
         with self._lock:
             for number, one in enumerate(counts, start):
                 for counter, matched, changed, ns in zip(self._counters[signal, number], *one, strict=True):
                     counter.matched += matched
                     counter.changed += changed
                     counter.ns += ns
-        if self.profile is not None:
-            self.profile.divide(*stages)
-        return output  # type: ignore[no-any-return]
 
     def _turn(self, signal: str) -> contextlib.AbstractContextManager[None]:
         """Payloads take turns where functions remember something from one to the next."""

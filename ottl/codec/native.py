@@ -325,7 +325,10 @@ def stream(projection: Layout, stages: list[tuple[Program | None, Program, int]]
     """
     from ottl import _native
 
-    return _native.Stream(projection.plan, stages, WINDOW) if WINDOW else None
+    if WINDOW is None:
+        return None
+    root = schema.message_index()[schema.ROOTS[projection.signal]]
+    return _native.Stream(_schema(), root, projection.plan, stages, WINDOW)
 
 
 def from_json(payload: bytes, signal: str, limits: Limits) -> bytes:

@@ -39,6 +39,9 @@ def span_parts(code: StatementCode) -> Iterator[native.Need]:
             yield from SPAN_PARTS[part]
 
 
+Counts = list[tuple[list[int], list[int], list[int]]]
+"""For each pass, by statement: rows matched, rows changed, nanoseconds."""
+
 Failures = list[tuple[int, int, str]]
 """Number of a condition, row and message."""
 
@@ -164,7 +167,7 @@ class Program:
 
     def run_stream(
         self, payload: bytes, limits: Limits, seconds: float | None
-    ) -> tuple[bytes, list[tuple[list[int], list[int], list[int]]], tuple[int, int, int]] | None:
+    ) -> tuple[bytes, Counts, tuple[int, int, int]] | None:
         """All passes over a payload, from bytes to bytes; None, with nothing done, where it needs tables as a whole.
 
         Args:
@@ -176,10 +179,13 @@ class Program:
             The payload, the very object if nothing has changed; for each pass, by statement, the rows matched and
             changed and the nanoseconds; and the nanoseconds of scan, statements and patch.
         """
-        most = len(payload) + limits.max_growth
-        room = limits.max_string, most, _FOREVER if seconds is None else seconds, limits.max_items
         depth = min(limits.max_depth, self.deepest)
-        return self.stream.run(payload, limits.max_messages, depth, room)  # type: ignore[no-any-return]
+        return self.stream.run(payload, limits.max_messages, depth, _room(limits, seconds))  # type: ignore[no-any-return]
+
+    def run_json_stream(self, payload: bytes, limits: Limits) -> tuple[bytes, Counts] | None:
+        """As `run_stream`, from OTLP JSON to OTLP JSON, which is no object that was there before."""
+        depths = limits.max_depth, min(limits.max_depth, self.deepest)
+        return self.stream.run_json(payload, limits.max_messages, depths, _room(limits, limits.deadline_s))  # type: ignore[no-any-return]
 
     def run_group(self, number: int, batch: Any, report: Any, request: Mapping[str, Any] | None) -> None:
         """One group over the tables."""
@@ -257,6 +263,11 @@ class Program:
                 frame = Frame(batch, self.layout, "metric", None, self._preparations, NOTHING)
                 empty &= frame.metric_data(None) != 0
             kept[outer] &= ~empty
+
+
+def _room(limits: Limits, seconds: float | None) -> tuple[int, int, float, int]:
+    """What a stream may take: bytes of a text, bytes beside the payload, seconds, elements of a list."""
+    return limits.max_string, limits.max_growth, _FOREVER if seconds is None else seconds, limits.max_items
 
 
 def _numbers(groups: Sequence[GroupCode]) -> dict[str, list[int]]:

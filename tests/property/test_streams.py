@@ -136,6 +136,13 @@ def test_windows_of_any_size(monkeypatch: pytest.MonkeyPatch, taken: list[bool])
             assert not payload.sound or found.data == whole.data
             how = agreement.difference(agreement.outcome(plain, payload, payload.data), found, signal)
             assert how is None, (config, payload.data.hex(), how)
+            try:
+                text = native.to_json(payload.data, signal, ottl.Limits())
+            except Error:
+                continue
+            found, expected = (agreement.outcome(one, payload, text, "json") for one in (fast, plain))
+            how = agreement.difference(expected, found, signal, "json")
+            assert how is None, (config, text, how)
 
     check()
     assert sum(taken) > 0.4 * len(taken)

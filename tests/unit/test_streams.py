@@ -114,6 +114,27 @@ def test_what_does_not_change_is_the_payload_itself() -> None:
     assert transform('set(span.name, "x") where span.kind == 5').process(payload) is payload
 
 
+def test_json_takes_the_same_way() -> None:
+    """Text comes and goes without a payload between, malformed text is refused where it is, and limits hold."""
+    rule = 'set(span.attributes["x"], Concat([span.name, resource.attributes["name"], "0123456789abcdef"], "-"))'
+    payload = traces(300, scopes=2)
+    text = native.to_json(payload, "traces", ottl.Limits())
+    processor = transform(rule)
+    wanted = native.to_json(processor.process(payload), "traces", ottl.Limits())
+    for _ in range(3):
+        assert processor.process(text, encoding="json") == wanted
+    assert [stats.changed for stats in processor.stats()] == [1200]
+    with pytest.raises(PayloadError) as caught:
+        processor.process(text[:-9], encoding="json")
+    assert caught.value.offset is not None
+    unchanged = transform('set(span.name, "x") where span.kind == 5')
+    assert {unchanged.process(text, encoding="json") for _ in range(3)} == {text}
+    small = transform(rule, limits=ottl.Limits(max_growth=1000))
+    for _ in range(3):
+        with pytest.raises(PayloadError, match="make more than"):
+            small.process(text, encoding="json")
+
+
 def test_declined_rows_are_counted_once() -> None:
     """A payload with a row that fails goes as a whole, as if there had been no stream."""
     processor = transform('set(span.attributes["m"], Len(span.attributes["n"])) where span.attributes["n"] == 199')

@@ -260,6 +260,9 @@ impl Descriptor {
     }
 }
 
+/// How deep a message may be nested that is written.
+const WRITTEN_DEPTH: usize = 100;
+
 /// What JSON needs of the descriptors: built once and shared.
 #[derive(Debug)]
 pub struct JsonSchema {
@@ -295,6 +298,26 @@ impl JsonSchema {
         JsonSchema { messages, buffers: Buffers::default() }
     }
 
+    /// The protobuf encoding of what a text spells, in a buffer to be kept.
+    pub fn read(&self, root: usize, text: &[u8], max_messages: usize, max_depth: usize) -> Result<Vec<u8>> {
+        to_protobuf(self, root, text, max_messages, max_depth)
+    }
+
+    /// The text of a message, in a buffer to be kept.
+    pub fn write(&self, root: usize, message: &[u8]) -> Result<Vec<u8>> {
+        to_json(self, root, message, WRITTEN_DEPTH)
+    }
+
+    /// An empty buffer with room for so many bytes.
+    pub fn buffer(&self, room: usize) -> Vec<u8> {
+        self.buffers.take(room)
+    }
+
+    /// Takes buffers back.
+    pub fn keep(&self, buffers: impl IntoIterator<Item = Vec<u8>>) {
+        buffers.into_iter().for_each(|buffer| self.buffers.give(buffer));
+    }
+
     fn check_root(&self, root: usize) -> Result<()> {
         if root < self.messages.len() {
             return Ok(());
@@ -324,7 +347,7 @@ fn converted<'py>(
     match py.detach(|| convert(bytes)) {
         Ok(out) => {
             let bytes = joined(py, out.len(), std::iter::once(&out[..]));
-            json.buffers.give(out);
+            json.keep([out]);
             bytes
         }
         Err(error) => Err(scan_error(py, &error.message, error.offset)),
@@ -350,7 +373,7 @@ fn json_to_protobuf<'py>(
 /// The OTLP JSON of a protobuf message (of index `root` in the schema).
 #[cfg(feature = "python")]
 #[pyfunction]
-#[pyo3(signature = (schema, root, payload, max_depth = 100))]
+#[pyo3(signature = (schema, root, payload, max_depth = WRITTEN_DEPTH))]
 fn protobuf_to_json<'py>(
     py: Python<'py>,
     schema: &Bound<'py, PySchema>,

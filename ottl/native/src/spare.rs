@@ -38,6 +38,9 @@ impl Spare {
 /// As many batches of a plan are likely to be worked on at a time.
 const MOST: usize = 4;
 
+/// Buffers that a payload may need at a time: what was read, the result, and what is written of it.
+const PIECES: usize = 3;
+
 /// Larger buffers, in bytes, are lent to the system.
 const LARGEST: usize = 256 << 20;
 
@@ -83,8 +86,14 @@ pub struct Buffers {
 impl Buffers {
     /// An empty buffer with room for so many bytes.
     pub fn take(&self, room: usize) -> Vec<u8> {
-        let spare =
-            self.spares.lock().ok().and_then(|mut spares| spares.pop()).filter(|spare| spare.capacity() >= room);
+        let spare = self.spares.lock().ok().and_then(|mut spares| {
+            let fitting = spares.iter().enumerate().filter(|(_, spare)| spare.capacity() >= room);
+            let smallest = fitting.min_by_key(|(_, spare)| spare.capacity()).map(|(place, _)| place);
+            // Where none is large enough, the one that will be made takes the place of one that is kept.
+            let place = smallest.or(spares.len().checked_sub(1))?;
+            Some(spares.swap_remove(place))
+        });
+        let spare = spare.filter(|spare| spare.capacity() >= room);
         spare.unwrap_or_else(|| {
             let mut fresh = Vec::with_capacity(room);
             pages::large_room(&mut fresh);
@@ -100,7 +109,7 @@ impl Buffers {
         }
         if let Ok(mut spares) = self.spares.lock() {
             let large = |other: &Vec<u8>| other.capacity() > LARGEST;
-            if spares.len() < MOST && !(large(&spare) && spares.iter().any(large)) {
+            if spares.len() < PIECES * MOST && !(large(&spare) && spares.iter().any(large)) {
                 spares.push(spare);
             }
         }
@@ -122,5 +131,12 @@ mod tests {
         assert_eq!((again.len(), again.as_ptr()), (0, place));
         buffers.give(again);
         assert!(buffers.take(1000).capacity() >= 1000);
+    }
+
+    #[test]
+    fn the_smallest_that_is_large_enough_is_taken() {
+        let buffers = Buffers::default();
+        [900, 300, 500].map(|room| buffers.take(room)).into_iter().for_each(|buffer| buffers.give(buffer));
+        assert_eq!([400, 100, 800].map(|room| buffers.take(room).capacity()), [500, 300, 900]);
     }
 }

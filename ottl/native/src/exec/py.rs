@@ -11,15 +11,15 @@ use super::stores::{Data, Member, Target};
 use super::texts::{Base64, Verb};
 use super::times::{Field, Fixed, Number, Part};
 use super::{
-    Action, Block, Constant, Editor, Function, Key, KeySet, Lap, Operation, Operator, Place, Program as Core, Room,
-    Slot, Source, Statement, Step, Width,
+    Action, Block, Constant, Editor, Function, Key, KeySet, Lap, Operation, Operator, Outcome, Place, Program as Core,
+    Room, Slot, Source, Statement, Step, Width,
 };
 use crate::kernels::nested::Strategy;
 use crate::kernels::{template_of, Algorithm, Piece, PyPiece, Regex};
-use crate::py::{frozen, payload_of, Array, Batch, Growing, Input, Plan};
+use crate::py::{frozen, payload_of, Array, Batch, Growing, Input, Plan, Schema};
 use crate::scan::Limits;
 use crate::schema::TableShape;
-use crate::stream::{self, Size, Stage};
+use crate::stream::{self, Done, Sink, Size, Stage};
 use crate::values::Cell;
 
 fn bad(message: String) -> PyErr {
@@ -150,6 +150,9 @@ type Counts = (Vec<i64>, Vec<i64>, Vec<i64>);
 /// Programs that run over payloads in windows.
 #[pyclass(frozen, module = "ottl._native")]
 pub struct Stream {
+    schema: Py<Schema>,
+    /// Index of the root message.
+    root: usize,
     plan: Py<Plan>,
     stages: Vec<PyStage>,
     size: Size,
@@ -169,7 +172,13 @@ const LONGEST_PAUSE: usize = 1023;
 impl Stream {
     /// Stages: a program that selects rows, one that runs on them, and how many keys of the cache that one uses.
     #[new]
-    fn new(plan: Bound<'_, Plan>, stages: Vec<PyStage>, window: (usize, usize)) -> PyResult<Stream> {
+    fn new(
+        schema: Py<Schema>,
+        root: usize,
+        plan: Bound<'_, Plan>,
+        stages: Vec<PyStage>,
+        window: (usize, usize),
+    ) -> PyResult<Stream> {
         let programs = || stages.iter().flat_map(|(selector, program, _)| selector.iter().chain([program]));
         let table = stages.first().map(|stage| stage.1.get().core.context);
         let Some(table) = table.filter(|&table| programs().all(|program| program.get().core.context == table)) else {
@@ -181,6 +190,8 @@ impl Stream {
             return Err(bad("a stream needs a table with another one above it and none below".into()));
         }
         Ok(Stream {
+            schema,
+            root,
             plan: plan.unbind(),
             stages,
             size: Size { bytes: window.0, rows: window.1 },
@@ -200,39 +211,99 @@ impl Stream {
         max_depth: usize,
         room: PyRoom,
     ) -> PyResult<Option<(Bound<'py, PyBytes>, Vec<Counts>, (u64, u64, u64))>> {
-        let passing = self.passing.load(Relaxed);
-        if passing > 0 {
-            self.passing.store(passing - 1, Relaxed);
+        if self.passes() {
             return Ok(None);
         }
         let payload = payload_of(payload)?;
         let limits = Limits { messages: max_messages, depth: max_depth };
-        let stages: Vec<Stage> = self.stages.iter().map(stage).collect();
-        let growth = self.growth.load(Relaxed);
-        let mut result = Growing::new(py, payload.len() * (growth + growth / 32) / KIBIBYTE + 256)?;
-        let Plan { schema, core } = self.plan.get();
-        let bounds = (self.size, room.into());
-        let done = py.detach(|| stream::run(schema, core, &payload, limits, &stages, bounds, &mut result));
-        let pause = self.pause.load(Relaxed);
-        let Some(done) = done else {
-            let pause = (2 * pause + 1).min(LONGEST_PAUSE);
-            self.pause.store(pause, Relaxed);
-            self.passing.store(pause, Relaxed);
+        let mut result = Growing::new(py, self.room(payload.len()))?;
+        let Some(done) = py.detach(|| self.stream(&payload, limits, room.into(), &mut result)) else {
             return Ok(None);
         };
-        self.pause.store(pause.saturating_sub(1), Relaxed);
         let result = if done.changed {
             let result = result.finish(py)?;
-            let growth = result.as_bytes().len() * KIBIBYTE / payload.len().max(1);
-            self.growth.store(growth.min(2 * KIBIBYTE), Relaxed);
+            self.learn(payload.len(), result.as_bytes().len());
             result
         } else {
             (&payload).into_pyobject(py)?.cast_into()?
         };
-        let counts = done.outcomes.into_iter().map(|outcome| (outcome.matched, outcome.changed, outcome.ns)).collect();
         let [scan, statements, patch] = [done.scan, done.statements, done.patch].map(|took| took.as_nanos() as u64);
-        Ok(Some((result, counts, (scan, statements, patch))))
+        Ok(Some((result, counts(done.outcomes), (scan, statements, patch))))
     }
+
+    /// The same from OTLP JSON to OTLP JSON; with the depths of the text and of what is made of it.
+    fn run_json<'py>(
+        &self,
+        py: Python<'py>,
+        payload: &Bound<'py, PyAny>,
+        max_messages: usize,
+        depths: (usize, usize),
+        room: PyRoom,
+    ) -> PyResult<Option<(Bound<'py, PyBytes>, Vec<Counts>)>> {
+        if self.passes() {
+            return Ok(None);
+        }
+        let payload = payload_of(payload)?;
+        let limits = Limits { messages: max_messages, depth: depths.1 };
+        let json = &self.schema.get().json;
+        let streamed = || {
+            let message = json.read(self.root, &payload, max_messages, depths.0).ok()?;
+            let mut result = json.buffer(self.room(message.len()));
+            let done = self.stream(&message, limits, room.into(), &mut result)?;
+            let text = json.write(self.root, if done.changed { &result } else { &message }).ok()?;
+            if done.changed {
+                self.learn(message.len(), result.len());
+            }
+            json.keep([message, result]);
+            Some((text, done.outcomes))
+        };
+        let Some((text, outcomes)) = py.detach(streamed) else {
+            return Ok(None);
+        };
+        let result = PyBytes::new(py, &text);
+        json.keep([text]);
+        Ok(Some((result, counts(outcomes))))
+    }
+}
+
+impl Stream {
+    /// Whether the next payload goes by unseen.
+    fn passes(&self) -> bool {
+        let passing = self.passing.load(Relaxed);
+        self.passing.store(passing.saturating_sub(1), Relaxed);
+        passing > 0
+    }
+
+    /// Bytes that the result of a payload of so many is likely to have, and a few more.
+    fn room(&self, len: usize) -> usize {
+        let growth = self.growth.load(Relaxed);
+        len * (growth + growth / 32) / KIBIBYTE + 256
+    }
+
+    fn learn(&self, len: usize, result: usize) {
+        let growth = result * KIBIBYTE / len.max(1);
+        self.growth.store(growth.min(2 * KIBIBYTE), Relaxed);
+    }
+
+    fn stream<S: Sink>(&self, payload: &[u8], limits: Limits, room: Room, sink: &mut S) -> Option<Done> {
+        let stages: Vec<Stage> = self.stages.iter().map(stage).collect();
+        let room = Room { most: room.most.saturating_add(payload.len() as i64), ..room };
+        let Plan { schema, core } = self.plan.get();
+        let done = stream::run(schema, core, payload, limits, &stages, (self.size, room), sink);
+        let pause = self.pause.load(Relaxed);
+        if done.is_some() {
+            self.pause.store(pause.saturating_sub(1), Relaxed);
+        } else {
+            let pause = (2 * pause + 1).min(LONGEST_PAUSE);
+            self.pause.store(pause, Relaxed);
+            self.passing.store(pause, Relaxed);
+        }
+        done
+    }
+}
+
+fn counts(outcomes: Vec<Outcome>) -> Vec<Counts> {
+    outcomes.into_iter().map(|outcome| (outcome.matched, outcome.changed, outcome.ns)).collect()
 }
 
 fn stage((selector, program, cached): &PyStage) -> Stage<'_> {
