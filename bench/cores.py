@@ -130,12 +130,13 @@ def measure_jobs(folder: Path, rule_sets: Sequence[str], rows: int, size: int, r
     run_command(write_config(folder, "one"), write_inputs(folder, rows, 0)[0], 1)  # warms the system's caches
     nothing = folder / "in-nothing.jsonl"
     nothing.write_bytes(b"")
+    shares = {
+        jobs: [write_inputs(_made(folder / f"{n} of {jobs}"), rows, size // jobs) for n in range(jobs)]
+        for jobs in wanted
+        if jobs > 1
+    }
     for rule_set in rule_sets:
         config = write_config(folder, rule_set)
-        shares = {
-            jobs: [write_inputs(_made(folder / f"{n} of {jobs}"), rows, size // jobs) for n in range(jobs)]
-            for jobs in wanted
-        }
         for number, source in enumerate(write_inputs(folder, rows, size)):
             best = dict.fromkeys(wanted, math.inf)
             spent = dict.fromkeys(wanted, math.inf)

@@ -304,7 +304,7 @@ def fits_message(schema: Schema, root: int, payload: Buffer, unknown_allowed: bo
     see `ottl.signals`, which does the same.
     """
 
-def holds_any(payload: Buffer, stem: bytes, names: list[bytes]) -> bool:
+def holds_any(payload: Buffer, stem: bytes, names: tuple[bytes, ...]) -> bool:
     """Whether one of some names, which all begin with a stem, stands anywhere in a payload."""
 
 def md5_hex(batch: Batch, bits: Int64s, lens: UInt32s) -> tuple[Int64s, UInt32s]:
@@ -549,7 +549,7 @@ class Stream:
         """
     def run(
         self, payload: bytes, max_messages: int, max_depth: int, room: tuple[int, int, float, int]
-    ) -> tuple[bytes, list[tuple[list[int], list[int], list[int]]], tuple[int, int, int]] | None:
+    ) -> tuple[bytes, list[tuple[list[int], list[int], list[int]]], tuple[int, int]] | None:
         """Scans, runs and patches; None, with nothing done, for a payload that has to be taken as a whole.
 
         Args:
@@ -560,7 +560,7 @@ class Stream:
 
         Returns:
             The payload, the very object if nothing has changed; by stage and statement the rows on which its condition
-            held, those that it changed and its nanoseconds; and the nanoseconds of scan, statements and patch.
+            held, those that it changed and its nanoseconds; and the nanoseconds of scan and patch.
         """
     def run_json(
         self, payload: bytes, max_messages: int, depths: tuple[int, int], room: tuple[int, int, float, int]

@@ -358,7 +358,7 @@ def holds_any(payload: bytes, names: tuple[bytes, ...]) -> bool:
     """Whether one of some names stands in bytes, for `signals.signal_of_json`; 5 times as fast as its own way."""
     from ottl import _native
 
-    return _native.holds_any(payload, STEM, list(names))
+    return _native.holds_any(payload, STEM, names)
 
 
 def to_json(payload: bytes, signal: str, _limits: Limits) -> bytes:

@@ -72,13 +72,12 @@ class Profile:
         self.stages[stage] += now - self._mark
         self._mark = now
 
-    def divide(self, scan: int, statements: int, patch: int) -> None:
-        """As `lap`, for stages that took turns: nanoseconds of each; what is left over belongs to the statements."""
-        now = self.clock()
+    def divide(self, scan: int, patch: int) -> None:
+        """As `lap`, for stages that took turns: nanoseconds of two of them; the rest belongs to the statements."""
         self.stages["scan"] += scan
         self.stages["patch"] += patch
-        self.stages["statements"] += max(now - self._mark - scan - patch, statements)
-        self._mark = now
+        self._mark += scan + patch
+        self.lap("statements")
 
     def _of(self, code: StatementCode) -> _Times:
         found = self._times.get(id(code))

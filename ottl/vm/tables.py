@@ -167,7 +167,7 @@ class Program:
 
     def run_stream(
         self, payload: bytes, limits: Limits, seconds: float | None
-    ) -> tuple[bytes, Counts, tuple[int, int, int]] | None:
+    ) -> tuple[bytes, Counts, tuple[int, int]] | None:
         """All passes over a payload, from bytes to bytes; None, with nothing done, where it needs tables as a whole.
 
         Args:
@@ -177,7 +177,7 @@ class Program:
 
         Returns:
             The payload, the very object if nothing has changed; for each pass, by statement, the rows matched and
-            changed and the nanoseconds; and the nanoseconds of scan, statements and patch.
+            changed and the nanoseconds; and the nanoseconds of scan and patch.
         """
         depth = min(limits.max_depth, self.deepest)
         return self.stream.run(payload, limits.max_messages, depth, _room(limits, seconds))  # type: ignore[no-any-return]

@@ -261,13 +261,14 @@ impl Descriptor {
 }
 
 /// How deep a message may be nested that is written.
-const WRITTEN_DEPTH: usize = 100;
+pub const WRITTEN_DEPTH: usize = 100;
 
 /// What JSON needs of the descriptors: built once and shared.
 #[derive(Debug)]
 pub struct JsonSchema {
     messages: Vec<Descriptor>,
-    buffers: Buffers,
+    /// What conversions write into; whoever is done with a result gives it back.
+    pub buffers: Buffers,
 }
 
 impl JsonSchema {
@@ -296,26 +297,6 @@ impl JsonSchema {
         }
         pairs::find(&mut messages);
         JsonSchema { messages, buffers: Buffers::default() }
-    }
-
-    /// The protobuf encoding of what a text spells, in a buffer to be kept.
-    pub fn read(&self, root: usize, text: &[u8], max_messages: usize, max_depth: usize) -> Result<Vec<u8>> {
-        to_protobuf(self, root, text, max_messages, max_depth)
-    }
-
-    /// The text of a message, in a buffer to be kept.
-    pub fn write(&self, root: usize, message: &[u8]) -> Result<Vec<u8>> {
-        to_json(self, root, message, WRITTEN_DEPTH)
-    }
-
-    /// An empty buffer with room for so many bytes.
-    pub fn buffer(&self, room: usize) -> Vec<u8> {
-        self.buffers.take(room)
-    }
-
-    /// Takes buffers back.
-    pub fn keep(&self, buffers: impl IntoIterator<Item = Vec<u8>>) {
-        buffers.into_iter().for_each(|buffer| self.buffers.give(buffer));
     }
 
     fn check_root(&self, root: usize) -> Result<()> {
@@ -347,7 +328,7 @@ fn converted<'py>(
     match py.detach(|| convert(bytes)) {
         Ok(out) => {
             let bytes = joined(py, out.len(), std::iter::once(&out[..]));
-            json.keep([out]);
+            json.buffers.give(out);
             bytes
         }
         Err(error) => Err(scan_error(py, &error.message, error.offset)),

@@ -41,9 +41,8 @@ impl Rope {
 
     /// Empties it; it keeps its memory.
     pub fn clear(&mut self) {
-        self.segments.clear();
+        self.cut();
         self.scratch.clear();
-        self.len = 0;
     }
 
     /// Begins another result; what was written for earlier ones may be used again.

@@ -182,9 +182,6 @@ impl<'a> Walk<'a> {
 
 /// Takes the rows of one table from the scan before it has ended.
 pub trait Window {
-    /// False if all rows are left in their tables.
-    const OPEN: bool;
-
     /// Whether rows of a table lie around those that are taken.
     fn is_around(&self, table: u32) -> bool;
 
@@ -202,8 +199,6 @@ pub trait Window {
 struct Whole;
 
 impl Window for Whole {
-    const OPEN: bool = false;
-
     fn is_around(&self, _: u32) -> bool {
         false
     }
@@ -265,9 +260,6 @@ impl<W: Window> Scanner<'_, W> {
                 }
                 seen |= slot.bit;
             }
-            if W::OPEN && self.window.is_around(node.table) {
-                self.around(slot, node.table, place.row)?;
-            }
             pos = self.field(data, slot, table, at, next, place)?;
         }
         Ok(())
@@ -280,6 +272,14 @@ impl<W: Window> Scanner<'_, W> {
             return Ok(());
         }
         Err(Stop::Irregular)
+    }
+
+    /// Tells of a message that belongs to a row around others.
+    #[inline(always)]
+    fn entered(&mut self, table: u32, start: usize, body: usize, end: usize) {
+        if self.window.is_around(table) {
+            self.window.entered(Extent { start: start as u32, body: body as u32, end: end as u32 });
+        }
     }
 
     /// A run of entries of one map: the field whose tag was just read, and those behind it with the same one-byte tag.
@@ -351,9 +351,6 @@ impl<W: Window> Scanner<'_, W> {
             let Some(data) = data.get(..end) else {
                 return Ok(next);
             };
-            if W::OPEN && self.window.is_around(table as u32) {
-                self.around(slot, table as u32, place.row)?;
-            }
             return self.field(data, slot, table, at, next, place);
         }
         if wire_type == wire::LEN {
@@ -383,6 +380,9 @@ impl<W: Window> Scanner<'_, W> {
         place: Place,
     ) -> Result<usize, Stop> {
         let end = data.len();
+        if self.window.is_around(table as u32) {
+            self.around(slot, table as u32, place.row)?;
+        }
         match slot.action {
             Action::Pass => {
                 if let (Some(look), wire::LEN) = (slot.look, slot.wire) {
@@ -410,13 +410,9 @@ impl<W: Window> Scanner<'_, W> {
                     return Ok(stop);
                 };
                 let row = target.scanned(place.row, node, at, begin, stop);
-                if W::OPEN && self.window.is_around(child) {
-                    self.window.entered(Extent { start: at as u32, body: begin as u32, end: stop as u32 });
-                }
+                self.entered(child, at, begin, stop);
                 self.visit(Place { node, row, depth }, begin, stop)?;
-                if W::OPEN {
-                    self.window.left(&mut self.tables, child, stop)?;
-                }
+                self.window.left(&mut self.tables, child, stop)?;
                 Ok(stop)
             }
             Action::Inline { node, presence } => {
@@ -425,9 +421,7 @@ impl<W: Window> Scanner<'_, W> {
                 if let Some(column) = presence.and_then(|presence| self.column(table, presence)) {
                     column.scanned(place.row, Cell::scalar(tags::BOOL, 1));
                 }
-                if W::OPEN && self.window.is_around(table as u32) {
-                    self.window.entered(Extent { start: at as u32, body: begin as u32, end: stop as u32 });
-                }
+                self.entered(table as u32, at, begin, stop);
                 self.visit(Place { node, row: place.row, depth }, begin, stop)?;
                 Ok(stop)
             }

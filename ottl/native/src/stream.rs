@@ -70,7 +70,6 @@ pub struct Done {
     /// Whether the sink holds a result; if not, nothing has changed.
     pub changed: bool,
     pub scan: Duration,
-    pub statements: Duration,
     pub patch: Duration,
 }
 
@@ -114,7 +113,7 @@ pub fn run<S: Sink>(
     let (statements, patch) = (stream.statements, stream.patch);
     let outcomes = stream.executions.into_iter().map(|(_, execution)| execution.outcome()).collect();
     let scan = begun.elapsed().saturating_sub(statements + patch);
-    Some(Done { outcomes, changed, scan, statements, patch })
+    Some(Done { outcomes, changed, scan, patch })
 }
 
 /// A stream on its way through a payload.
@@ -143,8 +142,6 @@ struct Stream<'a, 'p, S> {
 }
 
 impl<S: Sink> Window for Stream<'_, '_, S> {
-    const OPEN: bool = true;
-
     #[inline(always)]
     fn is_around(&self, table: u32) -> bool {
         table as usize != self.table

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::registers::{Home, Lanes, Packed, Verdict};
+use super::registers::{asked, Home, Lanes, Packed, Verdict};
 use super::{kinds, Declined, Done, Run, Slot};
 use crate::arena::same;
 use crate::schema::tags;
@@ -156,14 +156,12 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
                 self.each(operator, home, constant, lanes, |_| Some(operator.holds(0, 0)))
             }
             _ => {
-                let mut found = Verdict { holds: Lanes::NONE, lost: Lanes::NONE };
-                for lane in lanes {
-                    let (value, other) = (self.state.registers.at(home, lane), self.state.registers.at(other, lane));
-                    let holds = self.compare(operator, value.cell(), other.cell());
-                    found.holds.insert(lane, holds == Ok(true));
-                    found.lost.insert(lane, holds.is_err());
-                }
-                found
+                let registers = &self.state.registers;
+                let cells = |lane| (registers.at(home, lane).cell(), registers.at(other, lane).cell());
+                asked(lanes, |lane| {
+                    let (value, other) = cells(lane);
+                    self.compare(operator, value, other).ok()
+                })
             }
         }
     }

@@ -14,6 +14,7 @@ use super::{
     Action, Block, Constant, Editor, Function, Key, KeySet, Lap, Operation, Operator, Outcome, Place, Program as Core,
     Room, Slot, Source, Statement, Step, Width,
 };
+use crate::json;
 use crate::kernels::nested::Strategy;
 use crate::kernels::{template_of, Algorithm, Piece, PyPiece, Regex};
 use crate::py::{frozen, payload_of, Array, Batch, Growing, Input, Plan, Schema};
@@ -210,7 +211,7 @@ impl Stream {
         max_messages: usize,
         max_depth: usize,
         room: PyRoom,
-    ) -> PyResult<Option<(Bound<'py, PyBytes>, Vec<Counts>, (u64, u64, u64))>> {
+    ) -> PyResult<Option<(Bound<'py, PyBytes>, Vec<Counts>, (u64, u64))>> {
         if self.passes() {
             return Ok(None);
         }
@@ -227,8 +228,8 @@ impl Stream {
         } else {
             (&payload).into_pyobject(py)?.cast_into()?
         };
-        let [scan, statements, patch] = [done.scan, done.statements, done.patch].map(|took| took.as_nanos() as u64);
-        Ok(Some((result, counts(done.outcomes), (scan, statements, patch))))
+        let stages = (done.scan.as_nanos() as u64, done.patch.as_nanos() as u64);
+        Ok(Some((result, counts(done.outcomes), stages)))
     }
 
     /// The same from OTLP JSON to OTLP JSON; with the depths of the text and of what is made of it.
@@ -245,23 +246,25 @@ impl Stream {
         }
         let payload = payload_of(payload)?;
         let limits = Limits { messages: max_messages, depth: depths.1 };
-        let json = &self.schema.get().json;
+        let schema = &self.schema.get().json;
         let streamed = || {
-            let message = json.read(self.root, &payload, max_messages, depths.0).ok()?;
-            let mut result = json.buffer(self.room(message.len()));
+            let message = json::to_protobuf(schema, self.root, &payload, max_messages, depths.0).ok()?;
+            let mut result = schema.buffers.take(self.room(message.len()));
             let done = self.stream(&message, limits, room.into(), &mut result)?;
-            let text = json.write(self.root, if done.changed { &result } else { &message }).ok()?;
+            let changed = if done.changed { &result } else { &message };
+            let text = json::to_json(schema, self.root, changed, json::WRITTEN_DEPTH).ok()?;
             if done.changed {
                 self.learn(message.len(), result.len());
             }
-            json.keep([message, result]);
+            schema.buffers.give(message);
+            schema.buffers.give(result);
             Some((text, done.outcomes))
         };
         let Some((text, outcomes)) = py.detach(streamed) else {
             return Ok(None);
         };
         let result = PyBytes::new(py, &text);
-        json.keep([text]);
+        schema.buffers.give(text);
         Ok(Some((result, counts(outcomes))))
     }
 }

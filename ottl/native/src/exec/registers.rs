@@ -233,8 +233,9 @@ impl<'p> Registers<'p> {
     }
 }
 
+/// Asks in each lane.
 #[inline(always)]
-fn asked(lanes: Lanes, question: impl Fn(usize) -> Option<bool>) -> Verdict {
+pub(super) fn asked(lanes: Lanes, question: impl Fn(usize) -> Option<bool>) -> Verdict {
     let mut found = Verdict { holds: Lanes::NONE, lost: Lanes::NONE };
     for lane in lanes {
         match question(lane) {
