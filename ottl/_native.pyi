@@ -19,6 +19,7 @@ row numbers or None for all rows of the table. A wrong row, view, tag or length 
 TypeError.
 """
 
+import mmap
 from collections.abc import Sequence
 from typing import Any, TypeAlias, final
 
@@ -572,4 +573,44 @@ class Stream:
             max_messages: how many messages it may have.
             depths: how deep they may lie in the text, and in what is made of it.
             room: as `run` takes it.
+        """
+
+class Pipeline:
+    """Streams one after another, by signal, over the messages of blocks."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        stem: bytes,
+        signals: list[tuple[int, list[bytes], list[tuple[Stream, int]] | None]],
+    ) -> None:
+        """Makes one.
+
+        Args:
+            schema: message descriptors.
+            stem: what all keys of JSON roots begin with, behind a quotation mark.
+            signals: index of the root message, the keys of a JSON root, and the streams with how deep messages may lie
+                in what they get; None where messages are to be taken by themselves.
+        """
+    def run(
+        self,
+        data: bytes | bytearray | mmap.mmap,
+        extent: tuple[int, int],
+        layout: str,
+        signal: int | None,
+        bounds: tuple[int, int, int, tuple[int, int, float, int]],
+    ) -> tuple[int, int, int, bytes, list[list[list[tuple[list[int], list[int], list[int]]]]]]:
+        """Takes messages from a place on, until one that has to be taken by itself.
+
+        Args:
+            data: has the messages; nobody may write there meanwhile.
+            extent: where they begin and end.
+            layout: `framed` or `jsonl`.
+            signal: number of the signal of protobuf, where it need not be found out.
+            bounds: on each message its bytes, messages in it and their depth in JSON; and the room of each stream.
+
+        Returns:
+            The place behind the last message that was taken; how many there were, on how many lines; what they have
+            become, as they lie in a block; and by signal and stream the counts of its stages, as `Stream.run` gives
+            them, none where there was no message.
         """

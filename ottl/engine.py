@@ -19,7 +19,7 @@ import time
 import uuid as uuid_module
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, Self, TypeAlias
 
 import numpy as np
 
@@ -956,7 +956,11 @@ class Processor:
         self.on_error: Callable[[RowError], None] | None = None
         self.profile: Profile | None = None
         self._has_native = native_enabled()
-        self._counters = {
+        self._counters = self._zeroes()
+
+    def _zeroes(self) -> dict[tuple[str, int], list[_Counter]]:
+        """For each pass of each signal the counters of its statements."""
+        return {
             (signal, number): [
                 _Counter(text, source, signal, context)
                 for text, source, context in zip(p.texts, p.sources, p.contexts, strict=True)
@@ -964,6 +968,12 @@ class Processor:
             for signal, passes_of in self._passes.items()
             for number, p in enumerate(passes_of)
         }
+
+    def sibling(self) -> Self:
+        """One that shares what is compiled, and counts and reports for itself."""
+        found = object.__new__(type(self))  # not a copy, which would compile anew
+        found.__dict__.update(self.__dict__, _lock=threading.Lock(), _counters=self._zeroes(), on_error=None)
+        return found
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as what it was made from: compiling again is quick, and generated functions do not travel."""
@@ -1143,17 +1153,25 @@ class Processor:
         if not passes:
             return data
         refused = False
-        if self._native and self.profile is None:
-            program = self._tables.get((signal, 0))
-            if program is not None and program.stream is not None and len(program.passes) == len(passes):
-                output = self._from_bytes_to_bytes(program, data, signal, encoding)
-                if output is not None:
-                    return output
-                refused = True
+        program = self.stream(signal)
+        if program is not None:
+            output = self._from_bytes_to_bytes(program, data, signal, encoding)
+            if output is not None:
+                return output
+            refused = True
         with bounds.Bounds(self._options.limits), self._turn(signal):
             native = self._native
             payload, session = self._through(data, signal, encoding, metadata, passes, native, refused)
             return _EMPTIED[encoding] if session.emptied else self._encoded(payload, encoding, native)
+
+    def stream(self, signal: str) -> Any:
+        """All passes of a signal as one stream (`vm.tables.Program`); None where they are none."""
+        if not self._native or self.profile is not None:
+            return None
+        program = self._tables.get((signal, 0))
+        if program is None or program.stream is None or len(program.passes) < len(self._passes[signal]):
+            return None
+        return program
 
     def _from_bytes_to_bytes(self, program: Any, data: bytes, signal: str, encoding: Encoding) -> bytes | None:
         """All passes, which are a stream, over a payload; None, with nothing done, where it needs tables."""
@@ -1163,7 +1181,7 @@ class Processor:
         found = program.run_json_stream(data, limits)
         if found is None:
             return None
-        self._add(signal, 0, found[1])
+        self.count_streamed(signal, 0, found[1])
         return found[0]  # type: ignore[no-any-return]
 
     def _streamed(self, program: Any, data: bytes, signal: str, start: int, seconds: float | None) -> bytes | None:
@@ -1172,13 +1190,13 @@ class Processor:
         if found is None:
             return None
         output, counts, stages = found
-        self._add(signal, start, counts)
+        self.count_streamed(signal, start, counts)
         if self.profile is not None:
             self.profile.divide(*stages)
         return output  # type: ignore[no-any-return]
 
-    def _add(self, signal: str, start: int, counts: Sequence[Any]) -> None:
-        """Adds what a stream has counted to the statistics of its passes."""
+    def count_streamed(self, signal: str, start: int, counts: Sequence[Any]) -> None:
+        """Adds what a stream of the passes from one on has counted to their statistics."""
         with self._lock:
             for number, one in enumerate(counts, start):
                 for counter, matched, changed, ns in zip(self._counters[signal, number], *one, strict=True):

@@ -52,6 +52,11 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _ID_LENGTHS: Mapping[str, int] = MappingProxyType({"trace_id": 16, "span_id": 8, "parent_span_id": 8})
 
 
+def root_keys(signal: str) -> list[bytes]:
+    """The keys of a JSON root that tell a signal."""
+    return [key.encode() for key, other in _ROOT_KEYS.items() if other == signal]
+
+
 def holds_any(payload: bytes, names: tuple[bytes, ...]) -> bool:
     """Whether one of some names, which all begin with `STEM`, stands anywhere."""
     at = payload.find(STEM)

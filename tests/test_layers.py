@@ -41,6 +41,7 @@ LAYERS = {
     "ottl/compiler.py": 9,
     "ottl/vm/": 9,
     "ottl/engine.py": 10,
+    "ottl/pipeline.py": 10,
     "ottl/transform.py": 11,
     "ottl/filter.py": 11,
     "ottl/routing.py": 11,

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self, TypeVar
 
 import click
 
@@ -21,9 +21,12 @@ from ottl.cli.complete import complete_contexts
 from ottl.cli.modules import functions_option
 from ottl.codec import Limits
 from ottl.config import Config, Processor, load_config
-from ottl.errors import ConfigError, Diagnostic, PayloadError
+from ottl.errors import ConfigError, Diagnostic, PayloadError, StatementError
 from ottl.functions import FunctionSet
 from ottl.source import LocatedText, Source
+
+if TYPE_CHECKING:
+    from ottl.pipeline import Pipeline
 
 __all__ = [
     "EMPTIED",
@@ -97,6 +100,12 @@ class Runner(Protocol):
     def stats(self) -> list[Any]: ...
 
     def codes(self) -> list[Any]: ...
+
+    def sibling(self) -> Self: ...
+
+    def stream(self, signal: str) -> Any: ...
+
+    def count_streamed(self, signal: str, start: int, counts: Sequence[Any]) -> None: ...
 
     def take_counts(self) -> list[Any]: ...
 
@@ -187,15 +196,50 @@ class Rules:
         found = ((name, getattr(runner, "sequential", None)) for name, runner in self.runners())
         return next((f"{name}: {reason}" for name, reason in found if reason is not None), None)
 
+    @property
+    def whole_traces(self) -> bool:
+        """Whether messages of traces must wait for all others of their input."""
+        return any("traces" in step.runner.whole_traces & step.signals for step in self.steps)
+
     def runners(self) -> list[tuple[str, Runner]]:
         """Each processor once, with its name."""
         return list({id(step.runner): (step.name, step.runner) for step in self.steps}.values())
 
+    def siblings(self) -> Rules:
+        """The same processors, which count and report for themselves."""
+        made = {id(runner): runner.sibling() for _, runner in self.runners()}
+        return replace(self, steps=tuple(replace(step, runner=made[id(step.runner)]) for step in self.steps))
+
+    @property
+    def signals(self) -> frozenset[str]:
+        """The signals that have rules."""
+        return frozenset[str]().union(*(step.signals for step in self.steps))
+
     def prepare(self, limits: Limits) -> None:
         """Does what is done once, for the first message of each signal (40 ms), so that forked processes need not."""
-        for signal in frozenset[str]().union(*(step.signals for step in self.steps)):
-            with contextlib.suppress(PayloadError):
-                self.process(Task(_NO_ROWS, signal, "protobuf", "json"), limits)
+        for signal in self.signals:
+            with contextlib.suppress(PayloadError, StatementError):
+                self.siblings().process(Task(_NO_ROWS, signal, "protobuf", "json"), limits)
+
+    def _chain(self, signal: str) -> list[Runner]:
+        """The processors that messages of a signal go through, if all are streams; none if not, or not yet."""
+        chain = [step.runner for step in self.steps if signal in step.signals]
+        known = not self.routes and all(runner.stream(signal) is not None for runner in chain)
+        return chain if known else []
+
+    @property
+    def are_streams(self) -> bool:
+        """Whether a pipeline takes messages of all signals that have rules; known when they are prepared."""
+        return all(map(self._chain, self.signals))
+
+    def pipeline(self, signals: Iterable[str], limits: Limits) -> Pipeline | None:
+        """The processors for messages of some signals; None where none of them can go through one."""
+        chains = {signal: chain for signal in signals if (chain := self._chain(signal))}
+        if not chains:
+            return None
+        from ottl.pipeline import Pipeline
+
+        return Pipeline(chains, limits)
 
     def process(self, task: Task, limits: Limits) -> dict[str | None, bytes]:
         """A message through the processors of its signal, by route; None for the rows that have none.

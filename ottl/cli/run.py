@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import click
 
 from ottl import files
+from ottl.cli.blocks import Done, Job, alone
 from ottl.cli.complete import complete_files
 from ottl.cli.intake import Broken, Came, Ended, Event, Filled, Intake, Opened
 from ottl.cli.limits import limit_options, limits_of
@@ -28,7 +29,7 @@ from ottl.files import Input, Layout, Message, Output
 from ottl.signals import SIGNALS
 
 if TYPE_CHECKING:
-    from ottl.cli.workers import Crew, Done, Job
+    from ottl.cli.workers import Crew
 
 __all__ = ["command"]
 
@@ -122,8 +123,7 @@ class _Run:
             raise click.UsageError(f"--on-bad-input copy cannot turn {source.layout.format} into {to}")
         self.source, self.target, self.lines = source, target, 0
         self.output = target.open(source.layout, self.outputs)
-        steps = self.passage.rules.steps
-        self.held = [] if any("traces" in s.runner.whole_traces & s.signals for s in steps) else None
+        self.held = [] if self.passage.rules.whole_traces else None
 
     def _came(self, message: Message) -> None:
         self.tally.read += 1
@@ -176,8 +176,6 @@ class _Run:
 
     def job(self, event: Event) -> Job | None:
         """How a worker is to read and write the messages of an event; the thread that reads asks."""
-        from ottl.cli.workers import Job
-
         if isinstance(event, Opened):
             # Several inputs may share a target, which has the format of the first.
             source, target = event.source, self.targets[event.number]
@@ -194,6 +192,8 @@ class _Run:
         """What became of a block, or of a message that was taken by itself."""
         self.tally.read += done.read
         self.tally.emptied += done.emptied
+        for (_, runner), counts in zip(self.passage.rules.runners(), done.counts, strict=True):
+            runner.add_counts(counts)
         with files.named_errors(self._output.name):
             assert done.write is not None, "it has arrived"
             done.write(self._sink)
@@ -206,6 +206,8 @@ class _Run:
         for message, fault in done.faults:
             self._faulty(replace(message, offset=offset + message.offset, line=self._line(message.line)), fault)
         self.lines += done.lines
+        if done.failure is not None:
+            raise done.failure
 
     # -- all messages of an input -------------------------------------------------------------------------------------
 
@@ -413,15 +415,19 @@ def _jobs(wanted: int | None, rules: Rules) -> int:
 
 def _run_all(run: _Run, intake: Intake, crew: Crew | None) -> None:
     """All messages of all inputs."""
-    if crew is None:
+    if run.passage.rules.whole_traces:
         with contextlib.closing(intake.events()) as events:
             for event in events:
                 run.take(event)
         return
     # Whoever waits for a buffered standard input holds a lock that the end of the process would wait for.
     with _unbuffered() as stdin:
-        for event, done in crew.run(replace(intake, stdin=stdin), run.job):
-            run.take(event, done)
+        intake = replace(intake, stdin=stdin)
+        errors = run.errors is not None
+        found = crew.run(intake, run.job) if crew is not None else alone(run.passage, intake, run.job, errors=errors)
+        with contextlib.closing(found):
+            for event, done in found:
+                run.take(event, done)
 
 
 @contextlib.contextmanager

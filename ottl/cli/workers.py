@@ -1,21 +1,23 @@
-"""`ottl run --jobs N`: blocks of messages through the rules in several processes, outcomes in the order of the input.
+"""`ottl run --jobs N`: blocks of messages through the rules by several workers, outcomes in the order of the input.
 
-One thread reads the inputs, whole messages at a time (`files.Block`): of a plain file only where they begin and end, of
-all others the bytes, into memory that all processes share. The main thread hands blocks to workers and yields what came
-of each when all before it is done. A worker reads a block that was left in its file, takes it apart, brings each
-message through the rules, and lays the outputs out as they will lie in the file, a compressed one's as a member of its
-own. It keeps them until the main thread knows where they go, and writes them there itself: into a file at an offset, so
-that all workers may write at once; into a pipe, one block after another. What is left for the one process that all wait
-for is a few calls of the system a block, not work a message or a byte. A worker has at most two blocks, one in work and
-one waiting. A block has half a megabyte of small messages, two where it is left in its file, or one large message; of a
-pipe it is what is there, which is answered at once.
+The inputs are read one block of whole messages after another (`files.Block`): of a plain file only where it begins and
+ends, of all others the bytes, into memory that all workers share. The main thread yields what came of each block when
+all before it is done. A worker reads a block that was left in its file, takes it apart, brings each message through the
+rules, and lays the outputs out as they will lie in the file, a compressed one's as a member of its own. It keeps them
+until the main thread knows where they go, and writes them there itself, into a file at an offset whenever no other
+worker is writing to that one (the system lets them in one by one, and the others spin), into a pipe one block after
+another. What is left for the one thread that all wait for is a few calls of the system a block, not work a message or a
+byte. A block has two megabytes of small messages, or one large message; of a pipe it is what is there, which is
+answered at once.
 
-Processes rather than threads, because of what surrounds the native parts and of statements that do not run natively:
-two threads were 1.6 times as fast as one with messages of 8,000 spans, 1.4 to 1.6 with 512 and 0.5 with 10, where they
-pass the interpreter's lock to and fro.
+Each worker is a thread. Where a pipeline takes all messages (`Rules.are_streams`), it does the work itself: native code
+goes through a block without the interpreter's lock, and two threads take half the time of one. Whoever has nothing to
+do reads the next block, so that there are as many threads at work as there should be, and a block is in the cache of
+the processor that needs it. Other rules are Python between their native parts: there a thread has a process of its own
+do the work, and only passes on what it is to do; one more thread reads.
 
 Counts travel with each block and are added in order, and a worker stops at a bad message when that ends the run:
-whatever is reported at the end is what one process would have reported.
+whatever is reported at the end is what one thread would have reported.
 """
 
 from __future__ import annotations
@@ -24,7 +26,6 @@ import contextlib
 import functools
 import gc
 import itertools
-import mmap
 import multiprocessing
 import os
 import pickle
@@ -33,32 +34,35 @@ import sys
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection, wait
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import recv_handle, send_handle
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self, TypeAlias
 
 from ottl import files
+from ottl.cli.blocks import UNREAD, Done, Given, Job, Part, Pieces, Work, given_of, slab
 from ottl.cli.intake import Came, Event, Filled, Intake
-from ottl.cli.passage import Fault, Passage
+from ottl.cli.passage import Passage
 from ottl.errors import Error
 from ottl.files import Message, Output, Room
 
-__all__ = ["Crew", "Done", "Job", "Part", "cores"]
+__all__ = ["Crew", "cores"]
 
 # Elsewhere a forked process may find its system's libraries locked or half initialised.
 _FORKED = sys.platform == "linux"
-# Pages that no block needs are never touched and take no memory.
-_ROOM_BYTES = 16 << 20
+# Blocks for each worker: one in work and one waiting. A process has both; threads take them when they need them.
 _WAITING: Final = 2
 # One block is read and one is written while the workers have the others.
 _MOVING: Final = 2
+# Parts that a worker may still have to write when it begins with something else.
+_BEHIND: Final = 2
 _AHEAD_BYTES: Final = 2 << 20
 # The system takes no more pieces in one call (IOV_MAX).
 _AT_ONCE: Final = 1024
 _PATIENCE_S: Final = 5.0
+_LEAVE_S: Final = 0.2
 
 
 def cores() -> int:
@@ -68,289 +72,12 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """How the messages of an input are read and written.
-
-    Args:
-        name: of the input.
-        format: of the input.
-        signal: of messages that do not say it themselves.
-        output: of the output.
-    """
-
-    name: str
-    format: files.Format
-    signal: str | None
-    output: files.Layout
-
-
-@dataclass(slots=True)
-class Part:
-    """Messages as they will lie in an output.
-
-    Args:
-        route: which output.
-        messages: how many they are.
-        size: in bytes.
-    """
-
-    route: str | None
-    messages: int
-    size: int
-
-
-@dataclass(slots=True)
-class Done:
-    """What became of a block, up to a message that ends the run.
-
-    Args:
-        parts: of the outputs, whose bytes the worker keeps until it is told where to write them.
-        read: messages taken.
-        emptied: of which nothing was left.
-        lines: how many there were.
-        faults: messages that could not be processed, without their bytes, and why.
-        errors: failures of statements: line of the message, name of the processor, and what happened.
-        counts: what the statements of each processor did.
-        failure: what else went wrong, which ends the run.
-        write: has the worker write the parts to the outputs of their routes.
-    """
-
-    parts: list[Part] = field(default_factory=list)
-    read: int = 0
-    emptied: int = 0
-    lines: int = 0
-    faults: list[tuple[Message, Fault]] = field(default_factory=list)
-    errors: list[tuple[int, str, Any]] = field(default_factory=list)
-    counts: list[list[Any]] = field(default_factory=list)
-    failure: BaseException | None = None
-    write: Callable[[Callable[[str | None], Output]], None] | None = None
-
-
 @dataclass(slots=True)
 class _Slot:
     """Memory for a block."""
 
     number: int
     room: Room
-
-
-@dataclass(slots=True)
-class _Take:
-    """An order to bring messages through the rules.
-
-    Args:
-        number: of the order; what comes of the messages is kept under it.
-        job: how they are read and written.
-        given: the messages: one of them, their bytes, or how many bytes there are in a slot or, where no slot is named,
-            in the file whose descriptor follows.
-        slot: number of the slot.
-        offset: in the file.
-    """
-
-    number: int
-    job: Job
-    given: Message | bytes | int
-    slot: int | None = None
-    offset: int = 0
-
-
-@dataclass(slots=True)
-class _Put:
-    """An order to write a part of an output.
-
-    Args:
-        number: of the order that it came of.
-        part: which of the parts.
-        offset: in the file whose descriptor follows; None for what comes next in it.
-        here: no descriptor follows: the bytes are to be sent back.
-    """
-
-    number: int
-    part: int
-    offset: int | None = None
-    here: bool = False
-
-
-@dataclass(slots=True)
-class _Written:
-    """The answer to an order to write: the bytes, if they were wanted, and why it failed, if it did."""
-
-    data: bytes = b""
-    failure: OSError | None = None
-
-
-# -- the worker -----------------------------------------------------------------------------------------------------
-
-
-def _serve(
-    connection: Connection, slots: Sequence[_Slot], passage: Passage, listen: bool, others: Sequence[Connection]
-) -> None:
-    """Answers orders until the parent closes the connection, or is gone."""
-    for other in others:
-        other.close()  # a copy of the parent's end, which would outlive the parent
-    # A terminal interrupts the parent and its children alike, and the parent ends them.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_DFL)
-    errors: list[tuple[str, Any]] = []
-    if listen:
-        for name, runner in passage.rules.runners():
-            runner.on_error = functools.partial(_keep, errors, name)
-    kept: dict[tuple[int, int], Sequence[bytes]] = {}
-    memory = bytearray()
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            order: _Take | _Put = connection.recv()
-            if isinstance(order, _Put):
-                connection.send(_write(order, kept, connection))
-                continue
-            file = recv_handle(connection) if isinstance(order.given, int) and order.slot is None else None
-            try:
-                given = _given(order, slots, memory, file)
-            except OSError as failure:
-                connection.send(Done(counts=_counts(passage), failure=failure))
-                continue
-            done, parts = _work(order.job, given, passage, errors)
-            kept |= {(order.number, part): pieces for part, pieces in enumerate(parts)}
-            connection.send(done)
-
-
-def _given(
-    order: _Take, slots: Sequence[_Slot], memory: bytearray, file: int | None
-) -> Message | tuple[bytes | Room, int]:
-    """The messages of an order: one, or so many bytes of memory with some.
-
-    Args:
-        order: whose they are.
-        slots: where they may be.
-        memory: for those that are left in a file, made larger where they are more.
-        file: which has them; it is closed. Where it has become shorter, there are fewer.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    if isinstance(order.given, Message):
-        return order.given
-    if isinstance(order.given, bytes):
-        return order.given, len(order.given)
-    if file is None:
-        assert order.slot is not None, "they are somewhere"
-        return slots[order.slot].room, order.given
-    memory.extend(bytes(max(0, order.given - len(memory))))
-    read = 0
-    try:
-        with memoryview(memory) as view, files.named_errors(order.job.name):
-            while read < order.given and (size := os.preadv(file, [view[read : order.given]], order.offset + read)):
-                read += size
-    finally:
-        os.close(file)
-    return memory, read
-
-
-def _write(order: _Put, kept: dict[tuple[int, int], Sequence[bytes]], connection: Connection) -> _Written:
-    """Writes a part that was kept, and forgets it."""
-    pieces = kept.pop((order.number, order.part))
-    if order.here:
-        return _Written(b"".join(pieces))
-    file = recv_handle(connection)
-    left = deque(memoryview(piece) for piece in pieces if piece)
-    at = order.offset
-    try:
-        while left:
-            some = list(itertools.islice(left, _AT_ONCE))
-            written = os.writev(file, some) if at is None else os.pwritev(file, some, at)
-            at = None if at is None else at + written
-            while left and written >= len(left[0]):
-                written -= len(left.popleft())
-            if written:
-                left[0] = left[0][written:]
-    except OSError as failure:
-        return _Written(failure=failure)
-    finally:
-        os.close(file)
-    return _Written()
-
-
-def _keep(errors: list[tuple[str, Any]], name: str, error: Any) -> None:
-    errors.append((name, error))
-
-
-def _work(
-    job: Job, given: Message | tuple[bytes | Room, int], passage: Passage, errors: list[tuple[str, Any]]
-) -> tuple[Done, list[Sequence[bytes]]]:
-    """What becomes of messages: one, or those in so many bytes of memory; and the bytes of the parts in pieces."""
-    done = Done()
-    found: dict[tuple[str | None, int], _Pieces] = {}
-    form = job.output.format
-
-    def sink(route: str | None) -> _Pieces:
-        # Where an output holds one message, whoever writes a second has to say so behind the first.
-        key = route, done.read if form in files.SINGLE else 0
-        return found.get(key) or found.setdefault(key, _Pieces(form))
-
-    messages: Any
-    if isinstance(given, Message):
-        messages = [given]
-    else:
-        data, size = given
-        messages = files.messages_of(data, size, job.format, passage.limits.max_message, job.signal)
-    try:
-        for message in messages:
-            done.read += 1
-            fault, emptied = passage.take(message, sink)
-            done.emptied += emptied
-            done.errors += ((message.line, name, error) for name, error in errors)
-            errors.clear()
-            if fault is not None:
-                done.faults.append((replace(message, payload=b"", fault=None, rest=None), fault))
-                if passage.on_bad_input == "stop":
-                    break
-    except Exception as failure:  # noqa: BLE001 (an edge: the parent raises it)
-        done.failure = _portable(failure)
-    done.lines = given.line if isinstance(given, Message) else messages.line
-    done.counts = _counts(passage)
-    parts: list[Sequence[bytes]] = []
-    for (route, _), one in found.items():
-        pieces = files.compressed(one.pieces, job.output.compression)
-        done.parts.append(Part(route, one.messages, sum(map(len, pieces))))
-        parts.append(pieces)
-    return done, parts
-
-
-def _counts(passage: Passage) -> list[list[Any]]:
-    return [runner.take_counts() for _, runner in passage.rules.runners()]
-
-
-class _Pieces:
-    """Messages as they will lie in a file of a format."""
-
-    def __init__(self, format: files.Format) -> None:
-        self.messages = 0
-        self.pieces: list[bytes] = []
-        self._format = format
-
-    def write(self, payload: bytes, *, packed: bool = False, encoding: files.Encoding | None = None) -> None:
-        """Takes a message."""
-        self.messages += 1
-        self.pieces += files.laid_out(payload, self._format, packed=packed, encoding=encoding)
-
-    def copy(self, message: Message) -> None:
-        """Takes a faulty message as it is."""
-        self.messages += 1
-        self.pieces += files.copied(message, self._format)
-
-
-def _portable(failure: Exception) -> Exception:
-    try:
-        pickle.loads(pickle.dumps(failure))  # noqa: S301 (our own)
-    except Exception:  # noqa: BLE001 (whatever its class makes of it)
-        return RuntimeError(f"{type(failure).__name__}: {failure}")
-    return failure
-
-
-# -- the parent -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -383,24 +110,380 @@ class _Entry:
 
 
 @dataclass(slots=True)
-class _Worker:
-    """A process, the parent's end of its connection, and what is expected of it.
+class _Put:
+    """An order to write a part of what came of an entry.
 
     Args:
-        process: it.
-        connection: to it.
-        entries: that it has, with the numbers of their orders.
-        writes: parts that it is writing, with the names of their outputs.
+        number: of the part among all that the worker keeps.
+        output: name of the output.
+        file: where to, closed by whoever writes; None where the bytes are wanted.
+        offset: there; None for what comes next in it.
+        data: the bytes, if they were wanted.
+        done: whether it is carried out.
     """
 
-    process: BaseProcess
-    connection: Connection
-    entries: deque[tuple[int, _Entry]] = field(default_factory=deque)
-    writes: deque[str] = field(default_factory=deque)
+    number: int
+    output: str
+    file: int | None
+    offset: int | None
+    data: bytes = b""
+    done: bool = False
+
+
+class _Read:
+    """An order to read the next block."""
+
+
+_Order: TypeAlias = "_Entry | _Put | _Read"
+
+
+class _Worker(Protocol):
+    """Whoever works.
+
+    Attributes:
+        most: entries that it may have at a time.
+        held: entries that it has.
+        reads: whether it reads, if it has nothing else to do.
+        puts: orders to write, which go before entries.
+    """
+
+    most: int
+    reads: bool
+    held: int
+    puts: deque[_Put]
+
+    def run(self) -> None:
+        """Carries out orders until there are no more; runs in a thread of its own."""
+
+    def put(self, put: _Put) -> bool:
+        """Carries out an order to write in the caller's thread, if it can do that; whether it has."""
+
+    def stop(self) -> None:
+        """Ends what it is at."""
+
+    def close(self) -> None:
+        """Gives back what it has of the system, when it runs no more."""
+
+
+def _write(file: int, pieces: Pieces, offset: int | None) -> None:
+    """Writes bytes to a file, at an offset or behind what went before.
+
+    Raises:
+        OSError: that failed.
+    """
+    left = deque(memoryview(piece) for piece in pieces if piece)
+    while left:
+        some = list(itertools.islice(left, _AT_ONCE))
+        written = os.writev(file, some) if offset is None else os.pwritev(file, some, offset)
+        offset = None if offset is None else offset + written
+        while left and written >= len(left[0]):
+            written -= len(left.popleft())
+        if written:
+            left[0] = left[0][written:]
+
+
+class _Kept:
+    """The parts of outputs that were not written yet, by number."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[int, Pieces] = {}
+        self._numbers = itertools.count()
+
+    def keep(self, done: Done, pieces: Sequence[Pieces], job: Job) -> list[int]:
+        """Takes the parts of what was done, compressed if the output is; their numbers."""
+        numbers = []
+        for part, some in zip(done.parts, pieces, strict=True):
+            ready = files.compressed(some, job.output.compression)
+            if ready is not some:
+                part.size = sum(map(len, ready))
+            numbers.append(next(self._numbers))
+            self._pieces[numbers[-1]] = ready
+        return numbers
+
+    def take(self, number: int) -> Pieces:
+        """A part, which is kept no longer."""
+        return self._pieces.pop(number)
+
+
+# -- threads --------------------------------------------------------------------------------------------------------
+
+
+class _Thread:
+    """A worker that does the work itself."""
+
+    most = 1
+    reads = True
+
+    def __init__(self, crew: Crew, passage: Passage, *, errors: bool) -> None:
+        self.held = 0
+        self.puts: deque[_Put] = deque()
+        self._crew = crew
+        self._work = Work(passage, errors=errors)
+        self._kept = _Kept()
+
+    def run(self) -> None:
+        """Carries out orders."""
+        while (order := self._crew.order(self)) is not None:
+            if isinstance(order, _Read):
+                self._crew.read()
+                continue
+            if isinstance(order, _Put):
+                self.put(order)
+                self._crew.written(order)
+                continue
+            assert order.job is not None, "it is for a worker"
+            given = given_of(self._work, order.job, order.event)
+            done, pieces = (given, []) if isinstance(given, Done) else self._work.take(order.job, given)
+            self._crew.finished(self, order, done, self._kept.keep(done, pieces, order.job))
+
+    def put(self, put: _Put) -> bool:
+        """Writes in the caller's thread."""
+        pieces = self._kept.take(put.number)
+        if put.file is None:
+            put.data = b"".join(pieces)
+            return True
+        try:
+            with files.named_errors(put.output):
+                _write(put.file, pieces, put.offset)
+        finally:
+            os.close(put.file)
+        return True
+
+    def stop(self) -> None:
+        """Nothing: it ends when it has done what it is at, or with the process."""
+
+    def close(self) -> None:
+        """Nothing: it has nothing."""
+
+
+# -- processes ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Take:
+    """An order, as a process gets it, to bring messages through the rules.
+
+    Args:
+        job: how they are read and written.
+        given: the messages: one of them, their bytes, or how many bytes there are in a slot or, where no slot is named,
+            in the file whose descriptor follows.
+        slot: number of the slot.
+        offset: in the file.
+    """
+
+    job: Job
+    given: Message | bytes | int
+    slot: int | None = None
+    offset: int = 0
+
+
+@dataclass(slots=True)
+class _Give:
+    """An order, as a process gets it, to write a part.
+
+    Args:
+        number: of the part.
+        offset: in the file whose descriptor follows; None for what comes next in it.
+        here: no descriptor follows: the bytes are to be sent back.
+    """
+
+    number: int
+    offset: int | None = None
+    here: bool = False
+
+
+@dataclass(slots=True)
+class _Given:
+    """The answer to an order to write: the bytes, if they were wanted, and why it failed, if it did."""
+
+    data: bytes = b""
+    failure: OSError | None = None
+
+
+def _serve(
+    connection: Connection, slots: Sequence[_Slot], passage: Passage, errors: bool, others: Sequence[Connection]
+) -> None:
+    """Answers orders until the parent closes the connection, or is gone; runs in a process of its own."""
+    for other in others:
+        other.close()  # a copy of the parent's end, which would outlive the parent
+    # A terminal interrupts the parent and its children alike, and the parent ends them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
+    work = Work(passage, errors=errors)
+    kept = _Kept()
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            order: _Take | _Give = connection.recv()
+            if isinstance(order, _Give):
+                connection.send(_give(order, kept, connection))
+                continue
+            given: Done | Given
+            if isinstance(order.given, Message):
+                given = order.given
+            elif isinstance(order.given, bytes):
+                given = order.given, len(order.given)
+            elif order.slot is not None:
+                given = slots[order.slot].room, order.given
+            else:
+                given = work.read(order.job, recv_handle(connection), order.offset, order.given)
+            done, pieces = (given, []) if isinstance(given, Done) else work.take(order.job, given)
+            done.failure = _portable(done.failure)
+            connection.send((done, kept.keep(done, pieces, order.job)))
+
+
+def _give(order: _Give, kept: _Kept, connection: Connection) -> _Given:
+    """Writes a part that was kept."""
+    pieces = kept.take(order.number)
+    if order.here:
+        return _Given(b"".join(pieces))
+    file = recv_handle(connection)
+    try:
+        _write(file, pieces, order.offset)
+    except OSError as failure:
+        return _Given(failure=failure)
+    finally:
+        os.close(file)
+    return _Given()
+
+
+def _portable(failure: BaseException | None) -> BaseException | None:
+    """A failure that can be sent."""
+    try:
+        pickle.loads(pickle.dumps(failure))  # noqa: S301 (our own)
+    except Exception:  # noqa: BLE001 (whatever its class makes of it)
+        return RuntimeError(f"{type(failure).__name__}: {failure}")
+    return failure
+
+
+class _Process:
+    """A worker that has a process do the work."""
+
+    most = _WAITING
+    reads = False
+
+    def __init__(
+        self, crew: Crew, passage: Passage, *, errors: bool, slots: Sequence[_Slot], others: Sequence[Connection]
+    ) -> None:
+        self.held = 0
+        self.puts: deque[_Put] = deque()
+        self._crew = crew
+        context: Any = multiprocessing.get_context("fork" if _FORKED else "spawn")
+        self.connection, theirs = context.Pipe()
+        shared = (slots, [self.connection, *others]) if _FORKED else ((), ())
+        arguments = (theirs, shared[0], passage, errors, shared[1])
+        self.process: BaseProcess = context.Process(target=_serve, args=arguments, daemon=True)
+        with warnings.catch_warnings():
+            # Newer versions of Python warn of forking beside threads. There are none yet but those of numpy's BLAS,
+            # which knows how to be forked.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.process.start()
+        theirs.close()
+        self._flying: deque[_Entry | _Put] = deque()
+
+    def run(self) -> None:
+        """Passes on orders, and takes what came of them."""
+        while True:
+            order = self._crew.order(self, wait=not self._flying)
+            if order is not None:
+                assert not isinstance(order, _Read), "it does not read"
+                self._send(order)
+            elif self._flying:
+                self._receive()
+            else:
+                return
+
+    def put(self, put: _Put) -> bool:  # noqa: ARG002 (a worker's way)
+        """Nothing: only the process has the bytes."""
+        return False
+
+    def _send(self, order: _Entry | _Put) -> None:
+        """Passes an order on, with the file that it is about."""
+        self._flying.append(order)
+        if isinstance(order, _Put):
+            file = order.file
+            message: _Take | _Give = _Give(order.number, order.offset, here=file is None)
+        else:
+            file = _file_of(order)
+            message = _take_of(order)
+        try:
+            self.connection.send(message)
+            if file is not None:
+                send_handle(self.connection, file, self.process.pid)
+        except OSError:
+            raise self._death() from None
+        finally:
+            if file is not None:
+                os.close(file)
+
+    def _receive(self) -> None:
+        """Takes the next answer.
+
+        Raises:
+            OSError: an output could not be written.
+        """
+        try:
+            answer = self.connection.recv()
+        except (EOFError, OSError):
+            raise self._death() from None
+        order = self._flying.popleft()
+        if isinstance(order, _Put):
+            if answer.failure is not None:
+                with files.named_errors(order.output):
+                    raise answer.failure
+            order.data = answer.data
+            self._crew.written(order)
+        else:
+            self._crew.finished(self, order, *answer)
+
+    def _death(self) -> Error:
+        """The error for a process that is gone."""
+        self.process.join(_PATIENCE_S)
+        code = self.process.exitcode
+        how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with {code}"
+        return Error(f"a worker process {how}; fewer --jobs need less memory, and --jobs 1 needs no worker")
+
+    def stop(self) -> None:
+        """Ends the process."""
+        self.process.terminate()
+
+    def close(self) -> None:
+        """Waits for the end of the process."""
+        self.process.join(_PATIENCE_S)
+        if self.process.exitcode is None:
+            self.process.kill()
+            self.process.join()
+        self.connection.close()
+
+
+def _take_of(entry: _Entry) -> _Take:
+    """An entry as a process gets it."""
+    assert entry.job is not None, "it is for a worker"
+    event = entry.event
+    if isinstance(event, Came):
+        return _Take(entry.job, event.message)
+    assert isinstance(event, Filled), "nothing else has messages"
+    block = event.block
+    if isinstance(block.room, int):
+        return _Take(entry.job, block.size, offset=block.offset)
+    assert entry.slot is not None, "it was read into one"
+    if not _FORKED:
+        return _Take(entry.job, bytes(block.room[: block.size]))
+    return _Take(entry.job, block.size, entry.slot.number)
+
+
+def _file_of(entry: _Entry) -> int | None:
+    """The file that a block was left in."""
+    room = entry.event.block.room if isinstance(entry.event, Filled) else None
+    return room if isinstance(room, int) else None
+
+
+# -- all of them ----------------------------------------------------------------------------------------------------
 
 
 class Crew:
-    """Worker processes; made before any thread is, and closed by `with`.
+    """Workers; made before any thread is, and closed by `with`.
 
     Args:
         jobs: how many.
@@ -409,57 +492,49 @@ class Crew:
     """
 
     def __init__(self, jobs: int, passage: Passage, *, errors: bool = False) -> None:
-        self._passage = passage
-        self._errors = errors
-        self._lock = threading.Condition()
+        self._lock = threading.Lock()
+        self._wanted = threading.Condition(self._lock)  # by workers: orders
+        self._ready = threading.Condition(self._lock)  # for the main thread: what is done
+        self._space = threading.Condition(self._lock)  # for the thread that reads
         self._entries: deque[_Entry] = deque()  # in order, until they go out
         self._pending: deque[_Entry] = deque()  # for the workers
         self._ended = False
         self._stopped = False
-        self._failure: BaseException | None = None
-        self._feeder: threading.Thread | None = None
+        self._failure: BaseException | None = None  # of the thread that reads, behind what it has read
+        self._fault: BaseException | None = None  # of a worker
+        self._threads: list[threading.Thread] = []
         self._workers: list[_Worker] = []
-        self._slots = [self._slot(number) for number in range(_WAITING * jobs + _MOVING)]
-        self._free = self._slots[:]
+        self._idle = 0
+        self._reading = False
+        self._events: Generator[Event, None, None] | None = None
+        self._job_of: Callable[[Event], Job | None] = lambda _: None
+        self._writing = 0
+        self._written_to: set[str] = set()  # outputs that some worker is writing to
         self._filling: _Slot | None = None
-        self._orders = itertools.count()
         self._taken = 0  # blocks that are on their way
         self._held = 0  # their bytes
-        context: Any = multiprocessing.get_context("fork" if _FORKED else "spawn")
-        self._bell, self._button = context.Pipe(duplex=False)
-        self._sleeping = False
-        if _FORKED:
-            passage.rules.prepare(passage.limits)
-            gc.freeze()  # a worker that looks through all that it was born with would copy the pages it lies in
+        passage.rules.prepare(passage.limits)
+        forks = not passage.rules.are_streams
+        self._slots = [_Slot(number, slab()) for number in range(_WAITING * jobs + _MOVING)]
+        self._free = self._slots[:]
+        # Both ends of a process's pipe would wait for each other if a busy one got more than the pipe holds.
+        self._bulky = forks and not _FORKED
+        self._unread = UNREAD and (_FORKED or not forks)
+        if not forks:
+            self._workers += (_Thread(self, passage, errors=errors) for _ in range(jobs))
+            return
+        gc.freeze()  # a worker that looks through all that it was born with would copy the pages it lies in
         try:
+            others: list[Connection] = []
             for _ in range(jobs):
-                self._workers.append(self._hire(context))
+                worker = _Process(self, passage, errors=errors, slots=self._slots, others=others)
+                others.append(worker.connection)
+                self._workers.append(worker)
         except BaseException:
             self.close()
             raise
         finally:
             gc.unfreeze()
-
-    @staticmethod
-    def _slot(number: int) -> _Slot:
-        return _Slot(number, mmap.mmap(-1, _ROOM_BYTES) if _FORKED else bytearray(_ROOM_BYTES))
-
-    def _hire(self, context: Any) -> _Worker:
-        slots: list[_Slot] = []
-        others: list[Connection] = []
-        ours, theirs = context.Pipe()
-        if _FORKED:
-            slots = self._slots
-            others = [ours, self._bell, self._button, *(worker.connection for worker in self._workers)]
-        arguments = (theirs, slots, self._passage, self._errors, others)
-        process = context.Process(target=_serve, args=arguments, daemon=True)
-        with warnings.catch_warnings():
-            # Newer versions of Python warn of forking beside threads. There are none yet but those of numpy's BLAS,
-            # which knows how to be forked.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            process.start()
-        theirs.close()
-        return _Worker(process, ours)
 
     def __enter__(self) -> Self:
         return self
@@ -471,50 +546,45 @@ class Crew:
         """Ends the workers, whatever they are at."""
         with self._lock:
             self._stopped = True
-            self._lock.notify_all()
+            for condition in (self._wanted, self._ready, self._space):
+                condition.notify_all()
         for worker in self._workers:
-            worker.connection.close()
-            worker.process.terminate()
+            worker.stop()
+        for thread in self._threads:
+            thread.join(_LEAVE_S)  # the one that reads may wait for standard input for ever
         for worker in self._workers:
-            worker.process.join(_PATIENCE_S)
-            if worker.process.exitcode is None:
-                worker.process.kill()
-                worker.process.join()
-        if self._feeder is not None:
-            self._feeder.join(0.2)  # it may wait for standard input for ever
-        if self._feeder is None or not self._feeder.is_alive():
+            worker.close()
+        if not any(thread.is_alive() for thread in self._threads):
             for entry in self._pending:
                 entry.close()
-            self._bell.close()
-            self._button.close()
+            if self._events is not None:
+                self._events.close()
 
     def run(
-        self,
-        intake: Intake,
-        job_of: Callable[[Event], Job | None],
-    ) -> Iterator[tuple[Event, Done | None]]:
+        self, intake: Intake, job_of: Callable[[Event], Job | None]
+    ) -> Generator[tuple[Event, Done | None], None, None]:
         """The events in their order, those of messages for the workers with what became of them.
 
         At the end all that was to be written is.
 
         Args:
-            intake: what to read, in a thread of its own.
+            intake: what to read, in another thread than the caller's.
             job_of: how the messages of an event are read and written; None where there are none, or not for a worker.
 
         Raises:
             Error: a worker has died.
             OSError: an input cannot be read, or an output not be written.
         """
-        self._feeder = threading.Thread(target=self._feed, args=(intake, job_of), daemon=True)
-        self._feeder.start()
+        self._job_of = job_of
+        self._events = intake.events(self._room, unread=self._unread)
+        runs: list[Callable[[], None]] = [functools.partial(self._work, worker) for worker in self._workers]
+        if not any(worker.reads for worker in self._workers):
+            runs.append(self._feed)
+        self._threads += (threading.Thread(target=run, daemon=True) for run in runs)
+        for thread in self._threads:
+            thread.start()
         while (entry := self._next()) is not None:
-            done = entry.done
-            if done is not None:
-                for (_, runner), counts in zip(self._passage.rules.runners(), done.counts, strict=True):
-                    runner.add_counts(counts)
-            yield entry.event, done
-            if done is not None and done.failure is not None:
-                raise done.failure
+            yield entry.event, entry.done
             with self._lock:
                 entry.gone = True
                 if isinstance(entry.event, Filled):
@@ -522,40 +592,60 @@ class Crew:
                     self._held -= entry.event.block.size
                 if entry.slot is not None:
                     self._free.append(entry.slot)
-                self._lock.notify_all()
-        while any(worker.writes for worker in self._workers):
-            self._collect(None)
+                self._space.notify()
+        with self._lock:
+            self._wait(lambda: not self._writing)
         if self._failure is not None:
             raise self._failure
 
+    def _next(self) -> _Entry | None:
+        """The next entry, in order, when it is done; None at the end."""
+        with self._lock:
+            self._wait(lambda: not self._entries[0].waits if self._entries else self._ended)
+            return self._entries.popleft() if self._entries else None
+
+    def _wait(self, until: Callable[[], bool]) -> None:
+        """Has the main thread wait, under the lock, for something that is done.
+
+        Raises:
+            Error: a worker has died.
+            OSError: an output cannot be written.
+        """
+        while self._fault is None and not until():
+            self._ready.wait()
+        if self._fault is not None:
+            raise self._fault
+
     # -- reading ahead ------------------------------------------------------------------------------------------------
 
-    def _feed(
-        self,
-        intake: Intake,
-        job_of: Callable[[Event], Job | None],
-    ) -> None:
+    def _feed(self) -> None:
         """Reads ahead, not too far; runs in a thread of its own."""
+        while not self._ended:
+            self.read()
+
+    def read(self) -> None:
+        """Takes in the next event; only one thread at a time may do so."""
+        assert self._events is not None, "it is running"
         failure: BaseException | None = None
         try:
-            with contextlib.closing(intake.events(self._room, unread=_FORKED)) as found:
-                for event in found:
-                    if not self._admit(event, job_of(event)):
-                        break
+            event = next(self._events, None)
+            more = event is not None and self._admit(event, self._job_of(event))
         except _StoppedError:
-            pass
+            more = False
         except BaseException as error:  # noqa: BLE001 (an edge: the main thread raises it)
-            failure = error
+            more, failure = False, error
         with self._lock:
-            self._failure = failure
-            self._ended = True
-            self._ring()
+            self._reading = False
+            if not more:
+                self._failure, self._ended = failure, True
+                self._ready.notify()
+            self._wanted.notify()
 
     def _room(self) -> Room:
         """The memory of a free slot, again and again until a block in it is admitted."""
         with self._lock:
             while self._filling is None and self._full() and not self._stopped:
-                self._lock.wait()
+                self._space.wait()
             if self._stopped:
                 raise _StoppedError
             # The one that was used last, so that no more are touched than are needed.
@@ -577,7 +667,7 @@ class Crew:
         with self._lock:
             unread = isinstance(event, Filled) and isinstance(event.block.room, int)
             while not self._stopped and ((unread and self._full()) or (isinstance(event, Came) and self._large())):
-                self._lock.wait()
+                self._space.wait()
             if self._stopped:
                 entry.close()
                 return False
@@ -589,145 +679,95 @@ class Crew:
             self._entries.append(entry)
             if entry.waits:
                 self._pending.append(entry)
-            self._ring()
+            elif entry is self._entries[0]:
+                self._ready.notify()
             # What lies behind the beginning of a message that is too large is read by whoever copies it.
             while isinstance(event, Came) and event.message.rest is not None and not (entry.gone or self._stopped):
-                self._lock.wait()
+                self._space.wait()
         return True
 
     def _large(self) -> bool:
         """Whether there are as many messages without a slot as workers."""
         return sum(isinstance(entry.event, Came) for entry in self._entries) >= len(self._workers)
 
-    def _ring(self) -> None:
-        """Wakes the main thread, if it sleeps."""
-        if self._sleeping:
-            self._sleeping = False
-            self._button.send_bytes(b"!")
+    # -- what workers ask and tell ------------------------------------------------------------------------------------
 
-    # -- handing out and collecting -----------------------------------------------------------------------------------
-
-    def _next(self) -> _Entry | None:
-        """The next entry, in order, when it is done; None at the end."""
-        self._collect(0)
-        while True:
-            seen = self._hand_out()
-            with self._lock:
-                head = self._entries[0] if self._entries else None
-                if head is not None and not head.waits:
-                    return self._entries.popleft()
-                if head is None and self._ended:
-                    return None
-                if seen is not None and seen != len(self._pending):
-                    continue
-                self._sleeping = True
-            self._collect(None)
-
-    def _hand_out(self) -> int | None:
-        """Gives workers what is pending; how many entries are left, None where no worker wants any."""
-        while True:
-            worker = min(self._workers, key=lambda worker: len(worker.entries))
-            if len(worker.entries) >= _WAITING:
-                return None
-            with self._lock:
-                if not self._pending:
-                    return 0
-                entry = self._pending[0]
-                # Both ends of a pipe would wait for each other if a busy worker got more than the pipe holds.
-                if worker.entries and (isinstance(entry.event, Came) or not _FORKED):
-                    return None
-                self._pending.popleft()
-            number = next(self._orders)
-            worker.entries.append((number, entry))
-            self._send(worker, _order(number, entry), _file_of(entry))
-            entry.close()
-
-    def _send(self, worker: _Worker, order: _Take | _Put, file: int | None) -> None:
-        """Gives an order to a worker, with the file that it is about."""
+    def _work(self, worker: _Worker) -> None:
+        """A worker's thread."""
         try:
-            worker.connection.send(order)
-            if file is not None:
-                send_handle(worker.connection, file, worker.process.pid)
-        except OSError:
-            raise _death(worker) from None
+            worker.run()
+        except BaseException as error:  # noqa: BLE001 (an edge: the main thread raises it)
+            with self._lock:
+                self._fault = self._fault or error
+                self._ready.notify()
 
-    def _collect(self, timeout: float | None) -> None:
-        """Takes what is done; without a timeout waits for something, or for the feeder."""
-        working = {worker.connection: worker for worker in self._workers if worker.entries or worker.writes}
-        for ready in wait([self._bell, *working], timeout):
-            worker = working.get(ready)  # type: ignore[call-overload]
-            if worker is None:
-                self._bell.recv_bytes()
-                continue
-            self._receive(worker)
+    def order(self, worker: _Worker, *, wait: bool = True) -> _Order | None:
+        """What a worker is to do next; None where that is nothing, or nothing now if it does not want to wait."""
+        with self._lock:
+            while not self._stopped:
+                if worker.puts and worker.puts[0].output not in self._written_to:
+                    self._written_to.add(worker.puts[0].output)
+                    return worker.puts.popleft()
+                if self._pending and len(worker.puts) < _BEHIND and self._may_take(worker):
+                    worker.held += 1
+                    return self._pending.popleft()
+                if worker.reads and not (self._reading or self._ended or self._pending):
+                    self._reading = True
+                    return _Read()
+                if not wait:
+                    return None
+                self._idle += 1
+                self._wanted.wait()
+                self._idle -= 1
+            return None
 
-    def _receive(self, worker: _Worker) -> bytes:
-        """Takes the next answer of a worker; the bytes that it sends back, where such were wanted.
+    def _may_take(self, worker: _Worker) -> bool:
+        """Whether the next entry is for a worker: one that has another leaves it to those that have none."""
+        if not worker.held:
+            return True
+        bulky = self._bulky or isinstance(self._pending[0].event, Came)
+        return worker.held < worker.most and not bulky and len(self._pending) > self._idle
 
-        Raises:
-            OSError: an output could not be written.
-        """
-        try:
-            answer: Done | _Written = worker.connection.recv()
-        except (EOFError, OSError):
-            raise _death(worker) from None
-        if isinstance(answer, Done):
-            number, entry = worker.entries.popleft()
-            answer.write = functools.partial(self._write, worker, number, answer.parts)
-            entry.done = answer
-            return b""
-        name = worker.writes.popleft()
-        if answer.failure is not None:
-            with files.named_errors(name):
-                raise answer.failure
-        return answer.data
+    def finished(self, worker: _Worker, entry: _Entry, done: Done, numbers: Sequence[int]) -> None:
+        """Takes what became of an entry, and the numbers under which the worker keeps its parts."""
+        done.write = functools.partial(self._write, worker, numbers, done.parts)
+        with self._lock:
+            worker.held -= 1
+            entry.done = done
+            if entry is self._entries[0]:
+                self._ready.notify()
 
-    def _write(self, worker: _Worker, number: int, parts: Sequence[Part], sink: Callable[[str | None], Output]) -> None:
-        """Has a worker write the parts that came of an order; see `Done.write`."""
-        for index, part in enumerate(parts):
+    def written(self, put: _Put) -> None:
+        """Takes note that an order to write is carried out."""
+        with self._lock:
+            put.done = True
+            self._writing -= 1
+            self._written_to.remove(put.output)
+            if put.offset is None or not self._writing:
+                self._ready.notify()
+            if self._idle:
+                self._wanted.notify_all()
+
+    def _write(
+        self, worker: _Worker, numbers: Sequence[int], parts: Sequence[Part], sink: Callable[[str | None], Output]
+    ) -> None:
+        """Has a worker write the parts that came of an entry; see `Done.write`."""
+        for number, part in zip(numbers, parts, strict=True):
             output = sink(part.route)
-            place = output.reserve(part.size, part.messages) if _FORKED else None
+            place = output.reserve(part.size, part.messages) if self._unread else None
             file, offset = place if place is not None else (None, None)
-            self._send(worker, _Put(number, index, offset, here=file is None), file)
-            worker.writes.append(output.name)
-            if offset is not None:
-                continue
-            data = b""
-            while worker.writes:  # what comes next has to come behind it
-                data = self._receive(worker)
+            put = _Put(number, output.name, os.dup(file) if file is not None else None, offset)
+            # What goes behind what went before is waited for.
+            if offset is not None or not worker.put(put):
+                with self._lock:
+                    self._writing += 1
+                    worker.puts.append(put)
+                    self._wanted.notify_all()
+                    if offset is None:
+                        self._wait(lambda put=put: put.done)  # type: ignore[misc]
             if file is None:
-                output.append(data, part.messages)
+                output.append(put.data, part.messages)
 
 
 class _StoppedError(Exception):
     """Nobody wants what would be read."""
-
-
-def _order(number: int, entry: _Entry) -> _Take:
-    """An entry as it travels."""
-    assert entry.job is not None, "it is for a worker"
-    event = entry.event
-    if isinstance(event, Came):
-        return _Take(number, entry.job, event.message)
-    assert isinstance(event, Filled), "nothing else has messages"
-    block = event.block
-    if isinstance(block.room, int):
-        return _Take(number, entry.job, block.size, offset=block.offset)
-    assert entry.slot is not None, "it was read into one"
-    if not _FORKED:
-        return _Take(number, entry.job, bytes(block.room[: block.size]))
-    return _Take(number, entry.job, block.size, entry.slot.number)
-
-
-def _file_of(entry: _Entry) -> int | None:
-    """The file that a block was left in."""
-    room = entry.event.block.room if isinstance(entry.event, Filled) else None
-    return room if isinstance(room, int) else None
-
-
-def _death(worker: _Worker) -> Error:
-    """The error for a worker that is gone."""
-    worker.process.join(_PATIENCE_S)
-    code = worker.process.exitcode
-    how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with {code}"
-    return Error(f"a worker process {how}; fewer --jobs need less memory, and --jobs 1 needs no worker")

@@ -9,7 +9,8 @@ each kind visited through a node of its own, so that a field is looked up by nam
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from ottl import schema
 from ottl.codec import Limits
 from ottl.errors import PayloadError
-from ottl.signals import STEM
+from ottl.signals import SIGNALS, STEM, root_keys
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -329,6 +330,27 @@ def stream(projection: Layout, stages: list[tuple[Program | None, Program, int]]
         return None
     root = schema.message_index()[schema.ROOTS[projection.signal]]
     return _native.Stream(_schema(), root, projection.plan, stages, WINDOW)
+
+
+def room(limits: Limits, seconds: float | None) -> tuple[int, int, float, int]:
+    """What a stream may take: bytes of a text, bytes beside the payload, seconds, elements of a list."""
+    return limits.max_string, limits.max_growth, math.inf if seconds is None else seconds, limits.max_items
+
+
+def pipeline(chains: Mapping[str, Sequence[tuple[_native.Stream, int]]]) -> _native.Pipeline:
+    """Streams one after another, over the messages of blocks.
+
+    Args:
+        chains: by signal, streams and how deep messages may lie in what they get.
+    """
+    from ottl import _native
+
+    index = schema.message_index()
+    signals = [
+        (index[schema.ROOTS[signal]], root_keys(signal), list(chains[signal]) if signal in chains else None)
+        for signal in SIGNALS
+    ]
+    return _native.Pipeline(_schema(), STEM, signals)
 
 
 def from_json(payload: bytes, signal: str, limits: Limits) -> bytes:

@@ -50,7 +50,6 @@ DEEPER = 3
 """Messages between an attribute and the attributes inside it."""
 
 
-_FOREVER = float("inf")
 _CONTAINERS = (Kind.ANY, Kind.MAP, Kind.LIST)
 
 
@@ -180,12 +179,12 @@ class Program:
             changed and the nanoseconds; and the nanoseconds of scan and patch.
         """
         depth = min(limits.max_depth, self.deepest)
-        return self.stream.run(payload, limits.max_messages, depth, _room(limits, seconds))  # type: ignore[no-any-return]
+        return self.stream.run(payload, limits.max_messages, depth, native.room(limits, seconds))  # type: ignore[no-any-return]
 
     def run_json_stream(self, payload: bytes, limits: Limits) -> tuple[bytes, Counts] | None:
         """As `run_stream`, from OTLP JSON to OTLP JSON, which is no object that was there before."""
         depths = limits.max_depth, min(limits.max_depth, self.deepest)
-        return self.stream.run_json(payload, limits.max_messages, depths, _room(limits, limits.deadline_s))  # type: ignore[no-any-return]
+        return self.stream.run_json(payload, limits.max_messages, depths, native.room(limits, limits.deadline_s))  # type: ignore[no-any-return]
 
     def run_group(self, number: int, batch: Any, report: Any, request: Mapping[str, Any] | None) -> None:
         """One group over the tables."""
@@ -263,11 +262,6 @@ class Program:
                 frame = Frame(batch, self.layout, "metric", None, self._preparations, NOTHING)
                 empty &= frame.metric_data(None) != 0
             kept[outer] &= ~empty
-
-
-def _room(limits: Limits, seconds: float | None) -> tuple[int, int, float, int]:
-    """What a stream may take: bytes of a text, bytes beside the payload, seconds, elements of a list."""
-    return limits.max_string, limits.max_growth, _FOREVER if seconds is None else seconds, limits.max_items
 
 
 def _numbers(groups: Sequence[GroupCode]) -> dict[str, list[int]]:

@@ -7,6 +7,7 @@ records, or is one of the words that `Stub` knows.
 from __future__ import annotations
 
 import contextlib
+import copy
 import gzip
 import io
 import json
@@ -89,6 +90,24 @@ class Stub:
             elif not statement.startswith("doubtful"):
                 payload = payload.replace(b"*", b"*" + statement.encode(), 1)
         return transcode(payload, signal, "json", wanted, ottl.Limits())
+
+    def sibling(self) -> Stub:
+        """One that counts for itself."""
+        found = copy.copy(self)
+        found._errors = 0
+        return found
+
+    def stream(self, signal: str) -> None:
+        """It is none."""
+
+    def take_counts(self) -> list[Any]:
+        """The errors so far, which are counted anew."""
+        counts, self._errors = [self._errors], 0
+        return counts
+
+    def add_counts(self, counts: list[Any]) -> None:
+        """Errors of a sibling."""
+        self._errors += counts[0]
 
     def stats(self) -> list[StatementStats]:
         """One for each statement."""

@@ -20,8 +20,9 @@ import pytest
 import zstandard
 
 from ottl import files
-from ottl.cli import main, workers
+from ottl.cli import blocks, main, workers
 from ottl.cli.passage import Passage
+from ottl.cli.rules import Rules
 from ottl.codec.messages import root_class
 
 CHANGE = 'set(span.attributes["n"], Concat([span.name, "x"], "-")) where span.name != "7"'
@@ -61,12 +62,16 @@ def framed(count: int) -> bytes:
     return found
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory, and batches small enough for several of them."""
+@pytest.fixture(autouse=True, params=["threads", "processes"])
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    """An empty working directory, batches small enough for several of them, and workers of either kind.
+
+    Rules that are no streams have processes for workers in both cases.
+    """
+    if request.param == "processes":
+        monkeypatch.setattr(Rules, "are_streams", False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(files, "_BLOCK", 300)
-    monkeypatch.setattr(files, "_EXTENT", 300)
     return tmp_path
 
 
@@ -106,7 +111,7 @@ def test_outputs_and_statistics_are_those_of_one_process(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, slab: int, to: str
 ) -> None:
     """In order, whatever the format, through shared memory or, where it is too small, the pipe."""
-    monkeypatch.setattr(workers, "_ROOM_BYTES", slab)
+    monkeypatch.setattr(blocks, "_ROOM_BYTES", slab)
     Path("in.jsonl").write_text(lines())
     code, out, err, _ = assert_same(capfd, "-e", CHANGE, "-e", FAILS, "--to", to, "--stats", "-o", "out/o", "in.jsonl")
     assert (code, out) == (0, "")
@@ -145,8 +150,9 @@ def test_started_anew_workers_do_the_same(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
     """Where a process cannot be forked, rules and messages travel through pipes."""
+    monkeypatch.setattr(Rules, "are_streams", False)
     monkeypatch.setattr(workers, "_FORKED", False)
-    monkeypatch.setattr(workers, "_ROOM_BYTES", room)
+    monkeypatch.setattr(blocks, "_ROOM_BYTES", room)
     Path("in.jsonl").write_text(lines(20) + traces("long" * 300) + "bad\n" + lines(20))
     arguments = ["-e", CHANGE, "-e", FAILS, "--stats", "--errors", "out/errors", "--on-bad-input", "copy"]
     code, _, err, files = assert_same(capfd, *arguments, "-o", "out/o.jsonl", "in.jsonl")
@@ -168,7 +174,7 @@ def test_memory_is_used_again_only_when_what_it_held_is_written(
 
 def test_large_messages_keep_their_lines(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that have no room in shared memory, or are larger than is allowed, count like the others."""
-    monkeypatch.setattr(workers, "_ROOM_BYTES", 700)
+    monkeypatch.setattr(blocks, "_ROOM_BYTES", 700)
     parts = [lines(7), traces("x" * 900, 8), "\n", "y" * 1500 + "\n", traces("z" * 1500), lines(10), "bad\n"]
     Path("in.jsonl").write_text("".join(parts * 4))
     arguments = ["-e", FAILS, "--max-message", "1200", "--on-bad-input", "copy", "--errors", "out/errors", "--stats"]
@@ -249,6 +255,7 @@ def fail(passage: Passage, *_: Any) -> Any:
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked, with what is patched here, on Linux only")
 def test_a_worker_that_dies_is_an_error(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """One line, and no half-written output."""
+    monkeypatch.setattr(Rules, "are_streams", False)
     monkeypatch.setattr(Passage, "take", die)
     Path("out").mkdir()
     Path("in.jsonl").write_text(traces("a") * 10)
@@ -307,7 +314,7 @@ def test_many_small_messages_are_written_whole(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In as many calls as the system needs, each of which may do less than it was asked to."""
-    monkeypatch.setattr(files, "_EXTENT", 1 << 20)
+    monkeypatch.setattr(files, "_BLOCK", 1 << 20)
     monkeypatch.setattr(workers, "_AT_ONCE", 7)
     write = os.pwritev
     monkeypatch.setattr(os, "pwritev", lambda file, pieces, at: write(file, [pieces[0][:100]], at), raising=False)

@@ -596,7 +596,6 @@ def test_blocks_hold_the_messages_of_a_stream(
 ) -> None:
     """The same ones, with their places: good, broken, too large or cut short, compressed or not."""
     monkeypatch.setattr(files, "_BLOCK", block)
-    monkeypatch.setattr(files, "_EXTENT", block)
     monkeypatch.setattr(files, "_CHUNK", 50)
     for suffix, data in (("", STREAMS[name]), (".gz", gzip.compress(STREAMS[name]))):
         path = tmp_path / f"{name}{suffix}"

@@ -37,7 +37,7 @@ pub use calls::Function;
 pub use compute::{Operation, Operator};
 pub use edits::{Editor, KeySet, Place};
 #[cfg(feature = "python")]
-pub use py::register;
+pub use py::{register, Program as PyProgram, PyRoom};
 
 use registers::{Lanes, Packed, Registers, Verdict, LANES};
 

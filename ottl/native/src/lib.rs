@@ -35,5 +35,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     kernels::register(module)?;
     exec::register(module)?;
     signal::register(module)?;
+    stream::register(module)?;
     Ok(())
 }

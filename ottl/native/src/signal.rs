@@ -15,7 +15,7 @@ const LEAVES: usize = 6;
 /// Messages between the root and an element: the root's entry, the scope's entry.
 const LEAF_DEPTH: usize = 2;
 /// The field of a scope's entry that has the elements.
-const ELEMENTS: u128 = 2;
+const ELEMENTS: u64 = 2;
 /// Attribute values may nest; what lies deeper is not looked at.
 const DEEPEST: usize = 8;
 
@@ -80,19 +80,32 @@ fn expected(field: &Field) -> u8 {
 
 /// Whether ids have their length and texts no control characters, which would rather be tags of a nested message.
 fn plausible(field: &Field, value: &[u8]) -> bool {
-    let id_length = match field.name.as_str() {
-        "trace_id" => 16,
-        "span_id" | "parent_span_id" => 8,
-        _ => 0,
-    };
-    if id_length > 0 && !value.is_empty() && value.len() != id_length {
-        return false;
+    match field.field_type {
+        types::BYTES => {
+            let length = match field.name.as_str() {
+                "trace_id" => 16,
+                "span_id" | "parent_span_id" => 8,
+                _ => return true,
+            };
+            value.is_empty() || value.len() == length
+        }
+        types::STRING => {
+            !value.chunks(CHUNK).any(|chunk| chunk.iter().fold(false, |found, &byte| found | is_control(byte)))
+        }
+        _ => true,
     }
-    field.field_type != types::STRING || !value.iter().any(|&byte| byte < 0x20 && !(0x09..=0x0d).contains(&byte))
+}
+
+/// So many bytes are looked at at once.
+const CHUNK: usize = 16;
+
+fn is_control(byte: u8) -> bool {
+    (byte < 0x20) & !(0x09..=0x0d).contains(&byte)
 }
 
 /// Number, wire type, bytes and end of the field at a position; none where there is none.
-fn next_field(body: &[u8], at: usize) -> Option<(u128, u8, &[u8], usize)> {
+#[inline(always)]
+fn next_field(body: &[u8], at: usize) -> Option<(u64, u8, &[u8], usize)> {
     let (tag, start) = varint(body, at)?;
     let (number, wire_type) = (tag >> 3, (tag & 7) as u8);
     if number == 0 {
@@ -111,12 +124,21 @@ fn next_field(body: &[u8], at: usize) -> Option<(u128, u8, &[u8], usize)> {
     Some((number, wire_type, body.get(start..end)?, end))
 }
 
-/// A varint of at most ten bytes, whatever its value, and the position behind it.
-fn varint(body: &[u8], at: usize) -> Option<(u128, usize)> {
+/// A varint of at most ten bytes, and the position behind it; one of more than 64 bits counts as a large number with the same wire type.
+#[inline(always)]
+fn varint(body: &[u8], at: usize) -> Option<(u64, usize)> {
+    match body.get(at) {
+        Some(&byte) if byte < 0x80 => Some((u64::from(byte), at + 1)),
+        _ => long_varint(body, at),
+    }
+}
+
+fn long_varint(body: &[u8], at: usize) -> Option<(u64, usize)> {
     let mut value = 0;
     for (index, &byte) in body.get(at..)?.iter().take(10).enumerate() {
         value |= u128::from(byte & 0x7f) << (7 * index);
         if byte < 0x80 {
+            let value = u64::try_from(value).unwrap_or(u64::MAX << 3 | value as u64 & 7);
             return Some((value, at + index + 1));
         }
     }

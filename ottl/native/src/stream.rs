@@ -6,6 +6,10 @@
 //! a row that is declined, a payload that is irregular or malformed, a field around the rows that comes behind some of them. The
 //! caller then takes the payload as a whole, which also knows what to say.
 
+pub mod block;
+#[cfg(feature = "python")]
+mod py;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +22,9 @@ use crate::scan::{self, Limits, Window};
 use crate::schema::{Plan, Schema};
 use crate::spare::Spare;
 use crate::wire::{self, Stop};
+
+#[cfg(feature = "python")]
+pub use py::register;
 
 /// When a window is full.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,5 @@
 //! Programs as Python builds and runs them; `ottl/vm/native.py` is the other side.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
@@ -11,16 +9,12 @@ use super::stores::{Data, Member, Target};
 use super::texts::{Base64, Verb};
 use super::times::{Field, Fixed, Number, Part};
 use super::{
-    Action, Block, Constant, Editor, Function, Key, KeySet, Lap, Operation, Operator, Outcome, Place, Program as Core,
-    Room, Slot, Source, Statement, Step, Width,
+    Action, Block, Constant, Editor, Function, Key, KeySet, Lap, Operation, Operator, Place, Program as Core, Room,
+    Slot, Source, Statement, Step, Width,
 };
-use crate::json;
 use crate::kernels::nested::Strategy;
 use crate::kernels::{template_of, Algorithm, Piece, PyPiece, Regex};
-use crate::py::{frozen, payload_of, Array, Batch, Growing, Input, Plan, Schema};
-use crate::scan::Limits;
-use crate::schema::TableShape;
-use crate::stream::{self, Done, Sink, Size, Stage};
+use crate::py::{frozen, Array, Batch, Input};
 use crate::values::Cell;
 
 fn bad(message: String) -> PyErr {
@@ -33,7 +27,7 @@ type KeySets<'py> = Vec<(Vec<Vec<u8>>, Option<Bound<'py, Regex>>, bool)>;
 /// Statements for the native executor.
 #[pyclass(frozen, module = "ottl._native")]
 pub struct Program {
-    core: Core,
+    pub core: Core,
 }
 
 #[derive(FromPyObject)]
@@ -50,7 +44,7 @@ enum PyKey {
 
 /// Bytes of a text, bytes of the arena, seconds, elements of a list.
 #[derive(FromPyObject)]
-struct PyRoom(usize, i64, f64, usize);
+pub struct PyRoom(usize, i64, f64, usize);
 
 impl From<PyRoom> for Room {
     fn from(PyRoom(longest, most, seconds, items): PyRoom) -> Room {
@@ -143,175 +137,6 @@ impl Program {
         let (states, laps) = py.detach(select).map_err(bad)?;
         Ok((frozen(py, states), laps))
     }
-}
-
-type PyStage = (Option<Py<Program>>, Py<Program>, usize);
-type Counts = (Vec<i64>, Vec<i64>, Vec<i64>);
-
-/// Programs that run over payloads in windows.
-#[pyclass(frozen, module = "ottl._native")]
-pub struct Stream {
-    schema: Py<Schema>,
-    /// Index of the root message.
-    root: usize,
-    plan: Py<Plan>,
-    stages: Vec<PyStage>,
-    size: Size,
-    /// Bytes that the last result had for each kibibyte of its payload, at most twice as many: a guess at the next one.
-    growth: AtomicUsize,
-    /// Payloads that have gone by unseen after the last one that had to be taken as a whole, as trying costs up to as much again: twice
-    /// as many each time, and one fewer for each that did not have to.
-    pause: AtomicUsize,
-    /// How many of them are still to come.
-    passing: AtomicUsize,
-}
-
-const KIBIBYTE: usize = 1024;
-const LONGEST_PAUSE: usize = 1023;
-
-#[pymethods]
-impl Stream {
-    /// Stages: a program that selects rows, one that runs on them, and how many keys of the cache that one uses.
-    #[new]
-    fn new(
-        schema: Py<Schema>,
-        root: usize,
-        plan: Bound<'_, Plan>,
-        stages: Vec<PyStage>,
-        window: (usize, usize),
-    ) -> PyResult<Stream> {
-        let programs = || stages.iter().flat_map(|(selector, program, _)| selector.iter().chain([program]));
-        let table = stages.first().map(|stage| stage.1.get().core.context);
-        let Some(table) = table.filter(|&table| programs().all(|program| program.get().core.context == table)) else {
-            return Err(bad("a stream needs stages, all on the rows of one table".into()));
-        };
-        let tables = &plan.get().core.tables;
-        let above = |shape: &TableShape| shape.parent == u32::try_from(table).ok();
-        if table == 0 || table >= tables.len() || tables.iter().any(above) {
-            return Err(bad("a stream needs a table with another one above it and none below".into()));
-        }
-        Ok(Stream {
-            schema,
-            root,
-            plan: plan.unbind(),
-            stages,
-            size: Size { bytes: window.0, rows: window.1 },
-            growth: AtomicUsize::new(KIBIBYTE + KIBIBYTE / 8),
-            pause: AtomicUsize::new(0),
-            passing: AtomicUsize::new(0),
-        })
-    }
-
-    /// Scans, runs and patches; None, with nothing done, for a payload that has to be taken as a whole.
-    #[allow(clippy::type_complexity)]
-    fn run<'py>(
-        &self,
-        py: Python<'py>,
-        payload: &Bound<'py, PyAny>,
-        max_messages: usize,
-        max_depth: usize,
-        room: PyRoom,
-    ) -> PyResult<Option<(Bound<'py, PyBytes>, Vec<Counts>, (u64, u64))>> {
-        if self.passes() {
-            return Ok(None);
-        }
-        let payload = payload_of(payload)?;
-        let limits = Limits { messages: max_messages, depth: max_depth };
-        let mut result = Growing::new(py, self.room(payload.len()))?;
-        let Some(done) = py.detach(|| self.stream(&payload, limits, room.into(), &mut result)) else {
-            return Ok(None);
-        };
-        let result = if done.changed {
-            let result = result.finish(py)?;
-            self.learn(payload.len(), result.as_bytes().len());
-            result
-        } else {
-            (&payload).into_pyobject(py)?.cast_into()?
-        };
-        let stages = (done.scan.as_nanos() as u64, done.patch.as_nanos() as u64);
-        Ok(Some((result, counts(done.outcomes), stages)))
-    }
-
-    /// The same from OTLP JSON to OTLP JSON; with the depths of the text and of what is made of it.
-    fn run_json<'py>(
-        &self,
-        py: Python<'py>,
-        payload: &Bound<'py, PyAny>,
-        max_messages: usize,
-        depths: (usize, usize),
-        room: PyRoom,
-    ) -> PyResult<Option<(Bound<'py, PyBytes>, Vec<Counts>)>> {
-        if self.passes() {
-            return Ok(None);
-        }
-        let payload = payload_of(payload)?;
-        let limits = Limits { messages: max_messages, depth: depths.1 };
-        let schema = &self.schema.get().json;
-        let streamed = || {
-            let message = json::to_protobuf(schema, self.root, &payload, max_messages, depths.0).ok()?;
-            let mut result = schema.buffers.take(self.room(message.len()));
-            let done = self.stream(&message, limits, room.into(), &mut result)?;
-            let changed = if done.changed { &result } else { &message };
-            let text = json::to_json(schema, self.root, changed, json::WRITTEN_DEPTH).ok()?;
-            if done.changed {
-                self.learn(message.len(), result.len());
-            }
-            schema.buffers.give(message);
-            schema.buffers.give(result);
-            Some((text, done.outcomes))
-        };
-        let Some((text, outcomes)) = py.detach(streamed) else {
-            return Ok(None);
-        };
-        let result = PyBytes::new(py, &text);
-        schema.buffers.give(text);
-        Ok(Some((result, counts(outcomes))))
-    }
-}
-
-impl Stream {
-    /// Whether the next payload goes by unseen.
-    fn passes(&self) -> bool {
-        let passing = self.passing.load(Relaxed);
-        self.passing.store(passing.saturating_sub(1), Relaxed);
-        passing > 0
-    }
-
-    /// Bytes that the result of a payload of so many is likely to have, and a few more.
-    fn room(&self, len: usize) -> usize {
-        let growth = self.growth.load(Relaxed);
-        len * (growth + growth / 32) / KIBIBYTE + 256
-    }
-
-    fn learn(&self, len: usize, result: usize) {
-        let growth = result * KIBIBYTE / len.max(1);
-        self.growth.store(growth.min(2 * KIBIBYTE), Relaxed);
-    }
-
-    fn stream<S: Sink>(&self, payload: &[u8], limits: Limits, room: Room, sink: &mut S) -> Option<Done> {
-        let stages: Vec<Stage> = self.stages.iter().map(stage).collect();
-        let room = Room { most: room.most.saturating_add(payload.len() as i64), ..room };
-        let Plan { schema, core } = self.plan.get();
-        let done = stream::run(schema, core, payload, limits, &stages, (self.size, room), sink);
-        let pause = self.pause.load(Relaxed);
-        if done.is_some() {
-            self.pause.store(pause.saturating_sub(1), Relaxed);
-        } else {
-            let pause = (2 * pause + 1).min(LONGEST_PAUSE);
-            self.pause.store(pause, Relaxed);
-            self.passing.store(pause, Relaxed);
-        }
-        done
-    }
-}
-
-fn counts(outcomes: Vec<Outcome>) -> Vec<Counts> {
-    outcomes.into_iter().map(|outcome| (outcome.matched, outcome.changed, outcome.ns)).collect()
-}
-
-fn stage((selector, program, cached): &PyStage) -> Stage<'_> {
-    let selector = selector.as_ref().map(|selector| &selector.get().core);
-    Stage { selector, program: &program.get().core, cached: *cached }
 }
 
 fn step((name, result, once, slots, data, kills): PyStep<'_>) -> PyResult<Step> {
@@ -676,6 +501,5 @@ fn part(element: &str) -> PyResult<Part> {
 
 /// Adds this file's class to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<Program>()?;
-    module.add_class::<Stream>()
+    module.add_class::<Program>()
 }
