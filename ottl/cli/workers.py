@@ -143,12 +143,13 @@ class _Worker(Protocol):
     Attributes:
         most: entries that it may have at a time.
         held: entries that it has.
-        reads: whether it reads, if it has nothing else to do.
+        local: whether it does the work itself; then it also reads, if it has nothing else to do, and leaves an output
+            alone that another one is writing to.
         puts: orders to write, which go before entries.
     """
 
     most: int
-    reads: bool
+    local: bool
     held: int
     puts: deque[_Put]
 
@@ -212,7 +213,7 @@ class _Thread:
     """A worker that does the work itself."""
 
     most = 1
-    reads = True
+    local = True
 
     def __init__(self, crew: Crew, passage: Passage, *, errors: bool) -> None:
         self.held = 0
@@ -361,7 +362,7 @@ class _Process:
     """A worker that has a process do the work."""
 
     most = _WAITING
-    reads = False
+    local = False
 
     def __init__(
         self, crew: Crew, passage: Passage, *, errors: bool, slots: Sequence[_Slot], others: Sequence[Connection]
@@ -578,7 +579,7 @@ class Crew:
         self._job_of = job_of
         self._events = intake.events(self._room, unread=self._unread)
         runs: list[Callable[[], None]] = [functools.partial(self._work, worker) for worker in self._workers]
-        if not any(worker.reads for worker in self._workers):
+        if not any(worker.local for worker in self._workers):
             runs.append(self._feed)
         self._threads += (threading.Thread(target=run, daemon=True) for run in runs)
         for thread in self._threads:
@@ -705,13 +706,15 @@ class Crew:
         """What a worker is to do next; None where that is nothing, or nothing now if it does not want to wait."""
         with self._lock:
             while not self._stopped:
-                if worker.puts and worker.puts[0].output not in self._written_to:
+                waits = worker.local and worker.puts and worker.puts[0].output in self._written_to
+                if worker.puts and not waits:
                     self._written_to.add(worker.puts[0].output)
                     return worker.puts.popleft()
-                if self._pending and len(worker.puts) < _BEHIND and self._may_take(worker):
+                behind = waits and len(worker.puts) >= _BEHIND
+                if self._pending and not behind and self._may_take(worker):
                     worker.held += 1
                     return self._pending.popleft()
-                if worker.reads and not (self._reading or self._ended or self._pending):
+                if worker.local and not (self._reading or self._ended or self._pending):
                     self._reading = True
                     return _Read()
                 if not wait:
@@ -742,7 +745,7 @@ class Crew:
         with self._lock:
             put.done = True
             self._writing -= 1
-            self._written_to.remove(put.output)
+            self._written_to.discard(put.output)
             if put.offset is None or not self._writing:
                 self._ready.notify()
             if self._idle:
