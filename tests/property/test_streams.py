@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from typing import Any
 
@@ -13,6 +14,7 @@ import ottl
 from ottl import engine
 from ottl.codec import native
 from ottl.errors import Error
+from ottl.pipeline import Pipeline
 from ottl.vm.tables import Program
 from tests.property import agreement, payloads
 
@@ -146,6 +148,73 @@ def test_windows_of_any_size(monkeypatch: pytest.MonkeyPatch, taken: list[bool])
 
     check()
     assert sum(taken) > 0.4 * len(taken)
+
+
+def _by_blocks(transform: ottl.Transform, messages: list[bytes], layout: str, signal: str) -> tuple[list[Any], int]:
+    """What becomes of messages that lie in one block, and how many of them the pipeline took."""
+    encoding: Any = "json" if layout == "jsonl" else "protobuf"
+    block = b"".join(m + b"\n" if layout == "jsonl" else len(m).to_bytes(4, "big") + m for m in messages)
+    pipeline = Pipeline({signal: [transform]}, ottl.Limits())
+    found: list[Any] = []
+    at = taken = 0
+    while at < len(block):
+        passed = pipeline.run(block, at, len(block), layout, signal)
+        at, taken = passed.end, taken + passed.messages
+        if layout == "jsonl":
+            found += passed.output.splitlines()
+        rest = passed.output if layout == "framed" else b""
+        while rest:
+            end = 4 + int.from_bytes(rest[:4], "big")
+            found.append(rest[4:end])
+            rest = rest[end:]
+        if at < len(block):
+            message = messages[len(found)]
+            found.append(_alone(transform, message, signal, encoding))
+            at += len(message) + (1 if layout == "jsonl" else 4)
+    return found, taken
+
+
+def _alone(transform: ottl.Transform, message: bytes, signal: str, encoding: Any) -> Any:
+    """What becomes of a message by itself, or why it fails."""
+    try:
+        return transform.process(message, signal=signal, encoding=encoding)
+    except Error as error:
+        return str(error)
+
+
+@pytest.mark.slow
+def test_blocks_of_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through a pipeline they become what each becomes by itself, and the counts are the same."""
+    count = {"framed": 0, "jsonl": 0}
+
+    @given(st.sampled_from(sorted(SIGNALS)), st.integers(0, 1 << 32), st.sampled_from((1, 300, 256 << 10)))
+    @settings(max_examples=150, deadline=None)
+    def check(context: str, seed: int, size: int) -> None:
+        draw = random.Random(seed)
+        config = _configuration(context, draw)
+        signal = SIGNALS[context]
+        monkeypatch.setattr(native, "WINDOW", (size, draw.choice((1, 64))))
+        messages = [_payload(signal, draw).data for _ in range(draw.randrange(1, 9))]
+        texts = []
+        for message in messages:
+            with contextlib.suppress(Error):
+                texts.append(native.to_json(message, signal, ottl.Limits()))
+        for layout, some in (("framed", messages), ("jsonl", texts)):
+            one, many = (ottl.Transform(config, stack="fast") for _ in range(2))
+            for transform in (one, many):
+                transform.process(b"\x0a\x00", signal=signal)
+            encoding = "json" if layout == "jsonl" else "protobuf"
+            found, taken = _by_blocks(many, some, layout, signal)
+            assert found == [_alone(one, message, signal, encoding) for message in some], config
+            assert _counted(many) == _counted(one), config
+            count[layout] += taken
+
+    check()
+    assert min(count.values()) > 100
+
+
+def _counted(transform: ottl.Transform) -> list[Any]:
+    return [(one.matched, one.changed, one.errors, one.first_error) for one in transform.stats()]
 
 
 def test_only_the_innermost_rows() -> None:

@@ -31,10 +31,11 @@ use std::borrow::Cow;
 #[cfg(feature = "python")]
 use pyo3::{prelude::*, types::PyBytes};
 
+use self::pairs::Beginnings;
 #[cfg(feature = "python")]
 use crate::py::{joined, payload_of, scan_error, Schema as PySchema};
 use crate::schema::{types, wire_of, Schema};
-use crate::spare::Buffers;
+use crate::spare::{Buffers, Shelf};
 use crate::wire::{self, Stop};
 
 mod binary;
@@ -269,6 +270,9 @@ pub struct JsonSchema {
     messages: Vec<Descriptor>,
     /// What conversions write into; whoever is done with a result gives it back.
     pub buffers: Buffers,
+    /// What earlier conversions have learned of pairs, from and to JSON.
+    read: Shelf<Beginnings>,
+    written: Shelf<Beginnings>,
 }
 
 impl JsonSchema {
@@ -296,7 +300,7 @@ impl JsonSchema {
             messages.push(Descriptor { fields, by_number, by_tag, base });
         }
         pairs::find(&mut messages);
-        JsonSchema { messages, buffers: Buffers::default() }
+        JsonSchema { messages, buffers: Buffers::default(), read: Shelf::default(), written: Shelf::default() }
     }
 
     fn check_root(&self, root: usize) -> Result<()> {

@@ -77,6 +77,34 @@ impl Pool {
     }
 }
 
+/// Some things of a kind that are kept for whoever needs one next.
+#[derive(Debug)]
+pub struct Shelf<T> {
+    things: Mutex<Vec<T>>,
+}
+
+impl<T> Default for Shelf<T> {
+    fn default() -> Shelf<T> {
+        Shelf { things: Mutex::default() }
+    }
+}
+
+impl<T> Shelf<T> {
+    /// The one that was given last.
+    pub fn take(&self) -> Option<T> {
+        self.things.lock().ok()?.pop()
+    }
+
+    /// Takes one back.
+    pub fn give(&self, thing: T) {
+        if let Ok(mut things) = self.things.lock() {
+            if things.len() < MOST {
+                things.push(thing);
+            }
+        }
+    }
+}
+
 /// Buffers for bytes that are made before their length is known.
 #[derive(Debug, Default)]
 pub struct Buffers {

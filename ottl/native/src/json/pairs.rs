@@ -15,7 +15,7 @@ pub const LONGEST: usize = 64;
 pub const WRITTEN: usize = 96;
 /// Bytes of a key that are hashed.
 const HASHED: usize = 16;
-const SMALL_PAYLOAD: usize = 16 << 10;
+const PLACES: usize = 256;
 /// Of so many beginnings that would replace another only one does, which bounds what keys that never repeat cost.
 const PATIENCE: u32 = 4;
 
@@ -29,7 +29,7 @@ pub struct Pairs {
 }
 
 /// The beginning of an element and what it becomes.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Beginning {
     source_len: u8,
     pairs: u8,
@@ -54,7 +54,8 @@ impl Beginning {
     }
 }
 
-/// The beginnings that were seen.
+/// The beginnings that were seen, in this payload or in earlier ones: what they become depends on nothing else.
+#[derive(Debug)]
 pub struct Beginnings {
     known: Vec<Beginning>,
     /// The place of the one that came last time behind the one of each place, and behind them the first of each field.
@@ -96,8 +97,8 @@ impl Pairs {
 }
 
 impl Beginnings {
-    /// As many as a payload of so many bytes may need.
-    pub fn new(payload: usize) -> Beginnings {
+    /// None.
+    pub fn new() -> Beginnings {
         let none = Beginning {
             source_len: 0,
             pairs: 0,
@@ -110,8 +111,7 @@ impl Beginnings {
             source: [0; LONGEST],
             result: [0; WRITTEN],
         };
-        let places = if payload < SMALL_PAYLOAD { 32 } else { 256 };
-        Beginnings { known: vec![none; places], next: vec![0; places + usize::from(u8::MAX)], misses: 0 }
+        Beginnings { known: vec![none; PLACES], next: vec![0; PLACES + usize::from(u8::MAX)], misses: 0 }
     }
 
     #[inline(always)]

@@ -36,10 +36,13 @@ pub fn to_protobuf(
         max_depth: max_depth.min(MAX_RECURSION),
         widths: vec![1; schema.messages.len()],
         next: schema.messages.iter().flat_map(|m| 0..=m.fields.len() as u16).collect(),
-        beginnings: Beginnings::new(payload.len()),
+        beginnings: schema.read.take().unwrap_or_else(Beginnings::new),
     };
     match parser.root(root) {
-        Ok(()) => Ok(parser.out),
+        Ok(()) => {
+            schema.read.give(parser.beginnings);
+            Ok(parser.out)
+        }
         // Strings are validated one by one and nothing else may have other bytes than ASCII, so text that was read is valid.
         Err(error) => match std::str::from_utf8(payload) {
             Ok(_) => Err(*error),

@@ -387,7 +387,9 @@ fn mutated_input_never_panics_and_what_is_read_can_be_written() {
                 _ => drop(text.splice(at..at, PIECES[random.below(PIECES.len())].bytes())),
             }
         }
-        if let Ok(bytes) = to_protobuf(&schema, 0, &text, 1000, 100) {
+        let found = to_protobuf(&schema, 0, &text, 1000, 100);
+        assert_eq!(found, to_protobuf(&self::schema(), 0, &text, 1000, 100), "whatever was learned before");
+        if let Ok(bytes) = found {
             read += 1;
             let again = to_json(&schema, 0, &bytes, 100).expect("what was read can be written");
             let bytes = to_protobuf(&schema, 0, &again, 1000, 100).expect("what was written can be read");
@@ -402,7 +404,9 @@ fn mutated_input_never_panics_and_what_is_read_can_be_written() {
                 _ => bytes.insert(at, random.below(256) as u8),
             }
         }
-        if let Ok(text) = to_json(&schema, 0, &bytes, 100) {
+        let found = to_json(&schema, 0, &bytes, 100);
+        assert_eq!(found, to_json(&self::schema(), 0, &bytes, 100), "whatever was learned before");
+        if let Ok(text) = found {
             to_protobuf(&schema, 0, &text, 1000, 100).expect("what was written can be read");
         }
     }

@@ -77,9 +77,10 @@ pub fn to_json(schema: &JsonSchema, root: usize, payload: &[u8], max_depth: usiz
         fields: Vec::new(),
         max_depth: max_depth.min(MAX_RECURSION),
         disordered: vec![false; schema.messages.len()],
-        beginnings: Beginnings::new(payload.len()),
+        beginnings: schema.written.take().unwrap_or_else(Beginnings::new),
     };
     if writer.message(root, payload, 0, payload.len(), 0).is_ok() {
+        schema.written.give(writer.beginnings);
         return Ok(writer.out);
     }
     // Of several faults the one that walks find which look at the whole of a message first is reported.
