@@ -5,6 +5,7 @@
   command takes with no input, `cpu` the seconds of all its processes. `at most` is what as many commands of one process
   reach that run side by side, each on its share of the input: what the machine gives, as nothing holds them together.
   The files lie in memory where there is room.
+- *sizes*: messages of few spans and of many, with one job and with two: microseconds a span without the start.
 - *threads*: `Transform.process` from several threads of one program, and from as many processes that are handed the
   same payloads, on messages in memory.
 
@@ -76,7 +77,9 @@ def begin_command(config: Path, source: Path, jobs: int) -> tuple[subprocess.Pop
     result = source.with_name(f"out{source.name.removeprefix('in').removesuffix('.gz')}")
     command = [sys.executable, "-m", "ottl", "run", str(config), str(source), "-o", str(result), "--jobs", str(jobs)]
     result.unlink(missing_ok=True)
-    return subprocess.Popen(command, cwd=harness.ROOT), result
+    # As for most users: what was imported once need not be compiled again.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return subprocess.Popen(command, cwd=harness.ROOT, env=environment), result
 
 
 def run_command(config: Path, source: Path, jobs: int) -> tuple[float, float, bytes]:
@@ -171,6 +174,30 @@ def jobs_header() -> list[str]:
         if jobs > 1:
             header += ["times", "without start", "at most"]
     return header
+
+
+SMALL: Final = (1, 10, 64, 512)
+
+
+def measure_sizes(folder: Path, size: int, rounds: int) -> Iterator[list[str]]:
+    """A line for each size of messages and format: microseconds a span with one job and with two, without the start."""
+    config = write_config(folder, "one")
+    nothing = folder / "in-nothing.jsonl"
+    nothing.write_bytes(b"")
+    for rows in SMALL:
+        for source in write_inputs(folder, rows, size)[:2]:
+            spans = rows * (source.stat().st_size // max(1, sum(map(len, messages(rows, _encoding(source)))) // SEEDS))
+            best = dict.fromkeys((0, 1, 2), math.inf)
+            for _ in range(rounds):
+                for jobs in best:
+                    seconds = run_command(config, source if jobs else nothing, max(1, jobs))[0]
+                    best[jobs] = min(best[jobs], seconds)
+            micros = [f"{(best[jobs] - best[0]) / spans * 1e6:.2f}" for jobs in (1, 2)]
+            yield [str(rows), source.name.removeprefix("in."), *micros]
+
+
+def _encoding(source: Path) -> str:
+    return "protobuf" if source.suffix == ".pb" else "json"
 
 
 # -- threads --------------------------------------------------------------------------------------------------------
@@ -309,11 +336,17 @@ def main() -> None:
     size = arguments.megabytes * 10**6
     with tempfile.TemporaryDirectory(dir=in_memory(10 * size)) as name:
         found = list(measure_jobs(Path(name), rule_sets, arguments.rows, size, arguments.rounds))
-    jobs = harness.table(jobs_header(), found)
-    print(f"{jobs}\n\nload after: {harness.load():.2f}")
+        jobs = harness.table(jobs_header(), found)
+        print(f"{jobs}\n", flush=True)
+        found = list(measure_sizes(Path(name), size // 6, arguments.rounds))
+    sizes = harness.table(["spans a message", "format", "--jobs 1, µs a span", "--jobs 2, µs a span"], found)
+    print(f"{sizes}\n\nload after: {harness.load():.2f}")
     if arguments.markdown:
+        small = f"Files of {arguments.megabytes // 6} MB, rules `one`."
         about = f"Files of {arguments.megabytes} MB before compression, messages of {arguments.rows} spans."
-        harness.write_section("bench/cores.py", f"{text}\n\nIn one program:\n\n{threads}\n\n{about}\n\n{jobs}")
+        harness.write_section(
+            "bench/cores.py", f"{text}\n\nIn one program:\n\n{threads}\n\n{about}\n\n{jobs}\n\n{small}\n\n{sizes}"
+        )
 
 
 if __name__ == "__main__":

@@ -311,7 +311,7 @@ def _describe(fault: Fault | None, message: Message, source: Input) -> str:
     "--jobs",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Use N processes, 0 for one a core; the output is the same.  [default: 1]",
+    help="Use N threads or processes, 0 for one a core; the output is the same.  [default: 1]",
 )
 @click.option(
     "--state", type=click.Path(), metavar="FILE", help="Begin with what functions remember in FILE, and save it there."
