@@ -338,11 +338,11 @@ def main() -> None:
         found = list(measure_jobs(Path(name), rule_sets, arguments.rows, size, arguments.rounds))
         jobs = harness.table(jobs_header(), found)
         print(f"{jobs}\n", flush=True)
-        found = list(measure_sizes(Path(name), size // 6, arguments.rounds))
+        found = list(measure_sizes(Path(name), size // 3, arguments.rounds))
     sizes = harness.table(["spans a message", "format", "--jobs 1, µs a span", "--jobs 2, µs a span"], found)
     print(f"{sizes}\n\nload after: {harness.load():.2f}")
     if arguments.markdown:
-        small = f"Files of {arguments.megabytes // 6} MB, rules `one`."
+        small = f"Files of {arguments.megabytes // 3} MB, rules `one`."
         about = f"Files of {arguments.megabytes} MB before compression, messages of {arguments.rows} spans."
         harness.write_section(
             "bench/cores.py", f"{text}\n\nIn one program:\n\n{threads}\n\n{about}\n\n{jobs}\n\n{small}\n\n{sizes}"

@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::signal::Probe;
 use crate::spare::Pool;
 use crate::wire;
 
@@ -65,6 +66,8 @@ pub struct Message {
     sparse: FxHashMap<u32, u16>,
     /// By one-byte tag: 0 nothing to look into, otherwise field index + 1 of a message or packed field; 255 look it up.
     pub(crate) looks: [u8; 128],
+    /// By one-byte tag, what tells whether a value fits.
+    pub(crate) probes: [Probe; 128],
 }
 
 /// Largest field number found by index.
@@ -90,7 +93,13 @@ impl Message {
                 looks[tag as usize] = if index < 254 { index as u8 + 1 } else { 255 };
             }
         }
-        Message { full_name, fields, dense, sparse, looks }
+        let mut probes = [Probe::Unknown; 128];
+        for field in fields.iter().filter(|field| field.number < 16) {
+            for (wire_type, probe) in (0..8).zip(probes.iter_mut().skip(field.number as usize * 8)) {
+                *probe = Probe::of(field, wire_type);
+            }
+        }
+        Message { full_name, fields, dense, sparse, looks, probes }
     }
 
     /// The index of the field with this number.

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 #[cfg(feature = "python")]
 use crate::py::{payload_of, Schema as PySchema};
-use crate::schema::{types, wire_of, Field, Look, Schema};
+use crate::schema::{types, wire_of, Field, Look, Message, Schema};
 use crate::wire;
 
 /// Elements that are looked into.
@@ -43,18 +43,13 @@ impl Check<'_> {
                 return false;
             };
             at = next;
-            let field = u32::try_from(number).ok().and_then(|number| known.field(number));
-            let Some(field) = field else {
-                if self.unknown_allowed {
-                    continue;
-                }
-                return false;
-            };
-            if wire_type != expected(field) || !plausible(field, value) {
-                return false;
-            }
-            let Some(child) = field.message else {
-                continue;
+            let child = match known.probe(number, wire_type) {
+                Probe::Unknown if !self.unknown_allowed => return false,
+                Probe::Mismatch => return false,
+                Probe::Id(length) if !value.is_empty() && value.len() != usize::from(length) => return false,
+                Probe::Text if has_control(value) => return false,
+                Probe::Message(child) => child,
+                Probe::Unknown | Probe::Id(_) | Probe::Text | Probe::Anything => continue,
             };
             if depth == DEEPEST || (depth <= LEAF_DEPTH && self.leaves == 0) {
                 continue;
@@ -70,30 +65,52 @@ impl Check<'_> {
     }
 }
 
-/// The wire type that our writers give a field.
-fn expected(field: &Field) -> u8 {
-    match field.look() {
-        Some(Look::Packed(_)) => wire::LEN,
-        _ => wire_of(field.field_type),
+/// What tells whether a value of a field fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// There is no such field.
+    Unknown,
+    /// It has another wire type.
+    Mismatch,
+    Anything,
+    /// An id of so many bytes, or none.
+    Id(u8),
+    /// No control characters, which would rather be tags of a nested message.
+    Text,
+    Message(u32),
+}
+
+impl Probe {
+    /// For values of a field that have a wire type.
+    pub fn of(field: &Field, wire_type: u8) -> Probe {
+        let expected = match field.look() {
+            Some(Look::Packed(_)) => wire::LEN,
+            _ => wire_of(field.field_type),
+        };
+        match (field.field_type, field.message, field.name.as_str()) {
+            _ if wire_type != expected => Probe::Mismatch,
+            (_, Some(message), _) => Probe::Message(message),
+            (types::STRING, ..) => Probe::Text,
+            (types::BYTES, _, "trace_id") => Probe::Id(16),
+            (types::BYTES, _, "span_id" | "parent_span_id") => Probe::Id(8),
+            _ => Probe::Anything,
+        }
     }
 }
 
-/// Whether ids have their length and texts no control characters, which would rather be tags of a nested message.
-fn plausible(field: &Field, value: &[u8]) -> bool {
-    match field.field_type {
-        types::BYTES => {
-            let length = match field.name.as_str() {
-                "trace_id" => 16,
-                "span_id" | "parent_span_id" => 8,
-                _ => return true,
-            };
-            value.is_empty() || value.len() == length
+impl Message {
+    #[inline(always)]
+    fn probe(&self, number: u64, wire_type: u8) -> Probe {
+        if number < 16 {
+            return self.probes[(number as usize * 8 + usize::from(wire_type)) % 128];
         }
-        types::STRING => {
-            !value.chunks(CHUNK).any(|chunk| chunk.iter().fold(false, |found, &byte| found | is_control(byte)))
-        }
-        _ => true,
+        let field = u32::try_from(number).ok().and_then(|number| self.field(number));
+        field.map_or(Probe::Unknown, |field| Probe::of(field, wire_type))
     }
+}
+
+fn has_control(text: &[u8]) -> bool {
+    text.chunks(CHUNK).any(|chunk| chunk.iter().fold(false, |found, &byte| found | is_control(byte)))
 }
 
 /// So many bytes are looked at at once.
