@@ -12,10 +12,7 @@ from ottl.signals import SIGNALS
 if TYPE_CHECKING:
     import mmap
 
-__all__ = ["LAYOUTS", "Passed", "Pipeline"]
-
-LAYOUTS = frozenset({"framed", "jsonl"})
-"""How messages may lie in a block; see `ottl.files`."""
+__all__ = ["Passed", "Pipeline"]
 
 
 class Streamed(Protocol):
@@ -77,7 +74,7 @@ class Pipeline:
             data: has them.
             begin: where the first begins.
             end: where the last ends.
-            layout: how they lie there, one of `LAYOUTS`.
+            layout: how they lie there, `framed` or `jsonl` (see `ottl.files`).
             signal: of protobuf, instead of detecting it.
         """
         number = None if signal is None else SIGNALS.index(signal)

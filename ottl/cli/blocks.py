@@ -167,7 +167,7 @@ class Work:
 
     def _take_all(self, job: Job, given: tuple[bytes | Room, int], sink: Callable[..., _Pieces], done: Done) -> None:
         messages = files.messages_of(*given, job.format, self._passage.limits.max_message, job.signal)
-        stays = job.format == job.output.format
+        stays = job.format == job.output.format and job.format not in files.SINGLE
         left = iter(messages)
         try:
             while True:

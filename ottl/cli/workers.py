@@ -32,6 +32,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -551,15 +552,20 @@ class Crew:
                 condition.notify_all()
         for worker in self._workers:
             worker.stop()
+        end = time.monotonic() + _LEAVE_S
         for thread in self._threads:
-            thread.join(_LEAVE_S)  # the one that reads may wait for standard input for ever
+            thread.join(max(0.0, end - time.monotonic()))  # the one that reads may wait for standard input for ever
         for worker in self._workers:
             worker.close()
-        if not any(thread.is_alive() for thread in self._threads):
-            for entry in self._pending:
-                entry.close()
-            if self._events is not None:
-                self._events.close()
+        if any(thread.is_alive() for thread in self._threads):
+            return
+        for entry in self._pending:
+            entry.close()
+        for file in (put.file for worker in self._workers for put in worker.puts):
+            if file is not None:
+                os.close(file)
+        if self._events is not None:
+            self._events.close()
 
     def run(
         self, intake: Intake, job_of: Callable[[Event], Job | None]
@@ -581,9 +587,10 @@ class Crew:
         runs: list[Callable[[], None]] = [functools.partial(self._work, worker) for worker in self._workers]
         if not any(worker.local for worker in self._workers):
             runs.append(self._feed)
-        self._threads += (threading.Thread(target=run, daemon=True) for run in runs)
-        for thread in self._threads:
+        for target in runs:
+            thread = threading.Thread(target=target, daemon=True)
             thread.start()
+            self._threads.append(thread)
         while (entry := self._next()) is not None:
             yield entry.event, entry.done
             with self._lock:

@@ -272,6 +272,21 @@ def test_reports_are_those_of_single_messages(
         assert streams[0] == (1 if what == "stop" or not extra else streams[0])
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("form", ["json", "pb"])
+def test_files_of_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: str, form: str) -> None:
+    """Have no block, also where a pipeline is known from the file before."""
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    for number in range(5):
+        text = traces(f"name {number}")
+        Path("in", f"{number}.{form}").write_bytes(text.encode() if form == "json" else protobuf(text))
+    with pytest.raises(SystemExit) as caught:
+        main(["run", "-e", 'set(span.attributes["n"], span.name)', "--jobs", jobs, "-o", "out/", "in"])
+    assert caught.value.code == 0
+    assert all(Path("out", f"{n}.{form}").read_bytes().count(f"name {n}".encode()) == 2 for n in range(5))
+
+
 def test_compressed_inputs_and_outputs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
