@@ -35,7 +35,7 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -62,6 +62,7 @@ _BEHIND: Final = 2
 _AHEAD_BYTES: Final = 2 << 20
 # The system takes no more pieces in one call (IOV_MAX).
 _AT_ONCE: Final = 1024
+_SIGNALS: Final = {signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else ())}
 _PATIENCE_S: Final = 5.0
 _LEAVE_S: Final = 0.2
 
@@ -310,9 +311,11 @@ def _serve(
         other.close()  # a copy of the parent's end, which would outlive the parent
     # A terminal interrupts the parent and its children alike, and the parent ends them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_DFL)
+    for number in _SIGNALS - {signal.SIGINT}:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as it is under `nohup`
+            signal.signal(number, signal.SIG_DFL)
+    if _FORKED:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     work = Work(passage, errors=errors)
     kept = _Kept()
     with contextlib.suppress(EOFError, OSError):
@@ -359,6 +362,19 @@ def _portable(failure: BaseException | None) -> BaseException | None:
     return failure
 
 
+@contextlib.contextmanager
+def _held_back() -> Iterator[None]:
+    """Signals wait until a forked process has its own ways with them; it is born with the parent's."""
+    if not _FORKED:
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Process:
     """A worker that has a process do the work."""
 
@@ -380,7 +396,8 @@ class _Process:
             # Newer versions of Python warn of forking beside threads. There are none yet but those of numpy's BLAS,
             # which knows how to be forked.
             warnings.simplefilter("ignore", DeprecationWarning)
-            self.process.start()
+            with _held_back():
+                self.process.start()
         theirs.close()
         self._flying: deque[_Entry | _Put] = deque()
 
