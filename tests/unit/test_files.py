@@ -8,7 +8,9 @@ import json
 import os
 import stat
 import struct
+import sys
 import threading
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -130,6 +132,36 @@ def test_lines_longer_than_a_chunk_come_out_whole(tmp_path: Path, size: int) -> 
     assert [m.offset for m in found] == [0, len(line) + 1, len(line) + len(SPAN_LINE) + 2]
 
 
+@pytest.fixture(params=["isal", "zlib"])
+def inflater(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Both that may read gzip."""
+    if request.param == "zlib":
+        monkeypatch.setitem(sys.modules, "isal", None)
+    else:
+        pytest.importorskip("isal")
+
+
+@pytest.mark.usefixtures("inflater")
+@pytest.mark.parametrize("chunk", [1, 7, 4096])
+@pytest.mark.parametrize("level", [0, 1, 9])
+def test_gzip_of_any_kind_is_read_in_pieces_of_any_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, level: int
+) -> None:
+    """Stored and compressed blocks, and all that a header may hold; a wrong checksum is an error."""
+    monkeypatch.setattr(files, "_CHUNK", chunk)
+    lines = b"".join(b'{"resourceSpans":[],"x":"%s"}\n' % os.urandom(40).hex().encode() for _ in range(9))
+    plain = gzip.compress(lines, level)
+    # FEXTRA, FNAME, FCOMMENT and FHCRC (RFC 1952, 2.3.1).
+    head = plain[:3] + bytes([0b11110]) + plain[4:10] + b"\x03\x00abc" + b"name\0" + b"comment\0"
+    head += zlib.crc32(head).to_bytes(4, "little")[:2]
+    _, found = read(written(tmp_path, plain + head + plain[10:]))
+    assert [m.payload for m in found] == 2 * lines.splitlines()
+    wrong = plain[:-8] + bytes(byte ^ 1 for byte in plain[-8:-4]) + plain[-4:]
+    with pytest.raises(PayloadError, match="malformed gzip"):
+        read(written(tmp_path, wrong))
+
+
+@pytest.mark.usefixtures("inflater")
 @pytest.mark.parametrize("compress", [gzip.compress, zstandard.ZstdCompressor().compress])
 @pytest.mark.parametrize("members", [1, 2, 5])
 def test_compressed_streams_may_be_several_one_behind_the_other(tmp_path: Path, compress: Any, members: int) -> None:
@@ -140,12 +172,14 @@ def test_compressed_streams_may_be_several_one_behind_the_other(tmp_path: Path, 
     assert [m.payload for m in found] == [SPAN_LINE] * members
 
 
+@pytest.mark.usefixtures("inflater")
 def test_zeros_behind_a_gzip_stream_are_padding(tmp_path: Path) -> None:
     """Tape-like padding is passed over."""
     _, found = read(written(tmp_path, gzip.compress(SPAN_LINE) + bytes(1000)))
     assert [m.payload for m in found] == [SPAN_LINE]
 
 
+@pytest.mark.usefixtures("inflater")
 @pytest.mark.parametrize("compress", [gzip.compress, zstandard.ZstdCompressor().compress])
 @pytest.mark.parametrize("cut", [1, 8, 20])
 def test_a_truncated_compressed_stream_is_an_error(tmp_path: Path, compress: Any, cut: int) -> None:
@@ -155,6 +189,7 @@ def test_a_truncated_compressed_stream_is_an_error(tmp_path: Path, compress: Any
         read(written(tmp_path, data[:-cut]))
 
 
+@pytest.mark.usefixtures("inflater")
 @pytest.mark.parametrize("compress", [gzip.compress, zstandard.ZstdCompressor().compress])
 def test_garbage_in_a_compressed_stream_is_an_error(tmp_path: Path, compress: Any) -> None:
     """Bytes that are no compressed data are refused."""
@@ -162,6 +197,7 @@ def test_garbage_in_a_compressed_stream_is_an_error(tmp_path: Path, compress: An
         read(written(tmp_path, compress(SPAN_LINE) + b"garbage that is long enough"))
 
 
+@pytest.mark.usefixtures("inflater")
 @pytest.mark.parametrize("compress", [gzip.compress, zstandard.ZstdCompressor().compress])
 def test_a_small_file_cannot_inflate_without_bound(tmp_path: Path, compress: Any) -> None:
     """The message limit counts inflated bytes, in every format."""
