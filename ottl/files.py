@@ -20,6 +20,7 @@ A file is replaced only by a complete one: `Output` writes beside it, and `commi
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import io
 import os
@@ -193,9 +194,13 @@ class Input:
         self._max_message = max_message
         self.signal = signal
         self._owned = name != STANDARD_STREAM
-        self._file: Any = stdin or sys.stdin.buffer
+        self._file: Any
         if self._owned:
             self._file = Path(name).open("rb", buffering=0)  # noqa: SIM115 (closed by `close`)
+        else:
+            self._file = stdin or getattr(sys.stdin, "buffer", None)
+            if self._file is None:  # closed before the program began
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF), self.name)
         self.size = os.fstat(self._file.fileno()).st_size if self._owned else None
         try:
             self._bytes = _Bytes(_Chunks(self._file, self.name))
@@ -251,7 +256,9 @@ class Input:
         Raises:
             PayloadError: the compressed stream is malformed; nothing behind the fault can be read.
         """
-        regular = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
+        regular = False
+        with contextlib.suppress(OSError):  # of what is no file of the system
+            regular = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
         unread = unread and regular and self._owned and most is None and self.layout.compression is None
         blocks = _Blocks(self._bytes, self.layout.format, patient=regular)
         while most != 0:
@@ -484,7 +491,8 @@ def _end_of_block(file: int, begin: int, format: Format, max_message: int) -> in
                 return at + newline + 1
             at += len(piece)
             if not piece or at - wanted > max_message:
-                return begin
+                # What comes before the long line is a block by itself, or the line would be looked through for each.
+                return begin + os.pread(file, wanted - begin, begin).rfind(b"\n") + 1
         return size
     end = begin
     while end < min(wanted, size):
@@ -871,19 +879,19 @@ def _gunzip_chunks(source: _Bytes) -> Iterator[bytes]:
             yield piece
 
 
-# Flags of a gzip member (RFC 1952, 2.3.1): a checksum of the header, and those that nobody may set.
-_UNUSUAL_FLAGS: Final = 0b11100010
+# Flags of a gzip member (RFC 1952, 2.3.1): it is text, or has one optional field, as that of its name.
+_USUAL_FLAGS: Final = frozenset({0, 1, 4, 8, 16})
 
 
 def _inflater(head: bytes) -> tuple[Any, type[Exception]]:
     """What inflates a member of a gzip stream, and how it fails: ISA-L, in 0.4 of the time of zlib, where it is there.
 
     Args:
-        head: how the member begins. ISA-L refuses a header with a checksum if it comes in pieces, and takes any flags.
+        head: how the member begins. ISA-L refuses several optional fields if they come in pieces, and takes any flags.
     """
     import zlib
 
-    if not (len(head) >= _PREFIX and head[_PREFIX - 1] & _UNUSUAL_FLAGS):
+    if len(head) >= _PREFIX and head[_PREFIX - 1] in _USUAL_FLAGS:
         with contextlib.suppress(ImportError):
             from isal import isal_zlib
 

@@ -199,6 +199,8 @@ class Work:
         done.emptied += emptied
         done.errors += ((message.line, name, error) for name, error in self._errors)
         self._errors.clear()
+        for _ in message.rest or ():
+            pass  # what follows begins behind it
         if fault is None:
             return True
         done.faults.append((replace(message, payload=b"", fault=None, rest=None), fault))

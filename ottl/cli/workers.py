@@ -536,7 +536,6 @@ class Crew:
         forks = not passage.rules.are_streams
         self._slots = [_Slot(number, slab()) for number in range(_WAITING * jobs + _MOVING)]
         self._free = self._slots[:]
-        # Both ends of a process's pipe would wait for each other if a busy one got more than the pipe holds.
         self._bulky = forks and not _FORKED
         self._unread = UNREAD and (_FORKED or not forks)
         if not forks:
@@ -664,7 +663,7 @@ class Crew:
             if not more:
                 self._failure, self._ended = failure, True
                 self._ready.notify()
-            self._wanted.notify()
+            self._wanted.notify_all()
 
     def _room(self) -> Room:
         """The memory of a free slot, again and again until a block in it is admitted."""
@@ -735,7 +734,7 @@ class Crew:
                     self._written_to.add(worker.puts[0].output)
                     return worker.puts.popleft()
                 behind = waits and len(worker.puts) >= _BEHIND
-                if self._pending and not behind and self._may_take(worker):
+                if self._pending and not behind and self._may_take(worker, busy=not wait):
                     worker.held += 1
                     return self._pending.popleft()
                 if worker.local and not (self._reading or self._ended or self._pending):
@@ -748,12 +747,12 @@ class Crew:
                 self._idle -= 1
             return None
 
-    def _may_take(self, worker: _Worker) -> bool:
+    def _may_take(self, worker: _Worker, *, busy: bool) -> bool:
         """Whether the next entry is for a worker: one that has another leaves it to those that have none."""
-        if not worker.held:
-            return True
-        bulky = self._bulky or isinstance(self._pending[0].event, Came)
-        return worker.held < worker.most and not bulky and len(self._pending) > self._idle
+        # Both ends of a process's pipe would wait for each other if a busy one got more than the pipe holds.
+        if busy and (self._bulky or isinstance(self._pending[0].event, Came)):
+            return False
+        return not worker.held or (worker.held < worker.most and len(self._pending) > self._idle)
 
     def finished(self, worker: _Worker, entry: _Entry, done: Done, numbers: Sequence[int]) -> None:
         """Takes what became of an entry, and the numbers under which the worker keeps its parts."""

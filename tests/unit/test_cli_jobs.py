@@ -161,6 +161,19 @@ def test_started_anew_workers_do_the_same(
     assert len(files["out/o.jsonl"].splitlines()) == 42
 
 
+def test_large_blocks_and_outputs_pass_through_a_pipe_both_ways(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is started anew gets neither while it has something to answer, which would stop both for ever."""
+    monkeypatch.setattr(Rules, "are_streams", False)
+    monkeypatch.setattr(workers, "_FORKED", False)
+    monkeypatch.setattr(files, "_BLOCK", 1 << 20)
+    Path("in.jsonl").write_text("".join(traces("long" * 5000) for _ in range(300)))
+    Path("out").mkdir()
+    arguments = ("-e", CHANGE, "-o", "out/o.jsonl", "in.jsonl")
+    assert run(capfd, 2, *arguments) == run(capfd, 1, *arguments)
+
+
 @pytest.mark.parametrize("size", [3, 400, 3000])
 def test_memory_is_used_again_only_when_what_it_held_is_written(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, size: int

@@ -151,11 +151,14 @@ def test_gzip_of_any_kind_is_read_in_pieces_of_any_size(
     monkeypatch.setattr(files, "_CHUNK", chunk)
     lines = b"".join(b'{"resourceSpans":[],"x":"%s"}\n' % os.urandom(40).hex().encode() for _ in range(9))
     plain = gzip.compress(lines, level)
-    # FEXTRA, FNAME, FCOMMENT and FHCRC (RFC 1952, 2.3.1).
-    head = plain[:3] + bytes([0b11110]) + plain[4:10] + b"\x03\x00abc" + b"name\0" + b"comment\0"
-    head += zlib.crc32(head).to_bytes(4, "little")[:2]
-    _, found = read(written(tmp_path, plain + head + plain[10:]))
-    assert [m.payload for m in found] == 2 * lines.splitlines()
+    # FHCRC, FEXTRA, FNAME and FCOMMENT (RFC 1952, 2.3.1), all combinations of them.
+    for flags in range(0, 32, 2):
+        head = plain[:3] + bytes([flags]) + plain[4:10]
+        parts = {4: b"\x03\x00abc", 8: b"name\0", 16: b"comment\0"}
+        head += b"".join(part for flag, part in parts.items() if flags & flag)
+        head += zlib.crc32(head).to_bytes(4, "little")[:2] if flags & 2 else b""
+        _, found = read(written(tmp_path, plain + head + plain[10:]))
+        assert [m.payload for m in found] == 2 * lines.splitlines()
     wrong = plain[:-8] + bytes(byte ^ 1 for byte in plain[-8:-4]) + plain[-4:]
     with pytest.raises(PayloadError, match="malformed gzip"):
         read(written(tmp_path, wrong))
@@ -729,3 +732,19 @@ def test_what_no_rule_could_read_is_refused(
     files.check(good, "logs", encoding, Limits())
     with pytest.raises(PayloadError):
         files.check(bad, "logs", encoding, Limits())
+
+
+def test_a_block_ends_before_a_line_that_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is looked through once, not for every line before it."""
+    for name, size in (("_BLOCK", 100), ("_HEAD", 64), ("_CHUNK", 64)):
+        monkeypatch.setattr(files, name, size)
+    path = tmp_path / "in.jsonl"
+    path.write_bytes((SPAN_LINE + b"\n") * 3 + b"x" * 1000 + b"\n" + SPAN_LINE + b"\n")
+    good = 3 * (len(SPAN_LINE) + 1)
+    with path.open("rb") as file:
+        end = 0
+        while end < good:
+            before, end = end, files._end_of_block(file.fileno(), end, "jsonl", 500)
+            assert end > before
+        assert end == good
+        assert files._end_of_block(file.fileno(), end, "jsonl", 500) == end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import mmap
 from collections.abc import Callable, Iterable
@@ -285,6 +286,50 @@ def test_files_of_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, j
         main(["run", "-e", 'set(span.attributes["n"], span.name)', "--jobs", jobs, "-o", "out/", "in"])
     assert caught.value.code == 0
     assert all(Path("out", f"{n}.{form}").read_bytes().count(f"name {n}".encode()) == 2 for n in range(5))
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("what", ["skip", "copy"])
+def test_nothing_inside_a_message_that_is_too_large_is_taken_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], jobs: str, what: str
+) -> None:
+    """Although it may look so, and what follows it is not lost; in blocks that were read without a look at lengths."""
+    monkeypatch.chdir(tmp_path)
+    large = frames(protobuf(traces("inside"))) + bytes(400)
+    block = frames(*(protobuf(traces(n)) for n in "ab"), large, *(protobuf(traces(n)) for n in "cde"))
+    Path("in.pb.gz").write_bytes(gzip.compress(block))
+    rule = 'set(span.attributes["n"], Concat([span.name, "x"], "-"))'
+    arguments = [
+        "-e",
+        rule,
+        "--jobs",
+        jobs,
+        "--max-message",
+        "300",
+        "--on-bad-input",
+        what,
+        "--from",
+        "framed",
+        "-o",
+        "o",
+    ]
+    streams, single = outcomes(monkeypatch, [*arguments, "--to", "framed", "in.pb.gz"], capfd)
+    assert streams == single
+    assert [f"{name}-x".encode() in streams[3] for name in [*"abcde", "inside"]] == [True] * 5 + [False]
+
+
+def test_a_standard_input_that_is_no_file(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """As a program gives it that calls the command, or none at all."""
+    for stdin, code, told in (
+        (io.TextIOWrapper(io.BytesIO(lines(traces("a")))), 0, ""),
+        (None, 1, "ottl: <stdin>: Bad file descriptor\n"),
+    ):
+        monkeypatch.setattr("sys.stdin", stdin)
+        with pytest.raises(SystemExit) as caught:
+            main(["run", "-e", "set(span.kind, 1)"])
+        out, err = capfd.readouterr()
+        assert (caught.value.code, err) == (code, told)
+        assert out.count('"kind":1') == 1 - code
 
 
 def test_compressed_inputs_and_outputs(
