@@ -226,6 +226,14 @@ def test_errors_limit_and_dry_run_are_those_of_one_process(capfd: pytest.Capture
     assert not files
 
 
+def test_only_messages_of_the_input_are_counted(capfd: pytest.CaptureFixture[str]) -> None:
+    """Not what the rules are made ready with before the workers begin."""
+    Path("in.jsonl").write_text(traces("a") * 3)
+    _, _, err, _ = assert_same(capfd, "-e", 'set(resource.attributes["r"], 1)', "--stats", "in.jsonl")
+    assert " 3 3 0 - traces resource" in err
+    assert " 0 0 0 - logs resource" in err
+
+
 def test_rows_are_routed_as_by_one_process(capfd: pytest.CaptureFixture[str]) -> None:
     """Each route has its file."""
     Path("in.jsonl").write_text(lines())
