@@ -52,12 +52,16 @@ def messages(rows: int, encoding: str) -> list[bytes]:
 # -- jobs -----------------------------------------------------------------------------------------------------------
 
 
-def write_inputs(folder: Path, rows: int, size: int) -> list[Path]:
+INPUTS: Final = ("in.pb", "in.jsonl", "in.jsonl.gz")
+
+
+def write_inputs(folder: Path, rows: int, size: int, names: Sequence[str] = INPUTS) -> list[Path]:
     """A file of each format, of about so many bytes before it is compressed."""
     framed = [len(one).to_bytes(4, "big") + one for one in messages(rows, "protobuf")]
     lines = [one + b"\n" for one in messages(rows, "json")]
     found = []
-    for name, parts in (("in.pb", framed), ("in.jsonl", lines), ("in.jsonl.gz", lines)):
+    for name in names:
+        parts = framed if name == "in.pb" else lines
         data = b"".join(parts) * max(1, size // sum(map(len, parts)))
         path = folder / name
         path.write_bytes(gzip.compress(data, 1) if name.endswith(".gz") else data)
@@ -185,7 +189,7 @@ def measure_sizes(folder: Path, size: int, rounds: int) -> Iterator[list[str]]:
     nothing = folder / "in-nothing.jsonl"
     nothing.write_bytes(b"")
     for rows in SMALL:
-        for source in write_inputs(folder, rows, size)[:2]:
+        for source in write_inputs(folder, rows, size, INPUTS[:2]):
             spans = rows * (source.stat().st_size // max(1, sum(map(len, messages(rows, _encoding(source)))) // SEEDS))
             best = dict.fromkeys((0, 1, 2), math.inf)
             for _ in range(rounds):

@@ -1013,11 +1013,7 @@ class Output:
         Raises:
             Error: a second message in a format that holds one.
         """
-        file = self._file()
-        self._count(1)
-        for piece in laid_out(payload, self.layout.format, packed=packed, encoding=encoding):
-            file.write(piece)
-        self._sync_ahead(len(payload))
+        self.add(laid_out(payload, self.layout.format, packed=packed, encoding=encoding), len(payload), 1)
 
     def _sync_ahead(self, size: int) -> None:
         """Has the system begin to bring a long file to disk, so that `finish` need not wait for all of it."""

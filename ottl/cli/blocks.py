@@ -141,8 +141,10 @@ class Work:
             os.close(file)
         return self._memory, read
 
-    def take(self, job: Job, given: Given) -> tuple[Done, list[Pieces]]:
-        """What becomes of messages, and the bytes of the parts."""
+    def take(self, job: Job, given: Done | Given) -> tuple[Done, list[Pieces]]:
+        """What becomes of messages, if there are any, and the bytes of the parts."""
+        if isinstance(given, Done):
+            return given, []
         done = Done()
         found: dict[tuple[str | None, int], _Pieces] = {}
         form = job.output.format
@@ -267,8 +269,7 @@ def alone(
             if job is None:
                 yield event, None
                 continue
-            given = given_of(work, job, event)
-            done, pieces = (given, []) if isinstance(given, Done) else work.take(job, given)
+            done, pieces = work.take(job, given_of(work, job, event))
             done.write = functools.partial(_write, done.parts, pieces)
             yield event, done
 

@@ -235,8 +235,7 @@ class _Thread:
                 self._crew.written(order)
                 continue
             assert order.job is not None, "it is for a worker"
-            given = given_of(self._work, order.job, order.event)
-            done, pieces = (given, []) if isinstance(given, Done) else self._work.take(order.job, given)
+            done, pieces = self._work.take(order.job, given_of(self._work, order.job, order.event))
             self._crew.finished(self, order, done, self._kept.keep(done, pieces, order.job))
 
     def put(self, put: _Put) -> bool:
@@ -333,7 +332,7 @@ def _serve(
                 given = slots[order.slot].room, order.given
             else:
                 given = work.read(order.job, recv_handle(connection), order.offset, order.given)
-            done, pieces = (given, []) if isinstance(given, Done) else work.take(order.job, given)
+            done, pieces = work.take(order.job, given)
             done.failure = _portable(done.failure)
             connection.send((done, kept.keep(done, pieces, order.job)))
 

@@ -10,7 +10,7 @@ use pyo3::types::PyBytes;
 use super::block::{self, Layout, PREFIX};
 use super::{Done, Sink, Size, Stage};
 use crate::exec::{Outcome, PyProgram as Program, PyRoom, Room};
-use crate::json;
+use crate::json::{self, JsonSchema};
 use crate::py::{payload_of, Growing, Plan, Schema};
 use crate::scan::Limits;
 use crate::schema::TableShape;
@@ -143,20 +143,15 @@ impl Stream {
         let payload = payload_of(payload)?;
         let limits = Limits { messages: max_messages, depth: depths.1 };
         let schema = &self.schema.get().json;
-        let streamed = || {
-            let message = json::to_protobuf(schema, self.root, &payload, max_messages, depths.0).ok()?;
-            let mut result = schema.buffers.take(self.growth.room(message.len()));
-            let done = self.stream(&message, limits, room.into(), &mut result)?;
-            let changed = if done.changed { &result } else { &message };
-            let text = json::to_json(schema, self.root, changed, json::WRITTEN_DEPTH).ok()?;
-            if done.changed {
-                self.growth.learn(message.len(), result.len());
-            }
-            schema.buffers.give(message);
-            schema.buffers.give(result);
-            Some((text, done.outcomes))
+        let read = Limits { messages: max_messages, depth: depths.0 };
+        let room = room.into();
+        let run = |message: &[u8], result: &mut Vec<u8>| {
+            let done = self.stream(message, limits, room, result)?;
+            Some((done.changed, done.outcomes))
         };
-        let Some((text, outcomes)) = py.detach(streamed) else {
+        let Some((text, outcomes)) =
+            py.detach(|| from_json_to_json(schema, self.root, &payload, read, &self.growth, run))
+        else {
             return Ok(None);
         };
         let result = PyBytes::new(py, &text);
@@ -189,6 +184,27 @@ impl Stream {
         }
         done
     }
+}
+
+/// The JSON of what `run` writes for the message that a text is, if it says that this is another one, and what else it gives.
+fn from_json_to_json<T>(
+    schema: &JsonSchema,
+    root: usize,
+    text: &[u8],
+    limits: Limits,
+    growth: &Growth,
+    run: impl FnOnce(&[u8], &mut Vec<u8>) -> Option<(bool, T)>,
+) -> Option<(Vec<u8>, T)> {
+    let message = json::to_protobuf(schema, root, text, limits.messages, limits.depth).ok()?;
+    let mut result = schema.buffers.take(growth.room(message.len()));
+    let (changed, more) = run(&message, &mut result)?;
+    let text = json::to_json(schema, root, if changed { &result } else { &message }, json::WRITTEN_DEPTH).ok()?;
+    if changed {
+        growth.learn(message.len(), result.len());
+    }
+    schema.buffers.give(message);
+    schema.buffers.give(result);
+    Some((text, more))
 }
 
 fn counts(outcomes: Vec<Outcome>) -> Vec<Counts> {
@@ -326,7 +342,10 @@ impl Passage<'_> {
         let signal = self.signal.or_else(|| block::of_protobuf(schema, &pipeline.signals, body))?;
         let begin = self.result.bytes().len();
         self.result.extend(&[0; PREFIX]);
-        let outcomes = self.bounds.run(pipeline.chain(signal)?, body, &mut self.result)?;
+        let (changed, outcomes) = self.bounds.run(pipeline.chain(signal)?, body, &mut self.result)?;
+        if !changed {
+            self.result.extend(body);
+        }
         let length = u32::try_from(self.result.bytes().len().checked_sub(begin + PREFIX)?).ok()?;
         self.result.bytes().get_mut(begin..begin + PREFIX)?.copy_from_slice(&length.to_be_bytes());
         self.count(signal, outcomes)
@@ -338,16 +357,12 @@ impl Passage<'_> {
         let root = pipeline.signals.get(signal)?.root;
         let schema = &pipeline.schema.get().json;
         let chain = pipeline.chain(signal)?;
-        let message =
-            json::to_protobuf(schema, root, body, self.bounds.limits.messages, self.bounds.limits.depth).ok()?;
-        let mut made = schema.buffers.take(message.len() + message.len() / 8 + 256);
-        let outcomes = self.bounds.run(chain, &message, &mut made)?;
-        let text = json::to_json(schema, root, &made, json::WRITTEN_DEPTH).ok()?;
+        let growth = &chain.last()?.0.get().growth;
+        let run = |message: &[u8], result: &mut Vec<u8>| self.bounds.run(chain, message, result);
+        let (text, outcomes) = from_json_to_json(schema, root, body, self.bounds.limits, growth, run)?;
         self.result.extend(&text);
         self.result.extend(b"\n");
-        for buffer in [message, made, text] {
-            schema.buffers.give(buffer);
-        }
+        schema.buffers.give(text);
         self.count(signal, outcomes)
     }
 
@@ -379,9 +394,14 @@ struct Bounds {
 }
 
 impl Bounds {
-    /// Runs streams one after another; what they make of a payload goes behind what the sink has. None, with anything there, where one
-    /// of them refuses.
-    fn run<S: Sink>(&self, chain: &[(Py<Stream>, usize)], payload: &[u8], sink: &mut S) -> Option<Vec<Vec<Outcome>>> {
+    /// Runs streams one after another; what they make of a payload goes behind what the sink has, nothing if that is the payload. None,
+    /// with anything there, where one of them refuses.
+    fn run<S: Sink>(
+        &self,
+        chain: &[(Py<Stream>, usize)],
+        payload: &[u8],
+        sink: &mut S,
+    ) -> Option<(bool, Vec<Vec<Outcome>>)> {
         let (last, before) = chain.split_last()?;
         let mut outcomes = Vec::with_capacity(chain.len());
         let mut held: Option<Vec<u8>> = None;
@@ -394,14 +414,13 @@ impl Bounds {
             }
             outcomes.push(done.outcomes);
         }
-        let payload = held.as_deref().unwrap_or(payload);
         let from = sink.bytes().len();
-        let done = self.step(last, payload, &mut Tail { sink, from })?;
-        if !done.changed {
-            sink.extend(payload);
+        let done = self.step(last, held.as_deref().unwrap_or(payload), &mut Tail { sink, from })?;
+        if let Some(held) = held.as_deref().filter(|_| !done.changed) {
+            sink.extend(held);
         }
         outcomes.push(done.outcomes);
-        Some(outcomes)
+        Some((done.changed || held.is_some(), outcomes))
     }
 
     fn step<S: Sink>(&self, (stream, depth): &(Py<Stream>, usize), payload: &[u8], sink: &mut S) -> Option<Done> {
