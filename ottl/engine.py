@@ -623,6 +623,10 @@ class Pass(Protocol):
     def in_columns(self) -> bool:
         """Whether the columns executor may run it."""
 
+    @property
+    def settles(self) -> bool:
+        """Whether the columns executor may find out that it needs rows."""
+
     def table_code(self) -> Any:
         """Its bytecode, for the columns executor's projection."""
 
@@ -723,6 +727,11 @@ class GroupPass:
     def in_columns(self) -> bool:
         """Whether the columns executor may run it."""
         return self.code.choice.columns
+
+    @property
+    def settles(self) -> bool:
+        """Whether the columns executor may find out that it needs rows."""
+        return bool(self.code.choice.settle)
 
     def table_code(self) -> tuple[bytecode.GroupCode, ...]:
         """Its bytecode, for the columns executor's projection."""
@@ -1446,6 +1455,8 @@ class Processor:
         while number < len(passes):
             end = number
             while end < len(passes) and passes[end].in_columns:
+                if passes[end].settles and end > number:
+                    break  # it may turn out to need rows, and then the payload as it was before
                 end += 1
                 if passes[end - 1].drops:
                     break
@@ -1478,22 +1489,28 @@ class Processor:
             if output is not None:
                 payload.set_bytes(output)
                 return True
-        batch = program.scan(data, self._options.limits)
+        batch = None if program.rests() else program.scan(data, self._options.limits)
         if profile is not None:
             profile.lap("scan")
         if batch is None:
             return False
         for index in range(start, end):
-            report = passes[index].report()
+            report: Report | None = passes[index].report()
+            assert report is not None
             if session.base is not None:
                 report.listen(signal, "")
             if profile is not None and profile.instructions:
                 report.instructions = profile
             try:
                 passes[index].run_columns(program, index - start, batch, report, session)
+            except stacks.Unsettled:
+                report = None
+                program.unsettled()
+                return False  # it is the first pass over these tables, see `_run_native`
             finally:
-                self._count(signal, index, report)
-                self._tell(signal, passes[index], report, session)
+                if report is not None:
+                    self._count(signal, index, report)
+                    self._tell(signal, passes[index], report, session)
         if profile is not None:
             profile.lap("statements")
         payload.set_bytes(batch.patch())

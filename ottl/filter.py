@@ -134,6 +134,11 @@ class FilterPass:
         """Whether the columns executor may run it."""
         return self._columns
 
+    @property
+    def settles(self) -> bool:
+        """Conditions change nothing."""
+        return False
+
     def table_code(self) -> tuple[bytecode.GroupCode, ...]:
         """Its bytecode, for the columns executor's projection: the conditions of a level are those of a group."""
         return self._levels

@@ -326,10 +326,15 @@ class StackChoice:
     Args:
         columns: the columns executor may.
         reason: why not, or what was taken care of.
+        settle: levels that statements change once for each of the rows within, the outermost first; columns may while
+            that soon leaves them as they are.
+        changing: the numbers of these statements.
     """
 
     columns: bool
     reason: str
+    settle: tuple[str, ...] = ()
+    changing: tuple[int, ...] = ()
 
 
 def operands(node: Operand) -> tuple[Operand, ...]:

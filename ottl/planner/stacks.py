@@ -2,7 +2,13 @@
 
 Rows see each other only through what they share: the resource, the scope, the metric of a data point, the span of an
 event, and a shared cache. `choose` looks for writes to those, for what tables do not hold, and for functions that only
-make sense row by row, and says why.
+make sense row by row, and says why. A statement may write what rows share where
+
+- it does the same on each of them, and nothing once it is done (`_alike`), and nothing reads it before;
+- nothing else reads or writes it, so that the last row's value stays;
+- it depends on nothing that rows do not share, so that it comes to rest, which columns find out (`_settling`).
+
+What a payload holds that ends by a failure under `propagate`, nobody sees.
 """
 
 from __future__ import annotations
@@ -13,7 +19,7 @@ from dataclasses import dataclass
 from ottl import typed
 from ottl.contexts.identity import SPAN_PARTS
 from ottl.contexts.paths import PathSpec, View
-from ottl.functions import Form
+from ottl.functions import Form, Function
 from ottl.typed import StackChoice
 
 _UNTABLED = frozenset(
@@ -44,6 +50,10 @@ IDEMPOTENT_EDITORS = frozenset(
     }
 )
 """Editors whose second application to the same parent, with the same arguments, changes nothing."""
+
+
+class Unsettled(Exception):  # noqa: N818 - nothing is wrong
+    """Statements go on changing what rows share, each time anew: the payload goes in rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +141,14 @@ def choose(group: typed.Group, signal: str) -> StackChoice:
     for condition in group.conditions:
         if not all(_plain_cache(n) for n in typed.walk(condition.expression)):
             return StackChoice(False, "the cache is used as a whole")
-    if group.error_mode == "propagate" and any(_remembers(s) for s in group.statements):
+    if group.error_mode == "propagate" and any(f.stateful for s in group.statements for f in _calls(s)):
         return StackChoice(False, "under propagate the first failing row decides what functions remember")
     if any(_overlapping(s) for s in group.statements):
         return StackChoice(False, "a statement stores a map inside itself")
     problem = _shared_write(group)
-    if problem is not None:
-        return StackChoice(False, problem)
-    return StackChoice(True, "no row sees what another row writes")
+    if problem is None:
+        return StackChoice(True, "no row sees what another row writes")
+    return _settling(group) or StackChoice(False, problem)
 
 
 def _untabled_use(statement: typed.Statement) -> str | None:
@@ -173,10 +183,10 @@ def _plain_cache(node: typed.Operand) -> bool:
     return isinstance(key, typed.Constant) and type(key.value) is bytes
 
 
-def _remembers(statement: typed.Statement) -> bool:
-    """Whether a function of a statement remembers something from row to row."""
+def _calls(statement: typed.Statement) -> Iterator[Function]:
+    """The functions that a statement calls."""
     nodes = [n for n in (statement.condition, *statement.arguments) if n is not None]
-    return any(isinstance(p, typed.Invoke) and p.function.stateful for n in nodes for p in typed.walk(n))
+    return (part.function for node in nodes for part in typed.walk(node) if isinstance(part, typed.Invoke))
 
 
 def _overlapping(statement: typed.Statement) -> bool:
@@ -201,46 +211,78 @@ def _overlapping(statement: typed.Statement) -> bool:
 
 def _shared_write(group: typed.Group) -> str | None:
     """The reason why a write to what rows share needs them one by one."""
-    own = {group.context}
-    condition_reads: set[Location] = set()
+    read: set[Location] = set()
     for condition in group.conditions:
-        condition_reads.update(reads(condition.expression))
+        read.update(reads(condition.expression))
     everything = [(_statement_reads(s), set(writes(s))) for s in group.statements]
     for number, statement in enumerate(group.statements):
         for place in everything[number][1]:
-            if place.level in own:
+            if place.level == group.context:
                 continue
-            shown = f"{place.level}.{place.name}"
-            if group.error_mode == "propagate":
-                return f"{shown} is shared by rows, and under propagate the first failing row decides what is written"
-            partial = place.key is None and statement.editor.lowering != "store"
-            if partial and not _parent_only(statement, place.level, group.context):
-                return f"{shown} is shared by rows and its new value depends on the row"
             others = [(r, w) for i, (r, w) in enumerate(everything) if i != number]
-            touched = any(place.overlaps(o) for r, w in others for o in r | w) or any(
-                place.overlaps(o) for o in condition_reads
-            )
-            itself = any(place.overlaps(o) for o in everything[number][0])
-            if statement.editor.lowering == "store" and not touched and not itself:
-                if place.key is not None and _same_map(place, everything, number):
-                    return f"two statements write keys of {place.level}.{place.name}, whose order then depends on rows"
-                continue
-            earlier = any(place.overlaps(o) for r, w in everything[:number] for o in r | w) or any(
-                place.overlaps(o) for o in condition_reads
-            )
-            later = any(place.overlaps(o) for r, _ in everything[number + 1 :] for o in r)
-            if (
-                not earlier
-                and not later
-                and not itself
-                and _parent_only(statement, place.level, group.context)
-                and statement.editor.name in IDEMPOTENT_EDITORS
-                and _repeatable(statement)
-                and not any(place.overlaps(o) for _, w in everything[number + 1 :] for o in w)
-            ):
-                continue
-            return f"{shown} is shared by rows, which read it or write it more than once"
+            if any(place.overlaps(o) for o in read) or any(place.overlaps(o) for _, w in others for o in w):
+                return f"{place.level}.{place.name} is shared by rows, which read it or write it more than once"
+            if _alike(group, statement, place.level):
+                # From the first row on it is what this statement makes it, for all that read it behind.
+                if any(place.overlaps(o) for r, _ in everything[: number + 1] for o in r):
+                    return f"{place.level}.{place.name} is shared by rows, which read it before it is written"
+            elif statement.editor.lowering != "store":
+                return f"{place.level}.{place.name} is shared by rows and its new value depends on the row"
+            elif any(place.overlaps(o) for r, _ in everything for o in r):
+                return f"{place.level}.{place.name} is shared by rows, which read what another one has written"
+            if place.key is not None and not _in_order(group, place, everything):
+                return f"two statements write keys of {place.level}.{place.name}, whose order then depends on rows"
     return None
+
+
+def _settling(group: typed.Group) -> StackChoice | None:
+    """The choice where what rows share depends on nothing else, so that it may soon stay as it is; None elsewhere."""
+    shared: set[Location] = set()
+    changing: list[int] = []
+    apart: list[Location] = []
+    everything = [(_statement_reads(s), set(writes(s))) for s in group.statements]
+    for number, statement in enumerate(group.statements):
+        places = [place for place in everything[number][1] if place.level != group.context]
+        if not places:
+            continue
+        if all(_parent_only(statement, place.level, group.context) for place in places):
+            changing.append(number)
+        elif statement.editor.lowering == "store":
+            apart += places
+        else:
+            return None
+        shared.update(places)
+    # What a row leaves to those it shares with, and nobody looks at: the last one wins, which must stay the last.
+    levels = sorted({p.level for n in changing for p in everything[n][1] if p.level != group.context}, key=_depth)
+    if not levels or any(_depth(place.level) < _depth(levels[-1]) for place in apart):
+        return None
+    if any(place.overlaps(o) for place in apart for r, _ in everything for o in r):
+        return None
+    if any(sum(_same_field(place, o) for _, w in everything for o in w) > 1 for place in apart):
+        return None
+    for condition in group.conditions:
+        if any(place.overlaps(o) for o in reads(condition.expression) for place in shared):
+            return None
+    if any(s.editor.lowering in ("rate_limit", "route") for s in group.statements):
+        return None
+    if any(f.stateful or f.over is not None for s in group.statements for f in _calls(s)):
+        return None
+    return StackChoice(
+        True, f"in rows where a {levels[-1]} does not soon stay as statements leave it", tuple(levels), tuple(changing)
+    )
+
+
+def _same_field(one: Location, other: Location) -> bool:
+    return one.level == other.level and one.name.partition(".")[0] == other.name.partition(".")[0]
+
+
+def _alike(group: typed.Group, statement: typed.Statement, level: str) -> bool:
+    """Whether a statement does the same to an outer row from all rows within, and nothing once it is done."""
+    return (
+        _parent_only(statement, level, group.context)
+        and statement.editor.name in IDEMPOTENT_EDITORS
+        and _repeatable(statement)
+    )
 
 
 def _repeatable(statement: typed.Statement) -> bool:
@@ -253,13 +295,14 @@ def _repeatable(statement: typed.Statement) -> bool:
     )
 
 
-def _same_map(place: Location, everything: list[tuple[set[Location], set[Location]]], number: int) -> bool:
-    return any(
-        other.level == place.level and other.name == place.name
-        for i, (_, w) in enumerate(everything)
-        if i != number
-        for other in w
-    )
+def _in_order(group: typed.Group, place: Location, everything: list[tuple[set[Location], set[Location]]]) -> bool:
+    """Whether new keys come in the order of the statements: the first row brings all of them, or there is but one."""
+    writing = [
+        statement
+        for statement, (_, w) in zip(group.statements, everything, strict=True)
+        if any(other.level == place.level and other.name == place.name for other in w)
+    ]
+    return len(writing) == 1 or all(_alike(group, s, place.level) for s in writing)
 
 
 _INNER = {
@@ -278,12 +321,16 @@ _INNER = {
 }
 
 
+def _depth(level: str) -> int:
+    return _INNER[level]
+
+
 def _parent_only(statement: typed.Statement, level: str, context: str) -> bool:
     """Whether condition and arguments are pure and read nothing of the rows below the level."""
     nodes = [n for n in (statement.condition, *statement.arguments) if n is not None]
     for node in nodes:
         for part in typed.walk(node):
-            if isinstance(part, typed.Load) and _INNER[part.spec.level] > _INNER[level]:
+            if isinstance(part, typed.Load) and _depth(part.spec.level) > _depth(level):
                 return False
             if isinstance(part, typed.Invoke) and (not part.function.pure or part.function.over is not None):
                 return False

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ottl import types
-from ottl.bytecode import GroupCode, Instruction, Op, StatementCode
+from ottl.bytecode import GroupCode, Instruction, Op, Place, StatementCode
+from ottl.contexts.paths import PathSpec
+from ottl.planner import stacks
 from ottl.tables.compare import compare, is_nothing
 from ottl.tables.vectors import (
     BOOL,
@@ -34,7 +36,7 @@ from ottl.tables.vectors import (
 )
 from ottl.types import Kind
 from ottl.vm import edits, lift, stores, traces
-from ottl.vm.frame import CONTAINERS, Frame
+from ottl.vm.frame import CONTAINERS, Frame, level_of
 from ottl.vm.native import Segment
 from ottl.vm.profile import run_timed
 from ottl.vm.rows import truth
@@ -568,18 +570,138 @@ def run_group(frame: Frame, group: GroupCode, around: Any, report: Any) -> None:
     failures: list[tuple[int, int, str]] = []
     if group.conditions:
         selection = _run_conditions(frame, group, around, report, failures)
-    number = 0
-    while number < len(group.statements) and selection.count:
-        segment = frame.lowered.segments.get(number)
-        if segment is None:
-            selection = _run_statement(frame, group, number, selection, around, report, failures)
-            number += 1
-        else:
-            selection = _run_segment(frame, group, segment, selection, around, report, failures)
-            number = segment.end
+    if group.choice.settle:
+        _settle(frame, group, selection, around, report, failures)
+    else:
+        _run_statements(frame, group, selection, around, report, failures)
     if failures:
         row, number, message = min(failures, key=lambda f: f[:2])
         report.propagate(number, row, message)
+
+
+def _run_statements(
+    frame: Frame,
+    group: GroupCode,
+    selection: Selection,
+    around: Any,
+    report: Any,
+    failures: list[tuple[int, int, str]],
+    watch: _Watch | None = None,
+) -> None:
+    """All statements on the selected rows."""
+    number = 0
+    while number < len(group.statements) and selection.count:
+        segment = frame.lowered.segments.get(number)
+        if segment is not None:
+            selection = _run_segment(frame, group, segment, selection, around, report, failures)
+            number = segment.end
+            continue
+        if watch is not None:
+            watch.before(number)
+        selection = _run_statement(frame, group, number, selection, around, report, failures)
+        if watch is not None:
+            watch.behind(number)
+        number += 1
+
+
+SETTLING: Final = 4
+"""How often statements may run on what rows share before they are taken for ones that go on changing it."""
+
+
+class _Watch:
+    """Whether statements still change the rows of an outer level.
+
+    Args:
+        frame: the tables.
+        group: the bytecode.
+        level: the level.
+    """
+
+    def __init__(self, frame: Frame, group: GroupCode, level: str) -> None:
+        self.frame = frame
+        self.level = level
+        self.places = {
+            number: found
+            for number in group.choice.changing
+            if (found := [spec for spec in _written(group.statements[number]) if level_of(spec) == level])
+        }
+        self.found: list[Any] = []
+        self.changed = False
+
+    def _state(self, number: int) -> list[Any]:
+        """What lies where a statement writes, in all rows of the level."""
+        frame = self.frame
+        size = frame.size(self.level)
+        return [frame.objects(frame.load(spec, (), frame.all, _ignore), size) for spec in self.places[number]]
+
+    def before(self, number: int) -> None:
+        """A statement is about to run."""
+        if number in self.places and not self.changed:
+            self.found = self._state(number)
+
+    def behind(self, number: int) -> None:
+        """It has run."""
+        if number in self.places and not self.changed:
+            self.changed = not _identical(self.found, self._state(number))
+
+
+def _ignore(mask: NDArray[np.bool_], level: str, message: str | list[str]) -> None:
+    """Failures that say nothing about what was changed."""
+
+
+def _identical(one: object, other: object) -> bool:
+    """Whether values are the same with types, order and signs of zero."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, types.Map) and isinstance(other, types.Map):
+        return _identical(one.entries, other.entries)
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(_identical, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return one.hex() == other.hex()
+    return one == other
+
+
+def _written(code: StatementCode) -> list[PathSpec]:
+    """The paths that a statement writes."""
+    found = [i.data for i in code.instructions if i.op in (Op.STORE, Op.TOUCH)]
+    return found + [o.spec for i in code.instructions for o in i.operands if isinstance(o, Place)]
+
+
+def _settle(
+    frame: Frame,
+    group: GroupCode,
+    selection: Selection,
+    around: Any,
+    report: Any,
+    failures: list[tuple[int, int, str]],
+) -> None:
+    """Statements that change what rows share, and read of the rows nothing for it.
+
+    They run on the first selected row of each outer one, then on the second of each and so on: once they change nothing
+    in any of them, they never will, since what they depend on stays the same. So it goes level by level, the outermost
+    first, and then all rows that are left follow at once.
+
+    Raises:
+        Unsettled: they have gone on changing something.
+    """
+    for level in group.choice.settle:
+        outer = frame.outer_rows(selection, level)
+        starts = np.flatnonzero(np.diff(outer, prepend=-1))
+        turn = np.arange(len(outer)) - np.repeat(starts, np.diff(starts, append=len(outer)))
+        number, settled = 0, False
+        while not settled:
+            part = selection.narrow(turn == number)
+            if not part.count:
+                return
+            if number == SETTLING:
+                raise stacks.Unsettled
+            watch = _Watch(frame, group, level) if number else None
+            _run_statements(frame, group, part, around, report, failures, watch)
+            settled = watch is not None and not watch.changed
+            number += 1
+        selection = selection.narrow(turn >= number)
+    _run_statements(frame, group, selection, around, report, failures)
 
 
 def _run_segment(
@@ -665,7 +787,9 @@ def _run_statement(
     if failed:
         row, message = errors.first()
         report.errors[number] += failed
-        report.first.setdefault(number, message)
+        if row < frame.failed.get(number, frame.count):
+            frame.failed[number] = row
+            report.first[number] = message
         if group.error_mode == "propagate":
             failures.append((row, number, message))
             selection = errors.alive(selection)

@@ -35,11 +35,12 @@ class Goal:
     Args:
         level: their level.
         rows: row numbers of the level (count,); None for all.
+        first: of outer rows, for each the first of the selected rows within (count,).
         count: how many.
         fail: reports failed positions.
     """
 
-    __slots__ = ("count", "fail", "level", "rows", "run", "selection")
+    __slots__ = ("count", "fail", "first", "level", "rows", "run", "selection")
 
     def __init__(self, run: Evaluation, spec: PathSpec) -> None:
         self.run = run
@@ -48,10 +49,11 @@ class Goal:
         if self.level == run.frame.context:
             self.rows: Int32s | None = run.selection.rows
             self.count = run.selection.count
+            self.first: NDArray[np.intp] | None = None
             self.fail = stores.failing(run)
         else:
             outer = run.frame.outer_rows(run.selection, self.level)
-            unique, inverse = np.unique(outer, return_inverse=True)
+            unique, self.first, inverse = np.unique(outer, return_index=True, return_inverse=True)
             self.rows = unique
             self.count = len(unique)
             self.fail = _spread(run, inverse)
@@ -60,6 +62,7 @@ class Goal:
         """The rows at positions."""
         part: Goal = object.__new__(Goal)
         part.run, part.selection, part.level = self.run, self.selection, self.level
+        part.first = None if self.first is None else self.first[index]
         part.rows = index.astype(np.int32) if self.rows is None else self.rows[index]
         part.count = len(index)
         part.fail = lambda positions, message: self.fail(index[positions], message)
@@ -67,8 +70,12 @@ class Goal:
 
     def operand(self, register: int) -> Vector:
         """A register for the rows of the goal."""
+        frame = self.run.frame
         vector, at = self.run.raw(register)
-        return self.run.frame.align_rows(vector, at, self.selection, self.level, self.rows)
+        if self.first is not None and vector.level == frame.context:
+            # Several outer levels have met: it is the same for all rows that share the outer one.
+            return frame.align(vector, at, self.selection).take(self.first, self.level)
+        return frame.align_rows(vector, at, self.selection, self.level, self.rows)
 
 
 def _spread(run: Evaluation, inverse: NDArray[Any]) -> stores.Fail:

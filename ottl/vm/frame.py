@@ -166,6 +166,7 @@ class Frame:
         if lowered.cache:
             batch.open_cache(layout.tables[context], len(lowered.cache))
         self.gone: NDArray[np.bool_] | None = None
+        self.failed: dict[int, int] = {}
         self._parents: dict[str, Int32s] = {}
         self._loads: dict[str, dict[tuple[int, tuple[Value, ...]], Vector]] = {}
         self._constants: dict[int, Vector] = {}

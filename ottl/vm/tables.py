@@ -46,6 +46,9 @@ Failures = list[tuple[int, int, str]]
 """Number of a condition, row and message."""
 
 
+MOST_RESTS = 1023
+"""How many payloads in a row go untried."""
+
 DEEPER = 3
 """Messages between an attribute and the attributes inside it."""
 
@@ -113,6 +116,7 @@ class Program:
         self.passes = tuple(passes)
         self.around = tuple(around)
         self._preparations: dict[int, Any] = {}
+        self._pause = self._resting = 0
         specs = {
             spec
             for groups in self.passes
@@ -155,6 +159,18 @@ class Program:
             return None
         lowered = [self._lowered[id(group)] for group in groups]
         return native.stream(self.layout, [(one.selector, one.segments[0].program, len(one.cache)) for one in lowered])
+
+    def unsettled(self) -> None:
+        """A payload has turned out to need rows, behind the trouble of trying: some of the next ones are not tried."""
+        self._pause = min(2 * self._pause + 1, MOST_RESTS)
+        self._resting = self._pause
+
+    def rests(self) -> bool:
+        """Whether a payload goes in rows at once, because earlier ones have had to."""
+        if not self._resting:
+            return False
+        self._resting -= 1
+        return True
 
     def scan(self, payload: bytes, limits: Limits) -> Any:
         """The tables of a payload; None for an odd one.

@@ -122,23 +122,56 @@ def test_constants_differ(one: object, other: object) -> None:
         ("metrics", ['set(datapoint.attributes["x"], metric.name)']),
         ("logs", ['set(log.attributes["x"], log.body["y"])', 'set(log.body, "x")']),
         ("logs", ['merge_maps(log.attributes, ParseJSON(log.body), "upsert") where IsString(log.body)']),
+        ("traces", ['set(resource.attributes["x"], 1)', 'set(span.name, resource.attributes["x"])']),
+        ("traces", ['set(resource.attributes["x"], 1)', 'set(resource.attributes["y"], 2)', 'set(span.name, "x")']),
     ],
 )
 def test_groups_in_columns(signal: str, statements: list[str]) -> None:
     """Groups in which no row sees what another row writes run in columns."""
-    choice = stacks.choose(group(*statements, signal=signal), signal)
+    for mode in ("ignore", "propagate"):
+        choice = stacks.choose(group(*statements, signal=signal, error_mode=mode), signal)
+        assert choice.columns, choice.reason
+        assert not choice.settle
+
+
+@pytest.mark.parametrize(
+    ("statements", "levels"),
+    [
+        (
+            ['set(resource.attributes["x"], ToLowerCase(resource.attributes["x"]))', 'set(span.name, "x")'],
+            ("resource",),
+        ),
+        (
+            [
+                'set(resource.attributes["x"], 1) where resource.attributes["x"] == nil',
+                "keep_keys(span.attributes, [])",
+            ],
+            ("resource",),
+        ),
+        (
+            [
+                'set(scope.name, resource.attributes["x"])',
+                'delete_key(resource.attributes, "x")',
+                'set(span.name, "x")',
+            ],
+            ("resource", "scope"),
+        ),
+        (['replace_pattern(scope.name, "x", "y")', "set(scope.version, span.name)", 'set(span.name, "x")'], ("scope",)),
+    ],
+)
+def test_groups_that_settle(statements: list[str], levels: tuple[str, ...]) -> None:
+    """Groups that change what rows share by nothing but that run in columns as long as this comes to rest."""
+    choice = stacks.choose(group(*statements), "traces")
     assert choice.columns, choice.reason
+    assert choice.settle == levels
 
 
 @pytest.mark.parametrize(
     ("signal", "statements", "reason"),
     [
-        (
-            "traces",
-            ['set(resource.attributes["x"], resource.attributes["x"])', 'set(span.name, "x")'],
-            "more than once",
-        ),
-        ("traces", ['set(resource.attributes["x"], 1) where resource.attributes["x"] == span.name'], "more than once"),
+        ("traces", ['set(resource.attributes["x"], 1) where resource.attributes["x"] == span.name'], "another one has"),
+        ("traces", ['set(resource.attributes["x"], 1)', 'set(resource.attributes["x"], span.name)'], "more than once"),
+        ("traces", ['set(resource.attributes["x"], span.name)', 'replace_pattern(scope.name, "x", "y")'], "depends on"),
         ("traces", ['set(resource.attributes["x"], span.name)', 'set(resource.attributes["y"], span.name)'], "order"),
         ("traces", ['set(resource.attributes["x"], span.name)', 'set(span.name, resource.attributes["x"])'], "shared"),
         ("traces", ['append(resource.attributes["x"], span.name)'], "resource.attributes is shared"),
@@ -163,11 +196,11 @@ def test_groups_in_rows(signal: str, statements: list[str], reason: str) -> None
 
 
 def test_settings_that_need_rows() -> None:
-    """A shared cache, and shared writes under propagate, need rows."""
+    """A shared cache, and functions that remember under propagate, need rows."""
     shared = group('set(span.name, "x")', shared_cache=True)
     assert "shared cache" in stacks.choose(shared, "traces").reason
-    write = group('set(resource.attributes["x"], 1)', 'set(span.name, "x")', error_mode="propagate")
-    assert "under propagate" in stacks.choose(write, "traces").reason
+    remember = group('set(span.attributes["x"], EWMA(span.kind))', error_mode="propagate")
+    assert "under propagate" in stacks.choose(remember, "traces").reason
 
 
 @pytest.mark.parametrize(
