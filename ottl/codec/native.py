@@ -50,7 +50,10 @@ def metric_data() -> tuple[str, ...]:
 
 
 Need = tuple[str, tuple[str, ...]]
-"""A level and the field names from its row message down: `("span", ("status", "code"))`."""
+"""A level and the field names from its row message down: `("span", ("status", "code"))`. Names that begin with
+`DETACHED` stand for a map that rows have beside the payload."""
+
+DETACHED = ""
 
 
 @functools.cache
@@ -209,6 +212,10 @@ class _Builder:
         if (level, names) in self.columns or (level, names) in self.maps:
             return
         table = self.tables[level]
+        if names[0] == DETACHED:
+            self.maps[level, names] = self.map_counts[table]
+            self.map_counts[table] += 1
+            return
         for start in self.nodes_of[level]:
             node: _Node | None = start
             for name in names[:-1]:

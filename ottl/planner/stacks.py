@@ -138,9 +138,8 @@ def choose(group: typed.Group, signal: str) -> StackChoice:
             return StackChoice(False, problem)
     if group.error_mode == "propagate" and any(s.editor.lowering == "rate_limit" for s in group.statements):
         return StackChoice(False, "under propagate a limit counts no row behind the first failing one")
-    for condition in group.conditions:
-        if not all(_plain_cache(n) for n in typed.walk(condition.expression)):
-            return StackChoice(False, "the cache is used as a whole")
+    if _whole_cache(group) and any(f.stateful or f.over is not None for s in group.statements for f in _calls(s)):
+        return StackChoice(False, "the cache is used as a whole, and functions look beyond the row")
     if group.error_mode == "propagate" and any(f.stateful for s in group.statements for f in _calls(s)):
         return StackChoice(False, "under propagate the first failing row decides what functions remember")
     if any(_overlapping(s) for s in group.statements):
@@ -152,25 +151,33 @@ def choose(group: typed.Group, signal: str) -> StackChoice:
 
 
 def _untabled_use(statement: typed.Statement) -> str | None:
-    """The reason why columns cannot do what a statement does with a cache or a body."""
-    nodes = [n for n in (statement.condition, *statement.arguments) if n is not None]
-    for node in nodes:
-        for part in typed.walk(node):
-            if not _plain_cache(part):
-                return "the cache is used as a whole"
+    """The reason why columns cannot do what a statement does with a body, or with what is no map."""
     for parameter, operand in zip(statement.editor.parameters, statement.arguments, strict=True):
         if not isinstance(operand, typed.Place):
             continue
         shown = f"{operand.spec.level}.{operand.spec.name}"
         if operand.spec.level == "otelcol":
             return f"{shown} cannot be written"
-        if operand.spec.view is View.CACHE and parameter.form is not Form.TARGET:
-            return "the cache is edited as a whole"
         if operand.spec.view is View.VALUE and (operand.keys or parameter.form is Form.MAP_TARGET):
             return f"a part of {shown} is written"
         if operand.spec.view not in (View.MAP, View.CACHE, View.VALUE) and parameter.form is Form.MAP_TARGET:
             return f"{shown} is edited as a map"
     return None
+
+
+def _whole_cache(group: typed.Group) -> bool:
+    """Whether a group does more with its cache than read or write one constant key."""
+    nodes: list[typed.Operand] = [c.expression for c in group.conditions]
+    for statement in group.statements:
+        nodes += [n for n in (statement.condition, *statement.arguments) if n is not None]
+        for parameter, operand in zip(statement.editor.parameters, statement.arguments, strict=True):
+            if (
+                isinstance(operand, typed.Place)
+                and operand.spec.view is View.CACHE
+                and parameter.form is not Form.TARGET
+            ):
+                return True
+    return not all(map(_plain_cache, (part for node in nodes for part in typed.walk(node))))
 
 
 def _plain_cache(node: typed.Operand) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ottl.bytecode import Elements, GroupCode, Instruction, Op, Over, Place, StatementCode, calls
+from ottl.bytecode import Elements, GroupCode, Instruction, Live, Op, Over, Place, StatementCode, calls
 from ottl.codec import Limits, native
 from ottl.contexts.identity import SPAN_PARTS
 from ottl.contexts.paths import PathSpec, View
+from ottl.functions import Form
 from ottl.types import Kind
 from ottl.vm import columns, leaving
 from ottl.vm.entries import NESTING
@@ -81,6 +83,58 @@ def _nests(code: StatementCode) -> bool:
     return False
 
 
+def _with_cache_map(group: GroupCode, number: int) -> GroupCode:
+    """The group with its cache as a map of the rows beside the payload, where it uses more of it than single keys.
+
+    Args:
+        group: its bytecode.
+        number: of the pass, which each has a cache of its own.
+    """
+    codes = (*group.conditions, *group.statements)
+    if not any(_beyond_keys(i) for code in codes for i in code.instructions):
+        return group
+    specs: dict[PathSpec, PathSpec] = {}
+
+    def mapped(spec: Any) -> Any:
+        if not isinstance(spec, PathSpec) or spec.view is not View.CACHE:
+            return spec
+        found = dataclasses.replace(spec, view=View.MAP, field=(native.DETACHED, str(number)))
+        return specs.setdefault(spec, found)  # one object for each, as everywhere
+
+    def operand(part: Any) -> Any:
+        return dataclasses.replace(part, spec=mapped(part.spec)) if isinstance(part, (Place, Live)) else part
+
+    def instruction(i: Instruction) -> Instruction:
+        if not any(spec.view is View.CACHE for spec in _specs(i)):
+            return i  # the object tells what a function remembers
+        return dataclasses.replace(i, data=mapped(i.data), operands=tuple(map(operand, i.operands)))
+
+    def code(one: StatementCode) -> StatementCode:
+        return dataclasses.replace(one, instructions=tuple(map(instruction, one.instructions)))
+
+    return dataclasses.replace(
+        group, conditions=tuple(map(code, group.conditions)), statements=tuple(map(code, group.statements))
+    )
+
+
+def _specs(i: Instruction) -> Iterator[PathSpec]:
+    """The paths of an instruction."""
+    if isinstance(i.data, PathSpec):
+        yield i.data
+    yield from (part.spec for part in i.operands if isinstance(part, (Place, Live)))
+
+
+def _beyond_keys(i: Instruction) -> bool:
+    """Whether an instruction does more with a cache than read or write one constant key."""
+    if not any(spec.view is View.CACHE for spec in _specs(i)):
+        return False
+    keys = [i.constant_keys] if isinstance(i.data, PathSpec) else []
+    keys += [part.constant_keys for part in i.operands if isinstance(part, (Place, Live))]
+    if i.op is Op.EDIT and any(p.form in (Form.MAP_TARGET, Form.LIST_TARGET) for p in i.data.parameters):
+        return True
+    return not all(found is not None and len(found) == 1 and type(found[0]) is bytes for found in keys)
+
+
 def _read(i: Instruction) -> Iterator[int]:
     """The registers among the operands of a call."""
     for operand in i.operands:
@@ -113,7 +167,9 @@ class Program:
     ) -> None:
         self.signal = signal
         self.tracked = tuple(tracked)
-        self.passes = tuple(passes)
+        self.passes = tuple(
+            tuple(_with_cache_map(group, number) for group in groups) for number, groups in enumerate(passes)
+        )
         self.around = tuple(around)
         self._preparations: dict[int, Any] = {}
         self._pause = self._resting = 0

@@ -329,7 +329,7 @@ logs, pass 1: context log, error mode silent
      4  STORE              log.attributes["x"] <- r2
 
 logs, pass 2: context log, error mode ignore
-  stack: rows (the cache is used as a whole)
+  stack: columns (no row sees what another row writes)
   reads: log.cache
   writes: log.attributes
   merge_maps(log.attributes, log.cache, "upsert")

@@ -183,10 +183,11 @@ impl Table {
         self.maps.iter_mut().for_each(Map::clear_rows);
     }
 
-    /// Gives an empty table so many columns and maps.
-    pub fn shape(&mut self, columns: usize, maps: usize) {
+    /// Gives an empty table so many columns, and maps of which each is detached or not.
+    pub fn shape(&mut self, columns: usize, maps: &[bool]) {
         self.columns.resize_with(columns, Column::default);
-        self.maps.resize_with(maps, Map::default);
+        self.maps.resize_with(maps.len(), Map::default);
+        self.maps.iter_mut().zip(maps).for_each(|(map, &detached)| map.detached = detached);
     }
 
     /// Leaves the memory of an empty table to the system as far as that needs it; false if that can't be done.

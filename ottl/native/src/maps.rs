@@ -309,6 +309,8 @@ pub struct Map {
     pub keys: Keys,
     pub layouts: Layouts,
     pub dirty: Vec<bool>,
+    /// No field of the payload: a changed map does not change its row.
+    pub detached: bool,
     /// How many entries a row that outgrows its room is likely to get.
     pub growth: u32,
 }
@@ -713,6 +715,7 @@ impl Map {
         value: impl Fn(usize) -> Option<Cell>,
         touched: &mut [bool],
     ) -> u64 {
+        let attached = !self.detached;
         let Map { runs, codes, entries, dirty, layouts, .. } = self;
         let (Some(runs), Some(dirty), Some(touched)) = (block(runs, first), block(dirty, first), block(touched, first))
         else {
@@ -752,7 +755,8 @@ impl Map {
                     (run.count, run.layout) = (run.count + 1, next);
                 }
             }
-            (dirty[at], touched[at]) = (true, true);
+            dirty[at] = true;
+            touched[at] |= attached;
         }
         rest
     }
@@ -849,7 +853,7 @@ impl Map {
     fn mark(&mut self, row: usize, touched: &mut [bool]) {
         if let (Some(dirty), Some(touched)) = (self.dirty.get_mut(row), touched.get_mut(row)) {
             *dirty = true;
-            *touched = true;
+            *touched |= !self.detached;
         }
     }
 

@@ -411,10 +411,11 @@ impl Node {
 #[derive(Debug, Clone)]
 pub struct TableShape {
     pub columns: u32,
-    pub maps: u32,
     pub parent: Option<u32>,
     /// For each column, a bit for each cell tag that may be stored.
     pub accepts: Vec<u16>,
+    /// For each map, whether no field feeds it.
+    pub detached: Vec<bool>,
 }
 
 /// What a scan extracts.
@@ -459,7 +460,10 @@ impl Plan {
         }
         let mut shapes: Vec<TableShape> = tables
             .iter()
-            .map(|&(columns, maps)| TableShape { columns, maps, parent: None, accepts: vec![0; columns as usize] })
+            .map(|&(columns, maps)| {
+                let (accepts, detached) = (vec![0; columns as usize], vec![true; maps as usize]);
+                TableShape { columns, parent: None, accepts, detached }
+            })
             .collect();
         let mut table_of: Vec<Option<u32>> = vec![None; nodes.len()];
         table_of[0] = Some(0);
@@ -624,9 +628,11 @@ fn parse_action(
             }
         }
         "entries" => {
-            if number >= shape.maps || !field.repeated || key_value.is_none() || field.message != key_value {
+            let fits = field.repeated && key_value.is_some() && field.message == key_value;
+            let Some(detached) = shape.detached.get_mut(number as usize).filter(|_| fits) else {
                 return Err("entries need a map of the table and a repeated KeyValue".into());
-            }
+            };
+            *detached = false;
             Ok(Action::Entries { map: number })
         }
         "inline" | "rows" => {

@@ -57,7 +57,7 @@ impl Pool {
         spare.clear();
         spare.tables.resize_with(shapes.len(), Table::default);
         for (table, shape) in spare.tables.iter_mut().zip(shapes) {
-            table.shape(shape.columns as usize, shape.maps as usize);
+            table.shape(shape.columns as usize, &shape.detached);
         }
         spare
     }

@@ -203,6 +203,10 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             }
             (tags::EMPTY, tags::EMPTY) => operator.holds(0, 0),
             (a, b) if is_plain(a) && is_plain(b) => operator == Operator::NotEqual,
+            // Empty bytes are nil.
+            (tags::BYTES, tags::EMPTY) if left.len == 0 => operator.holds(0, 0),
+            (tags::EMPTY, tags::BYTES) if right.len == 0 => operator.holds(0, 0),
+            (a, tags::EMPTY) | (tags::EMPTY, a) if holds_something(a) => operator == Operator::NotEqual,
             _ => match operator {
                 Operator::Equal => self.same_id(left, right)?,
                 Operator::NotEqual => !self.same_id(left, right)?,
@@ -211,6 +215,11 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         };
         Ok(holds)
     }
+}
+
+/// Values besides the plain ones that are not nil whatever they hold.
+fn holds_something(tag: u8) -> bool {
+    matches!(tag, tags::BYTES | tags::LIST | tags::MAP | kinds::TRACE_ID | kinds::SPAN_ID | kinds::TEXTS)
 }
 
 /// Values that compare by their kinds alone with those of another kind.

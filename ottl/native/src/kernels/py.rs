@@ -318,7 +318,7 @@ fn map_scratch<'py>(
     let mut batch = batch.try_borrow_mut()?;
     let values = batch.core.values().map_err(bad)?;
     let rows = batch.core.rows(table, rows.as_ref().map(Input::get)).map_err(bad)?;
-    let planned = batch.core.plan.tables.get(table).map_or(0, |shape| shape.maps as usize);
+    let planned = batch.core.plan.tables.get(table).map_or(0, |shape| shape.detached.len());
     let found = batch.core.tables.get_mut(table).ok_or_else(|| bad(format!("there is no table {table}")))?;
     let count = found.len();
     let mut unmarked = vec![false; count];
