@@ -197,10 +197,8 @@ def _calls(statement: typed.Statement) -> Iterator[Function]:
 
 
 def _overlapping(statement: typed.Statement) -> bool:
-    """Whether the target of an editor and one of its arguments share a map."""
-    places = [a for a in statement.arguments if isinstance(a, typed.Place)]
-    if not any(p.spec.keyed for p in places):
-        return False
+    """Whether an argument of an editor holds its target, or is its target where the editor takes that for more."""
+    places = [a for a in statement.arguments if isinstance(a, typed.Place) and a.spec.keyed]
     for argument in statement.arguments:
         # What a converter gives is new.
         if argument is None or isinstance(argument, (typed.Place, typed.Invoke)):
@@ -208,7 +206,7 @@ def _overlapping(statement: typed.Statement) -> bool:
         for part in typed.walk(argument):
             if isinstance(part, typed.Load) and any(
                 part.spec == p.spec
-                and p.keys[: len(part.keys)] == part.keys[: len(p.keys)]
+                and part.keys == p.keys[: len(part.keys)]
                 and (part.keys != p.keys or statement.editor.alias_kernel is not None)
                 for p in places
             ):
