@@ -505,22 +505,31 @@ class Program:
         statements: list[tuple[int, int, int]],
     ) -> None: ...
     def run(
-        self, batch: Batch, rows: NDArray[np.int32] | None, first: int, room: tuple[int, int, float, int], timed: bool
-    ) -> tuple[list[int], list[int], list[int], list[tuple[int, NDArray[np.int32]]], list[tuple[int, int]]]:
+        self,
+        batch: Batch,
+        rows: NDArray[np.int32] | None,
+        first: int,
+        untold: list[bool] | None,
+        room: tuple[int, int, float, int],
+        timed: bool,
+    ) -> tuple[list[int], list[int], list[int], list[tuple[int, NDArray[np.int32]]], list[int], list[tuple[int, int]]]:
         """Runs the statements from number `first` on, on all rows or some, as long as there is room.
 
         Args:
             batch: the tables.
             rows: int32 (k,); None for all.
             first: number of the first statement.
+            untold: by statement, whether the first row on which it fails is to be declined, while the others are only
+                counted; None to decline all.
             room: bytes of a text that a step makes, bytes of the arena and seconds, beyond which nothing is done, and
                 elements of a list that a step makes.
             timed: whether steps are timed, which makes them slower.
 
         Returns:
-            For each statement the rows on which its condition held, those that it changed and its nanoseconds; and by
-            statement the rows that it declined, int32 (m,), on which it has done nothing. Last, by step, its
-            nanoseconds and the rows it ran on; none where steps are not timed.
+            For each statement the rows on which its condition held, those that it changed and its nanoseconds; by
+            statement the rows that it declined, int32 (m,), on which it has done nothing; and for each statement on how
+            many others it failed. Last, by step, its nanoseconds and the rows it ran on; none where steps are not
+            timed.
         """
     def select(
         self, batch: Batch, rows: NDArray[np.int32] | None, number: int, room: tuple[int, int, float, int], timed: bool
@@ -535,7 +544,7 @@ class Stream:
         schema: Schema,
         root: int,
         plan: Plan,
-        stages: list[tuple[Program | None, Program, int]],
+        stages: list[tuple[Program | None, Program, int, bool]],
         window: tuple[int, int],
     ) -> None:
         """Makes one.
@@ -545,12 +554,19 @@ class Stream:
             root: index of the root message there.
             plan: what to scan.
             stages: a program whose statements are conditions, of which one must hold, or None; the program that runs
-                on these rows; and how many keys of the cache it uses.
+                on these rows; how many keys of the cache it uses; and whether rows on which a statement fails go on.
             window: bytes of the payload, and a number of which its rows are a multiple.
         """
+    def tell(self, stage: int, statement: int) -> None:
+        """Notes that it is known how a statement fails: until then, no payload is taken in which it does."""
     def run(
-        self, payload: bytes, max_messages: int, max_depth: int, room: tuple[int, int, float, int]
-    ) -> tuple[bytes, list[tuple[list[int], list[int], list[int]]], tuple[int, int]] | None:
+        self,
+        payload: bytes,
+        max_messages: int,
+        max_depth: int,
+        room: tuple[int, int, float, int],
+        telling: bool,
+    ) -> tuple[bytes, list[tuple[list[int], list[int], list[int], list[int]]], tuple[int, int]] | None:
         """Scans, runs and patches; None, with nothing done, for a payload that has to be taken as a whole.
 
         Args:
@@ -558,14 +574,21 @@ class Stream:
             max_messages: how many messages it may have.
             max_depth: how deep they may lie.
             room: as `Program.run` takes it, but with the bytes that the arena may get beside the payload.
+            telling: each failure is to be told, so that no payload with any is taken.
 
         Returns:
             The payload, the very object if nothing has changed; by stage and statement the rows on which its condition
-            held, those that it changed and its nanoseconds; and the nanoseconds of scan and patch.
+            held, those that it changed, those on which it failed, and its nanoseconds; and the nanoseconds of scan and
+            patch.
         """
     def run_json(
-        self, payload: bytes, max_messages: int, depths: tuple[int, int], room: tuple[int, int, float, int]
-    ) -> tuple[bytes, list[tuple[list[int], list[int], list[int]]]] | None:
+        self,
+        payload: bytes,
+        max_messages: int,
+        depths: tuple[int, int],
+        room: tuple[int, int, float, int],
+        telling: bool,
+    ) -> tuple[bytes, list[tuple[list[int], list[int], list[int], list[int]]]] | None:
         """The same from OTLP JSON to OTLP JSON, without the nanoseconds.
 
         Args:
@@ -573,6 +596,7 @@ class Stream:
             max_messages: how many messages it may have.
             depths: how deep they may lie in the text, and in what is made of it.
             room: as `run` takes it.
+            telling: the same.
         """
 
 class Pipeline:
@@ -598,8 +622,8 @@ class Pipeline:
         extent: tuple[int, int],
         layout: str,
         signal: int | None,
-        bounds: tuple[int, int, int, tuple[int, int, float, int]],
-    ) -> tuple[int, int, int, bytes, list[list[list[tuple[list[int], list[int], list[int]]]]]]:
+        bounds: tuple[int, int, int, tuple[int, int, float, int], bool],
+    ) -> tuple[int, int, int, bytes, list[list[list[tuple[list[int], list[int], list[int], list[int]]]]]]:
         """Takes messages from a place on, until one that has to be taken by itself.
 
         Args:
@@ -607,7 +631,8 @@ class Pipeline:
             extent: where they begin and end.
             layout: `framed` or `jsonl`.
             signal: number of the signal of protobuf, where it need not be found out.
-            bounds: on each message its bytes, messages in it and their depth in JSON; and the room of each stream.
+            bounds: on each message its bytes, messages in it and their depth in JSON; the room of each stream; and
+                whether each failure is to be told.
 
         Returns:
             The place behind the last message that was taken; how many there were, on how many lines; what they have

@@ -409,6 +409,7 @@ class Report:
         "gone",
         "instructions",
         "kept",
+        "known",
         "limiters",
         "marks",
         "matched",
@@ -438,6 +439,7 @@ class Report:
         self.ns = [0] * count
         self.condition_errors = [0] * conditions
         self.first: dict[int, str] = {}
+        self.known = [False] * count
         self.row = 0
         self.faults: list[_Fault] | None = None
         self.instructions: Profile | None = None
@@ -1187,7 +1189,7 @@ class Processor:
         limits = self._options.limits
         if encoding == "protobuf":
             return self._streamed(program, data, signal, 0, limits.deadline_s)
-        found = program.run_json_stream(data, limits)
+        found = program.run_json_stream(data, limits, self.tells)
         if found is None:
             return None
         self.count_streamed(signal, 0, found[1])
@@ -1195,7 +1197,7 @@ class Processor:
 
     def _streamed(self, program: Any, data: bytes, signal: str, start: int, seconds: float | None) -> bytes | None:
         """Passes from one on that are a stream, over a payload; None, with nothing done, where it needs tables."""
-        found = program.run_stream(data, self._options.limits, seconds)
+        found = program.run_stream(data, self._options.limits, seconds, self.tells)
         if found is None:
             return None
         output, counts, stages = found
@@ -1208,10 +1210,16 @@ class Processor:
         """Adds what a stream of the passes from one on has counted to their statistics."""
         with self._lock:
             for number, one in enumerate(counts, start):
-                for counter, matched, changed, ns in zip(self._counters[signal, number], *one, strict=True):
+                for counter, matched, changed, failed, ns in zip(self._counters[signal, number], *one, strict=True):
                     counter.matched += matched
                     counter.changed += changed
+                    counter.errors += failed
                     counter.ns += ns
+
+    @property
+    def tells(self) -> bool:
+        """Whether each failure is told."""
+        return self.on_error is not None
 
     def _turn(self, signal: str) -> contextlib.AbstractContextManager[None]:
         """Payloads take turns where functions remember something from one to the next."""
@@ -1501,6 +1509,7 @@ class Processor:
                 report.listen(signal, "")
             if profile is not None and profile.instructions:
                 report.instructions = profile
+            report.known = [counter.first_error is not None for counter in self._counters[signal, index]]
             try:
                 passes[index].run_columns(program, index - start, batch, report, session)
             except stacks.Unsettled:
@@ -1510,6 +1519,9 @@ class Processor:
             finally:
                 if report is not None:
                     self._count(signal, index, report)
+                    if program.stream is not None:
+                        for statement in report.first:
+                            program.stream.tell(index - start, statement)
                     self._tell(signal, passes[index], report, session)
         if profile is not None:
             profile.lap("statements")

@@ -22,6 +22,9 @@ class Streamed(Protocol):
 
     def count_streamed(self, signal: str, start: int, counts: Sequence[Any]) -> None: ...
 
+    @property
+    def tells(self) -> bool: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Passed:
@@ -78,7 +81,9 @@ class Pipeline:
             signal: of protobuf, instead of detecting it.
         """
         number = None if signal is None else SIGNALS.index(signal)
-        at, messages, lines, output, counts = self._native.run(data, (begin, end), layout, number, self._bounds)
+        telling = any(one.tells for chain in self._chains.values() for one in chain)
+        bounds = (*self._bounds, telling)
+        at, messages, lines, output, counts = self._native.run(data, (begin, end), layout, number, bounds)
         for name, chain in self._chains.items():
             # No counts are there where no message was of the signal.
             for processor, stages in zip(chain, counts[SIGNALS.index(name)], strict=False):

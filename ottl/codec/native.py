@@ -323,13 +323,13 @@ def program(
     return _native.Program(context, registers, memos, constants, keys, key_sets, steps, statements)
 
 
-def stream(projection: Layout, stages: list[tuple[Program | None, Program, int]]) -> _native.Stream | None:
+def stream(projection: Layout, stages: list[tuple[Program | None, Program, int, bool]]) -> _native.Stream | None:
     """Programs that run over payloads in windows, from bytes to bytes; None without windows.
 
     Args:
         projection: what they look at; their rows are those of its innermost level.
-        stages: a program whose statements are conditions, of which one must hold, or None; the program; and how many
-            keys of the cache they use.
+        stages: a program whose statements are conditions, of which one must hold, or None; the program; how many keys
+            of the cache they use; and whether rows on which a statement fails go on.
     """
     from ottl import _native
 

@@ -723,7 +723,12 @@ def _run_segment(
     def run(rows: NDArray[np.int32] | None, first: int) -> None:
         frame.lend_cache()
         timed = frame.profile is not None
-        matched, changed, ns, declined, laps = segment.program.run(frame.batch, rows, first, frame.room(), timed)
+        untold = None
+        if group.error_mode != "propagate" and report.faults is None:
+            untold = [not known for known in report.known[segment.start : segment.end]]
+        matched, changed, ns, declined, failed, laps = segment.program.run(
+            frame.batch, rows, first, untold, frame.room(), timed
+        )
         if frame.profile is not None:
             codes = group.statements[segment.start : segment.end]
             frame.profile.add_laps(laps, [(codes[number], instruction) for number, instruction in segment.origins])
@@ -731,6 +736,7 @@ def _run_segment(
         for number in range(first, len(matched)):
             report.matched[segment.start + number] += matched[number]
             report.changed[segment.start + number] += changed[number]
+            report.errors[segment.start + number] += failed[number]
             report.ns[segment.start + number] += ns[number]
         for number, found in declined:
             waiting.setdefault(number, []).append(found)

@@ -41,8 +41,8 @@ def span_parts(code: StatementCode) -> Iterator[native.Need]:
             yield from SPAN_PARTS[part]
 
 
-Counts = list[tuple[list[int], list[int], list[int]]]
-"""For each pass, by statement: rows matched, rows changed, nanoseconds."""
+Counts = list[tuple[list[int], list[int], list[int], list[int]]]
+"""For each pass, by statement: rows matched, changed and failed, and nanoseconds."""
 
 Failures = list[tuple[int, int, str]]
 """Number of a condition, row and message."""
@@ -214,7 +214,13 @@ class Program:
         if self.layout.tables.keys() != {*native.levels_of(self.signal, *contexts)}:
             return None
         lowered = [self._lowered[id(group)] for group in groups]
-        return native.stream(self.layout, [(one.selector, one.segments[0].program, len(one.cache)) for one in lowered])
+        return native.stream(
+            self.layout,
+            [
+                (one.selector, one.segments[0].program, len(one.cache), group.error_mode != "propagate")
+                for group, one in zip(groups, lowered, strict=True)
+            ],
+        )
 
     def unsettled(self) -> None:
         """A payload has turned out to need rows, behind the trouble of trying: some of the next ones are not tried."""
@@ -237,7 +243,7 @@ class Program:
         return native.scan(self.layout, payload, limits, self.deepest) if self.deepest > 0 else None
 
     def run_stream(
-        self, payload: bytes, limits: Limits, seconds: float | None
+        self, payload: bytes, limits: Limits, seconds: float | None, telling: bool
     ) -> tuple[bytes, Counts, tuple[int, int]] | None:
         """All passes over a payload, from bytes to bytes; None, with nothing done, where it needs tables as a whole.
 
@@ -245,18 +251,19 @@ class Program:
             payload: the encoded root message.
             limits: bounds.
             seconds: that the statements may take; None for as long as it takes.
+            telling: each failure is to be told, which needs tables.
 
         Returns:
-            The payload, the very object if nothing has changed; for each pass, by statement, the rows matched and
-            changed and the nanoseconds; and the nanoseconds of scan and patch.
+            The payload, the very object if nothing has changed; for each pass the counts; and the nanoseconds of scan
+            and patch.
         """
         depth = min(limits.max_depth, self.deepest)
-        return self.stream.run(payload, limits.max_messages, depth, native.room(limits, seconds))  # type: ignore[no-any-return]
+        return self.stream.run(payload, limits.max_messages, depth, native.room(limits, seconds), telling)  # type: ignore[no-any-return]
 
-    def run_json_stream(self, payload: bytes, limits: Limits) -> tuple[bytes, Counts] | None:
+    def run_json_stream(self, payload: bytes, limits: Limits, telling: bool) -> tuple[bytes, Counts] | None:
         """As `run_stream`, from OTLP JSON to OTLP JSON, which is no object that was there before."""
-        depths = limits.max_depth, min(limits.max_depth, self.deepest)
-        return self.stream.run_json(payload, limits.max_messages, depths, native.room(limits, limits.deadline_s))  # type: ignore[no-any-return]
+        depths, room = (limits.max_depth, min(limits.max_depth, self.deepest)), native.room(limits, limits.deadline_s)
+        return self.stream.run_json(payload, limits.max_messages, depths, room, telling)  # type: ignore[no-any-return]
 
     def run_group(self, number: int, batch: Any, report: Any, request: Mapping[str, Any] | None) -> None:
         """One group over the tables."""

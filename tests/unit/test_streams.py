@@ -46,7 +46,7 @@ def stream_of(processor: ottl.Transform) -> Any:
 
 def runs(processor: ottl.Transform, payload: bytes) -> bool:
     """Whether the stream takes a payload."""
-    return stream_of(processor).run(payload, 1 << 30, 100, (1 << 30, 1 << 40, 1e9, 1 << 30)) is not None
+    return stream_of(processor).run(payload, 1 << 30, 100, (1 << 30, 1 << 40, 1e9, 1 << 30), False) is not None
 
 
 @pytest.fixture(autouse=True, params=WINDOWS, ids=str)
@@ -133,6 +133,45 @@ def test_json_takes_the_same_way() -> None:
     for _ in range(3):
         with pytest.raises(PayloadError, match="make more than"):
             small.process(text, encoding="json")
+
+
+FAILING = (
+    'set(span.attributes["m"], Substring(span.name, 0, 9)) where span.attributes["n"] > 100',
+    'set(span.attributes["t"], span.start_time)',
+    'merge_maps(span.attributes, span.attributes["none"], "upsert")',
+    'set(span.attributes["k"], span.attributes["n"] + 1)',
+)
+
+
+def test_rows_that_fail_are_counted_once_it_is_known_how() -> None:
+    """The first payload goes as a whole and tells how statements fail; then they are streams, with the same counts."""
+    payload = traces(300)
+    processor, plain = transform(*FAILING), transform(*FAILING, stack="plain")
+    wanted = plain.process(payload)
+    assert processor.process(payload) == wanted
+    assert runs(processor, payload)
+    for _ in range(4):
+        assert processor.process(payload) == wanted
+        plain.process(payload)
+    found, expected = ([(s.matched, s.changed, s.errors, s.first_error) for s in p.stats()] for p in (processor, plain))
+    assert found == expected
+    assert [errors for _, _, errors, _ in found] == [5 * 199, 5 * 300, 5 * 300, 0]
+
+
+def test_rows_that_fail_where_each_is_told() -> None:
+    """With `on_error`, and under `propagate`, no payload with a failure is a stream."""
+    payload = traces(300)
+    processor = transform(FAILING[1])
+    processor.process(payload)
+    told: list[Any] = []
+    processor.on_error = told.append
+    processor.process(payload)
+    assert [error.row for error in told] == list(range(300))
+    strict = ottl.Transform({"error_mode": "propagate", "trace_statements": [FAILING[0]]})
+    for _ in range(3):
+        with pytest.raises(ottl.StatementError) as caught:
+            strict.process(payload)
+        assert caught.value.row == 101
 
 
 def test_declined_rows_are_counted_once() -> None:
@@ -265,6 +304,6 @@ def test_a_stream_has_stages_on_innermost_rows() -> None:
         native.layout("traces", ["resource"], [], False),
     ):
         with pytest.raises(ValueError, match="a stream needs"):
-            native.stream(layout, [(None, segment.program, 0)])
+            native.stream(layout, [(None, segment.program, 0, True)])
     with pytest.raises(ValueError, match="a stream needs"):
         native.stream(program.layout, [])

@@ -51,15 +51,22 @@ pub mod kinds {
     pub const TEXTS: u8 = 20;
 }
 
-/// A row that the caller has to take over.
+/// Why a statement does not run on a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Declined;
+pub enum Refusal {
+    /// The caller has to take the row over.
+    Declined,
+    /// The statement fails there for certain, whoever runs it, and has nothing more to leave behind.
+    Failed,
+}
+
+pub use Refusal::{Declined, Failed};
 
 /// The result of a step on a row.
-pub type Done<T> = Result<T, Declined>;
+pub type Done<T> = Result<T, Refusal>;
 
-impl From<String> for Declined {
-    fn from(_: String) -> Declined {
+impl From<String> for Refusal {
+    fn from(_: String) -> Refusal {
         Declined
     }
 }
@@ -281,6 +288,8 @@ pub struct Outcome {
     pub ns: Vec<i64>,
     /// For each statement, the rows it declined.
     pub declined: Vec<Vec<i32>>,
+    /// For each statement, on how many more rows it failed.
+    pub failed: Vec<i64>,
     /// What each step took, where that was asked for.
     pub laps: Vec<Lap>,
 }
@@ -341,8 +350,12 @@ struct Run<'p, 'b, P> {
     lane: usize,
     /// Lanes that no statement has declined so far.
     alive: Lanes,
-    /// Lanes that the current statement has declined.
+    /// Lanes that the current statement has declined, or on which it has failed.
     lost: Lanes,
+    /// Those on which it has failed.
+    failed: Lanes,
+    /// Those that its condition has let through.
+    meant: Lanes,
     /// Lanes that it has changed.
     changed: Lanes,
     /// By step; empty where steps are not timed.
@@ -351,17 +364,18 @@ struct Run<'p, 'b, P> {
 
 impl Program {
     /// Runs the statements from number `first` on over rows of the context, or all of them, as long as there is room; with `timed`
-    /// each step is timed.
+    /// each step is timed. For `untold` see [`Execution`].
     pub fn run<P: AsRef<[u8]>>(
         &self,
         batch: &mut Batch<P>,
         rows: Option<&[i32]>,
-        first: usize,
+        (first, untold): (usize, Option<Vec<bool>>),
         room: Room,
         timed: bool,
     ) -> Result<Outcome, String> {
         let rows = batch.rows(self.context, rows)?;
         let mut execution = Execution::new(self, batch, rows.len(), timed)?;
+        execution.untold = untold;
         execution.run(batch, rows, first, room)?;
         Ok(execution.outcome())
     }
@@ -390,6 +404,9 @@ pub struct Execution<'p> {
     state: Option<State<'p>>,
     outcome: Outcome,
     took: Duration,
+    /// By statement, whether nobody knows yet how it fails: then the first row on which it does is declined, and the others are counted.
+    /// All are declined without.
+    pub untold: Option<Vec<bool>>,
 }
 
 impl<'p> Execution<'p> {
@@ -407,9 +424,10 @@ impl<'p> Execution<'p> {
             changed: vec![0; count],
             ns: vec![0; count],
             declined: vec![Vec::new(); count],
+            failed: vec![0; count],
             laps: vec![(0, 0); if timed { program.steps.len() } else { 0 }],
         };
-        Ok(Execution { program, state, outcome, took: Duration::ZERO })
+        Ok(Execution { program, state, outcome, took: Duration::ZERO, untold: None })
     }
 
     /// What has become of all rows so far.
@@ -472,8 +490,12 @@ impl<'p> Execution<'p> {
                 outcome.matched[number] += matched.len() as i64;
                 outcome.changed[number] += run.changed.len() as i64;
                 if !run.lost.is_empty() {
-                    outcome.declined[number].extend(run.lost.map(|lane| run.row(lane) as i32));
-                    run.alive = run.alive.without(run.lost);
+                    let failed = known_failures(run.failed, number, &mut self.untold);
+                    outcome.failed[number] += failed.len() as i64;
+                    outcome.matched[number] += run.let_through(statement, failed).len() as i64;
+                    let declined = run.lost.without(failed);
+                    outcome.declined[number].extend(declined.map(|lane| run.row(lane) as i32));
+                    run.alive = run.alive.without(declined);
                 }
                 if let Some(before) = &mut before {
                     let now = Instant::now();
@@ -513,6 +535,18 @@ impl<'p> Execution<'p> {
         self.end(run);
         Ok(found)
     }
+}
+
+/// The lanes on which a statement has failed in a way that is known, once the first of them has been told.
+fn known_failures(failed: Lanes, number: usize, untold: &mut Option<Vec<bool>>) -> Lanes {
+    let (Some(untold), Some(first)) = (untold.as_mut().and_then(|untold| untold.get_mut(number)), { failed }.next())
+    else {
+        return Lanes::NONE;
+    };
+    if std::mem::take(untold) {
+        return failed.without(Lanes::one(first));
+    }
+    failed
 }
 
 /// Puts the values of some lanes where they belong; the lanes that have one.
@@ -587,6 +621,8 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             lane: 0,
             alive: Lanes::NONE,
             lost: Lanes::NONE,
+            failed: Lanes::NONE,
+            meant: Lanes::NONE,
             changed: Lanes::NONE,
             laps,
             accepts: batch.plan.tables.get(program.context).map_or(&[], |shape| shape.accepts.as_slice()),
@@ -604,7 +640,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     #[inline(always)]
     fn text(&self, cell: Cell) -> Done<&[u8]> {
         if cell.tag != tags::STRING {
-            return Err(Declined);
+            return Err(no_text(cell.tag));
         }
         self.arena.get(cell.bits, cell.len).ok_or(Declined)
     }
@@ -650,12 +686,14 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         self.state.memos.iter_mut().for_each(|memo| memo.lanes = Lanes::NONE);
     }
 
-    /// Runs a statement; the lanes on which it ran to its end, while `lost` are those that it declined.
+    /// Runs a statement; the lanes on which it ran to its end, while `lost` are those on which it did not.
     fn statement(&mut self, statement: Statement) -> Lanes {
         let program = self.program;
         let mut at = statement.begin;
         let mut lanes = self.alive;
         self.lost = Lanes::NONE;
+        self.failed = Lanes::NONE;
+        self.meant = Lanes::NONE;
         self.changed = Lanes::NONE;
         self.state.outer.clear();
         while let Some(step) = program.steps.get(at).filter(|_| at < statement.end) {
@@ -683,6 +721,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                     let Verdict { holds, lost } = self.state.registers.holding(*value, lanes);
                     self.lost = self.lost.with(lost);
                     lanes = holds;
+                    self.meant = holds;
                 }
                 _ => match step.once {
                     Some(once) => self.remembered(step, once, lanes),
@@ -736,7 +775,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             if self.once(step, first, self.alive) {
                 wanted = self.alive;
             } else {
-                self.lost = self.lost.with(wanted);
+                self.lose(wanted, first);
             }
         } else {
             self.by_row(step, table as usize, wanted);
@@ -745,6 +784,32 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             memo.lanes = memo.lanes.with(wanted.without(self.lost));
             // A register of fewer lanes holds nothing for those that another chunk has.
             memo.row = shared.filter(|_| memo.lanes == Lanes::ALL);
+        }
+    }
+
+    /// Those of some lost lanes that the statement's condition has let through, if it has one.
+    fn let_through(&self, statement: Statement, lanes: Lanes) -> Lanes {
+        let steps = self.program.steps.get(statement.begin..statement.end).unwrap_or_default();
+        let conditional = steps.iter().any(|step| matches!(step.action, Action::Where { .. }));
+        if conditional {
+            lanes.and(self.meant)
+        } else {
+            lanes
+        }
+    }
+
+    /// Notes that a step does not run in a lane.
+    #[inline(always)]
+    fn refused(&mut self, lane: usize, refusal: Refusal) {
+        self.lost.insert(lane, true);
+        self.failed.insert(lane, refusal == Failed);
+    }
+
+    /// Loses lanes for the reason for which one of them is lost.
+    fn lose(&mut self, lanes: Lanes, like: usize) {
+        self.lost = self.lost.with(lanes);
+        if self.failed.contains(like) {
+            self.failed = self.failed.with(lanes);
         }
     }
 
@@ -771,7 +836,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                 same.insert(lane, true);
             }
             if !self.once(step, first, same) {
-                self.lost = self.lost.with(same);
+                self.lose(same, first);
             }
             rest = rest.without(same);
         }
@@ -828,7 +893,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                         (self.state.registers.at(left, lane).cell(), self.state.registers.at(right, lane).cell());
                     match compute::arithmetic(*operation, left, right) {
                         Ok(value) => self.state.registers.put(to, lane, Packed::new(value)),
-                        Err(Declined) => self.lost.insert(lane, true),
+                        Err(refusal) => self.refused(lane, refusal),
                     }
                 }
             }
@@ -857,7 +922,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                     self.lane = lane;
                     match self.value(step) {
                         Ok(value) => self.state.registers.put(to, lane, value),
-                        Err(Declined) => self.lost.insert(lane, true),
+                        Err(refusal) => self.refused(lane, refusal),
                     }
                     if self.full() {
                         break;
@@ -937,7 +1002,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     fn wrote(&mut self, lane: usize, changed: Done<bool>) {
         match changed {
             Ok(changed) => self.changed.insert(lane, changed),
-            Err(Declined) => self.lost.insert(lane, true),
+            Err(refusal) => self.refused(lane, refusal),
         }
     }
 
@@ -1096,6 +1161,11 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             let row = rows[lane % LANES] as usize;
             if let Some(cell) = value(lane) {
                 done.insert(lane, map.put_next(row, code, cell, &mut hint, &mut table.dirty).is_ok());
+            } else if matches!(registers.at(home, lane).tag(), kinds::TIME | kinds::DURATION) {
+                // What cannot be stored leaves a new key behind, empty, and an old one as it was.
+                let there = map.entry(row, code).is_some();
+                let failed = there || map.put_next(row, code, Cell::EMPTY, &mut hint, &mut table.dirty).is_ok();
+                self.failed.insert(lane, failed);
             }
         }
         self.changed = self.changed.with(done);
@@ -1136,6 +1206,21 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
 fn absent(table: &Table, row: usize, variants: &Option<Vec<u16>>) -> bool {
     let having = |variants: &Vec<u16>| table.variants.get(row).is_some_and(|variant| variants.contains(variant));
     variants.as_ref().is_some_and(|variants| !having(variants))
+}
+
+/// Why a value of a kind is not taken where only a text is.
+#[cold]
+fn no_text(tag: u8) -> Refusal {
+    if is_no_container(tag) || matches!(tag, tags::LIST | tags::MAP) {
+        Failed
+    } else {
+        Declined
+    }
+}
+
+/// Whether values of a kind are nil, a text, a truth or a number.
+fn is_no_container(tag: u8) -> bool {
+    matches!(tag, tags::EMPTY | tags::STRING | tags::BOOL | tags::INT | tags::DOUBLE)
 }
 
 /// An index that nobody resolved is no value, as in the reference.

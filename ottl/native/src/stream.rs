@@ -67,6 +67,8 @@ pub struct Stage<'p> {
     pub program: &'p Program,
     /// How many keys of the rows' cache it uses.
     pub cached: usize,
+    /// By statement, whether a row on which it fails ends the stream, since nobody knows yet how; any does without.
+    pub untold: Option<Vec<bool>>,
 }
 
 /// What became of a payload.
@@ -225,7 +227,9 @@ impl<'p, S: Sink> Stream<'_, 'p, S> {
                 Some(program) => Some(execution(program)?),
                 None => None,
             };
-            found.push((selector, execution(stage.program)?));
+            let mut running = execution(stage.program)?;
+            running.untold.clone_from(&stage.untold);
+            found.push((selector, running));
         }
         Some(found)
     }

@@ -2,7 +2,7 @@
 
 use super::texts::{push_double, Base64, Verb};
 use super::times::{Fixed, Part};
-use super::{boolean, kinds, stored, Declined, Done, Run, Slot};
+use super::{boolean, kinds, no_text, stored, Declined, Done, Failed, Run, Slot};
 use crate::arena::Arena;
 use crate::kernels::parse::{self, Pairs};
 use crate::kernels::{self, Algorithm, Pattern, Piece, Replacement, Searcher};
@@ -145,11 +145,18 @@ fn written<P: AsRef<[u8]>>(
     write: impl FnOnce(&[u8], &mut Vec<u8>) -> Option<u8>,
 ) -> Done<Cell> {
     if cell.tag != tags::STRING {
-        return Err(Declined);
+        return Err(no_text(cell.tag));
     }
     out.clear();
     let tag = write(arena.get(cell.bits, cell.len).ok_or(Declined)?, out).ok_or(Declined)?;
     Ok(Cell::view(tag, arena.add(out), out.len()))
+}
+
+/// Whether a text is neither a JSON object nor an array.
+#[cold]
+fn no_json(text: &[u8]) -> bool {
+    let first = text.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
+    !matches!(first, Some(b'{' | b'['))
 }
 
 /// Most entries that [`entries`] tells apart one by one.
@@ -166,7 +173,7 @@ pub fn entries<P: AsRef<[u8]>>(
     keys: &mut Keys,
 ) -> Done<bool> {
     if cell.tag != tags::STRING {
-        return Err(Declined);
+        return Err(no_text(cell.tag));
     }
     let text = arena.get(cell.bits, cell.len).ok_or(Declined)?;
     let mut found = std::mem::take(&mut scratch.entries);
@@ -297,13 +304,16 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
                 _ => Err(Declined),
             },
             Function::ParseJson => {
-                let values = &self.values;
-                written(self.arena, &mut self.state.scratch.out, first, |text, out| parse::json_text(values, text, out))
+                let (values, out) = (&self.values, &mut self.state.scratch.out);
+                let made = written(self.arena, out, first, |text, out| parse::json_text(values, text, out));
+                made.map_err(|refusal| if self.text(first).is_ok_and(no_json) { Failed } else { refusal })
             }
             Function::ParsePairs(delimiter, between) => {
                 let (pairs, out) = self.state.scratch.pairs(delimiter, between)?;
                 let values = &self.values;
-                written(self.arena, out, first, |text, out| pairs.parse(values, text, out))
+                let made = written(self.arena, out, first, |text, out| pairs.parse(values, text, out));
+                let text = self.arena.get(first.bits, first.len).filter(|_| first.tag == tags::STRING);
+                made.map_err(|refusal| if text.is_some_and(|text| pairs.fails(text)) { Failed } else { refusal })
             }
             Function::Captures { pattern, groups, all } => self.captures(first, pattern, groups, *all),
             Function::Units { kind, nanos } => {
@@ -393,7 +403,12 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
                     i64::MIN
                 }
             }
-            _ => plain_int(self.text(cell)?).ok_or(Declined)?,
+            _ => {
+                let text = self.text(cell)?;
+                let foreign = |byte: &u8| !(byte.is_ascii_digit() || matches!(byte, b'+' | b'-'));
+                let hopeless = text.is_empty() || text.iter().any(foreign);
+                plain_int(text).ok_or(if hopeless { Failed } else { Declined })?
+            }
         };
         Ok(Cell::scalar(tags::INT, number))
     }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::registers::{asked, Home, Lanes, Packed, Verdict};
-use super::{kinds, Declined, Done, Run, Slot};
+use super::{kinds, Declined, Done, Failed, Run, Slot};
 use crate::arena::same;
 use crate::schema::tags;
 use crate::values::Cell;
@@ -84,7 +84,7 @@ pub fn arithmetic(operation: Operation, left: Cell, right: Cell) -> Done<Cell> {
             Operation::Add => a.wrapping_add(b),
             Operation::Subtract => a.wrapping_sub(b),
             Operation::Multiply => a.wrapping_mul(b),
-            Operation::Divide if b == 0 => return Err(Declined),
+            Operation::Divide if b == 0 => return Err(Failed),
             Operation::Divide => a.wrapping_div(b),
         };
         return Ok(Cell::scalar(tags::INT, bits));
@@ -95,7 +95,7 @@ pub fn arithmetic(operation: Operation, left: Cell, right: Cell) -> Done<Cell> {
             Operation::Add => Ok(double(a + b)),
             Operation::Subtract => Ok(double(a - b)),
             Operation::Multiply => Ok(double(a * b)),
-            Operation::Divide if b == 0.0 => Err(Declined),
+            Operation::Divide if b == 0.0 => Err(Failed),
             Operation::Divide => Ok(double(a / b)),
         };
     }
@@ -105,7 +105,7 @@ pub fn arithmetic(operation: Operation, left: Cell, right: Cell) -> Done<Cell> {
         (Operation::Subtract, kinds::TIME, kinds::DURATION) => kinds::TIME,
         (Operation::Subtract, kinds::TIME, kinds::TIME) => kinds::DURATION,
         (Operation::Subtract, kinds::DURATION, kinds::DURATION) => kinds::DURATION,
-        _ => return Err(Declined),
+        _ => return Err(Failed),
     };
     let far = |bits: i64| bits >= FAR || bits <= -FAR;
     if far(left.bits) || far(right.bits) {

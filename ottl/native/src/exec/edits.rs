@@ -1,7 +1,7 @@
 //! Editors of maps, on the map of one row.
 
 use super::calls::{entries, replaced};
-use super::{known, Declined, Done, Function, Run, Slot};
+use super::{is_no_container, known, Declined, Done, Failed, Function, Run, Slot};
 use crate::kernels::nested::{self, Flatten, Strategy};
 use crate::kernels::parse::DEEPEST;
 use crate::kernels::{groups_of, Pattern, Piece, Searcher};
@@ -206,6 +206,9 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     }
 
     fn merge(&mut self, row: usize, map: u32, source: Cell, strategy: Strategy) -> Done<bool> {
+        if is_no_container(source.tag) {
+            return Err(Failed);
+        }
         if source.tag != tags::MAP || nested::deep(self.arena, &self.values, source, DEEPEST)? {
             return Err(Declined);
         }

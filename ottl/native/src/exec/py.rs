@@ -98,25 +98,27 @@ impl Program {
         })
     }
 
-    /// Runs the statements from number `first` on, over all rows or some; with `timed` each step is timed.
-    #[pyo3(signature = (batch, rows, first, room, timed))]
+    /// Runs the statements from number `first` on, over all rows or some; with `timed` each step is timed. See [`super::Execution`] for
+    /// `untold`.
+    #[pyo3(signature = (batch, rows, first, untold, room, timed))]
     #[allow(clippy::type_complexity)]
     fn run<'py>(
         &self,
         batch: &Bound<'py, Batch>,
         rows: Option<Input<'py, i32>>,
         first: usize,
+        untold: Option<Vec<bool>>,
         room: PyRoom,
         timed: bool,
-    ) -> PyResult<(Vec<i64>, Vec<i64>, Vec<i64>, Vec<(usize, Array<'py, i32>)>, Vec<Lap>)> {
+    ) -> PyResult<(Vec<i64>, Vec<i64>, Vec<i64>, Vec<(usize, Array<'py, i32>)>, Vec<i64>, Vec<Lap>)> {
         let py = batch.py();
         let mut batch = batch.try_borrow_mut()?;
         let core = &mut batch.core;
         let rows = rows.as_ref().map(Input::get);
-        let outcome = py.detach(|| self.core.run(core, rows, first, room.into(), timed)).map_err(bad)?;
+        let outcome = py.detach(|| self.core.run(core, rows, (first, untold), room.into(), timed)).map_err(bad)?;
         let declined = outcome.declined.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty());
         let declined = declined.map(|(number, rows)| (number, frozen(py, rows))).collect();
-        Ok((outcome.matched, outcome.changed, outcome.ns, declined, outcome.laps))
+        Ok((outcome.matched, outcome.changed, outcome.ns, declined, outcome.failed, outcome.laps))
     }
 
     /// Where a condition holds: 1, or 0; 2 where it declined; and with `timed` what each step took.

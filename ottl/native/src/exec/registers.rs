@@ -52,6 +52,11 @@ impl Lanes {
     }
 
     #[inline(always)]
+    pub(super) fn and(self, other: Lanes) -> Lanes {
+        Lanes(self.0 & other.0)
+    }
+
+    #[inline(always)]
     pub(super) fn without(self, other: Lanes) -> Lanes {
         Lanes(self.0 & !other.0)
     }

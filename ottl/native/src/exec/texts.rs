@@ -5,7 +5,7 @@ use std::io::Write;
 use memchr::{memchr_iter, memmem};
 
 use super::calls::push_int;
-use super::{boolean, kinds, known, stored, Declined, Done, Operator, Run, Slot};
+use super::{boolean, kinds, known, stored, Declined, Done, Failed, Operator, Run, Slot};
 use crate::kernels::nested::{deep, list_items};
 use crate::kernels::parse::{put_item, put_parts, DEEPEST};
 use crate::kernels::push_hex;
@@ -152,8 +152,8 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         if start.tag != tags::INT || length.tag != tags::INT || length.bits < 1 {
             return Err(Declined);
         }
-        let mut begin = usize::try_from(start.bits).map_err(|_| Declined)?;
-        let mut end = begin.checked_add(length.bits as usize).filter(|&end| end <= text.len()).ok_or(Declined)?;
+        let mut begin = usize::try_from(start.bits).map_err(|_| Failed)?;
+        let mut end = begin.checked_add(length.bits as usize).filter(|&end| end <= text.len()).ok_or(Failed)?;
         if whole {
             let inside = |at: usize| text.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
             while inside(begin) {

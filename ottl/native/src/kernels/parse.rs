@@ -451,6 +451,20 @@ impl Pairs {
         Some(false)
     }
 
+    /// Whether a text that is not taken is one that the function fails on for certain.
+    #[cold]
+    pub fn fails(&mut self, text: &[u8]) -> bool {
+        if text.is_empty() || !text.is_ascii() {
+            return text.is_empty();
+        }
+        let Some(quoted) = self.divide(text) else {
+            return true;
+        };
+        let source = if quoted { self.unquoted.as_slice() } else { text };
+        let mut pairs = self.places.iter().map(|&(from, to)| source.get(from..to).unwrap_or_default());
+        pairs.any(|pair| self.between.find(pair).is_none())
+    }
+
     /// Hands out the entries of the map that a text says, which lies at `base` of the arena; a key may come again. Values are views on
     /// the text, or on what is appended to `out`, which will lie at `end`. None for a text declined; some entries may then have been
     /// handed out.

@@ -1,6 +1,6 @@
 //! Streams as Python builds and runs them: over one payload, or over blocks of messages; `ottl/codec/native.py` is the other side.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
@@ -19,8 +19,11 @@ fn bad(message: String) -> PyErr {
     PyValueError::new_err(message)
 }
 
-type PyStage = (Option<Py<Program>>, Py<Program>, usize);
-type Counts = (Vec<i64>, Vec<i64>, Vec<i64>);
+/// A program that selects rows, one that runs on them, how many keys of the cache that one uses, and whether rows on which it fails
+/// go on.
+type PyStage = (Option<Py<Program>>, Py<Program>, usize, bool);
+/// By statement the rows matched, changed and failed, and nanoseconds.
+type Counts = (Vec<i64>, Vec<i64>, Vec<i64>, Vec<i64>);
 
 /// Programs that run over payloads in windows.
 #[pyclass(frozen, module = "ottl._native")]
@@ -30,6 +33,8 @@ pub struct Stream {
     root: usize,
     plan: Py<Plan>,
     stages: Vec<PyStage>,
+    /// By stage and statement, whether it is known how it fails.
+    told: Vec<Vec<AtomicBool>>,
     size: Size,
     growth: Growth,
     /// Payloads that have gone by unseen after the last one that had to be taken as a whole, as trying costs up to as much again: twice
@@ -67,7 +72,6 @@ impl Growth {
 
 #[pymethods]
 impl Stream {
-    /// Stages: a program that selects rows, one that runs on them, and how many keys of the cache that one uses.
     #[new]
     fn new(
         schema: Py<Schema>,
@@ -76,7 +80,7 @@ impl Stream {
         stages: Vec<PyStage>,
         window: (usize, usize),
     ) -> PyResult<Stream> {
-        let programs = || stages.iter().flat_map(|(selector, program, _)| selector.iter().chain([program]));
+        let programs = || stages.iter().flat_map(|(selector, program, ..)| selector.iter().chain([program]));
         let table = stages.first().map(|stage| stage.1.get().core.context);
         let Some(table) = table.filter(|&table| programs().all(|program| program.get().core.context == table)) else {
             return Err(bad("a stream needs stages, all on the rows of one table".into()));
@@ -86,10 +90,12 @@ impl Stream {
         if table == 0 || table >= tables.len() || tables.iter().any(above) {
             return Err(bad("a stream needs a table with another one above it and none below".into()));
         }
+        let told = |(_, program, ..): &PyStage| program.get().core.statements.iter().map(|_| false.into()).collect();
         Ok(Stream {
             schema,
             root,
             plan: plan.unbind(),
+            told: stages.iter().map(told).collect(),
             stages,
             size: Size { bytes: window.0, rows: window.1 },
             growth: Growth::default(),
@@ -98,7 +104,17 @@ impl Stream {
         })
     }
 
-    /// Scans, runs and patches; None, with nothing done, for a payload that has to be taken as a whole.
+    /// Notes that it is known how a statement fails: rows on which it does are only counted from now on.
+    fn tell(&self, stage: usize, statement: usize) {
+        let told = self.told.get(stage).and_then(|told| told.get(statement));
+        if told.is_some_and(|told| !told.swap(true, Relaxed)) {
+            self.pause.store(0, Relaxed);
+            self.passing.store(0, Relaxed);
+        }
+    }
+
+    /// Scans, runs and patches; None, with nothing done, for a payload that has to be taken as a whole. Where each failure is to be told,
+    /// one with any is.
     #[allow(clippy::type_complexity)]
     fn run<'py>(
         &self,
@@ -107,6 +123,7 @@ impl Stream {
         max_messages: usize,
         max_depth: usize,
         room: PyRoom,
+        telling: bool,
     ) -> PyResult<Option<(Bound<'py, PyBytes>, Vec<Counts>, (u64, u64))>> {
         if self.passes() {
             return Ok(None);
@@ -114,7 +131,7 @@ impl Stream {
         let payload = payload_of(payload)?;
         let limits = Limits { messages: max_messages, depth: max_depth };
         let mut result = Growing::new(py, self.growth.room(payload.len()))?;
-        let Some(done) = py.detach(|| self.stream(&payload, limits, room.into(), &mut result)) else {
+        let Some(done) = py.detach(|| self.stream(&payload, limits, (room.into(), telling), &mut result)) else {
             return Ok(None);
         };
         let result = if done.changed {
@@ -136,6 +153,7 @@ impl Stream {
         max_messages: usize,
         depths: (usize, usize),
         room: PyRoom,
+        telling: bool,
     ) -> PyResult<Option<(Bound<'py, PyBytes>, Vec<Counts>)>> {
         if self.passes() {
             return Ok(None);
@@ -146,7 +164,7 @@ impl Stream {
         let read = Limits { messages: max_messages, depth: depths.0 };
         let room = room.into();
         let run = |message: &[u8], result: &mut Vec<u8>| {
-            let done = self.stream(message, limits, room, result)?;
+            let done = self.stream(message, limits, (room, telling), result)?;
             Some((done.changed, done.outcomes))
         };
         let Some((text, outcomes)) =
@@ -169,8 +187,20 @@ impl Stream {
     }
 
     /// Runs over a payload, which whoever calls has found not to go by unseen.
-    fn stream<S: Sink>(&self, payload: &[u8], limits: Limits, room: Room, sink: &mut S) -> Option<Done> {
-        let stages: Vec<Stage> = self.stages.iter().map(stage).collect();
+    fn stream<S: Sink>(
+        &self,
+        payload: &[u8],
+        limits: Limits,
+        (room, telling): (Room, bool),
+        sink: &mut S,
+    ) -> Option<Done> {
+        let stages = self.stages.iter().zip(&self.told).map(|((selector, program, cached, tolerant), told)| Stage {
+            selector: selector.as_ref().map(|selector| &selector.get().core),
+            program: &program.get().core,
+            cached: *cached,
+            untold: (*tolerant && !telling).then(|| told.iter().map(|told| !told.load(Relaxed)).collect()),
+        });
+        let stages: Vec<Stage> = stages.collect();
         let room = Room { most: room.most.saturating_add(payload.len() as i64), ..room };
         let Plan { schema, core } = self.plan.get();
         let done = super::run(schema, core, payload, limits, &stages, (self.size, room), sink);
@@ -208,12 +238,7 @@ fn from_json_to_json<T>(
 }
 
 fn counts(outcomes: Vec<Outcome>) -> Vec<Counts> {
-    outcomes.into_iter().map(|outcome| (outcome.matched, outcome.changed, outcome.ns)).collect()
-}
-
-fn stage((selector, program, cached): &PyStage) -> Stage<'_> {
-    let selector = selector.as_ref().map(|selector| &selector.get().core);
-    Stage { selector, program: &program.get().core, cached: *cached }
+    outcomes.into_iter().map(|outcome| (outcome.matched, outcome.changed, outcome.failed, outcome.ns)).collect()
 }
 
 /// The streams that messages of a signal go through, each with how deep messages may lie; none where they are not all there is.
@@ -233,9 +258,9 @@ pub struct Pipeline {
     growth: Growth,
 }
 
-/// Bounds on each message: its bytes, messages in it, their depth in JSON; and what statements may take.
+/// Bounds on each message: its bytes, messages in it, their depth in JSON; what statements may take; and whether each failure is told.
 #[derive(FromPyObject)]
-struct PyBounds(usize, usize, usize, PyRoom);
+struct PyBounds(usize, usize, usize, PyRoom, bool);
 
 #[pymethods]
 impl Pipeline {
@@ -276,12 +301,12 @@ impl Pipeline {
         // SAFETY: the buffer is held until the end, so its memory stays where it is; whoever calls leaves alone what is in it.
         let bytes = unsafe { std::slice::from_raw_parts(data.buf_ptr().cast::<u8>(), data.len_bytes()) };
         let bytes = bytes.get(extent.0..extent.1).ok_or_else(|| bad("a block ends before the extent".into()))?;
-        let PyBounds(longest, messages, depth, room) = bounds;
+        let PyBounds(longest, messages, depth, room, telling) = bounds;
         let mut passage = Passage {
             pipeline: self,
             layout,
             signal,
-            bounds: Bounds { longest, limits: Limits { messages, depth }, room: room.into() },
+            bounds: Bounds { longest, limits: Limits { messages, depth }, room: (room.into(), telling) },
             result: Growing::new(py, self.growth.room(bytes.len()))?,
             counts: vec![Vec::new(); self.signals.len()],
         };
@@ -371,9 +396,10 @@ impl Passage<'_> {
         counts.resize_with(outcomes.len(), Vec::new);
         for (counts, outcomes) in counts.iter_mut().zip(outcomes) {
             counts.resize_with(outcomes.len(), Counts::default);
-            for ((matched, changed, ns), outcome) in counts.iter_mut().zip(outcomes) {
+            for ((matched, changed, failed, ns), outcome) in counts.iter_mut().zip(outcomes) {
                 add(matched, &outcome.matched);
                 add(changed, &outcome.changed);
+                add(failed, &outcome.failed);
                 add(ns, &outcome.ns);
             }
         }
@@ -390,7 +416,7 @@ fn add(sums: &mut Vec<i64>, more: &[i64]) {
 struct Bounds {
     longest: usize,
     limits: Limits,
-    room: Room,
+    room: (Room, bool),
 }
 
 impl Bounds {
