@@ -192,6 +192,30 @@ def test_calls_of_all_kinds(value: str) -> None:
     assert segments(transform) == [(0, 2)]
 
 
+IDS: list[Any] = [
+    "000102030405060708090a0b0c0d0e0f",
+    "0" * 32,
+    "0" * 16,
+    "0001020304050607",
+    b"\0" * 16,
+    b"\1" * 8,
+    "x",
+    1,
+]
+
+
+@pytest.mark.parametrize("operator", ["==", "!=", "<", ">="])
+@pytest.mark.parametrize("other", ["nil", '"a"', 'log.attributes["n"]', "log.trace_id", "log.span_id", "log.time"])
+def test_ids_compare_with_all_kinds(operator: str, other: str) -> None:
+    """An id is unequal to what is none of its kind, and has no order."""
+    records = [{"s": text, "n": n} for text in IDS for n in (None, 1, b"\0" * 16)]
+    for name in ("TraceID", "SpanID"):
+        _, transform = both(
+            f'set(log.attributes["x"], 1) where {name}(log.attributes["s"]) {operator} {other}', records=records
+        )
+        assert segments(transform) == [(0, 1)]
+
+
 def test_long_lists_are_refused() -> None:
     """A list of more elements than are allowed is not made."""
     config = {"error_mode": "ignore", "log_statements": ['set(log.attributes["x"], Split(log.attributes["s"], ","))']}

@@ -49,6 +49,8 @@ pub mod kinds {
     pub const SPAN_ID: u8 = 19;
     /// A list of strings, which is told from a list of any values until it is stored.
     pub const TEXTS: u8 = 20;
+    /// A time that is not shown in UTC; its length says where (see `times`).
+    pub const TIME_AWAY: u8 = 21;
 }
 
 /// A row that the caller has to take over.
@@ -836,6 +838,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             Action::StoreField { column, from, tag, width, value } => {
                 let (from, tag, width) = (*from, *tag, *width);
                 self.store_column(*column, *value, lanes, move |cell| {
+                    let cell = times::instant(cell);
                     (cell.tag == from).then(|| Cell { bits: width.fit(cell.bits), tag, ..cell })
                 });
             }

@@ -1,9 +1,10 @@
 //! Converters on cells. Each gives what its scalar kernel gives, or declines.
 
 use super::texts::{push_double, Base64, Verb};
-use super::times::{Fixed, Part};
+use super::times::{instant, Part};
 use super::{boolean, kinds, stored, Declined, Done, Run, Slot};
 use crate::arena::Arena;
+use crate::kernels::dates::Layout;
 use crate::kernels::parse::{self, Pairs};
 use crate::kernels::{self, Algorithm, Pattern, Piece, Replacement, Searcher};
 use crate::maps::{self, Keys, START};
@@ -93,8 +94,12 @@ pub enum Function {
     Seconds,
     /// The time at seconds, and nanoseconds, since the Unix epoch.
     Instant,
-    ReadTime(Fixed),
-    ShowTime(Vec<Part>),
+    ReadTime(Layout),
+    /// A time as text, which may show its zone.
+    ShowTime {
+        parts: Vec<Part>,
+        zone: bool,
+    },
 }
 
 /// Buffers that calls share.
@@ -307,7 +312,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             }
             Function::Captures { pattern, groups, all } => self.captures(first, pattern, groups, *all),
             Function::Units { kind, nanos } => {
-                if first.tag != *kind {
+                if instant(first).tag != *kind {
                     return Err(Declined);
                 }
                 Ok(Cell::scalar(tags::INT, first.bits / nanos))
@@ -339,8 +344,8 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             Function::Duration => self.duration(first),
             Function::Seconds => self.seconds(first),
             Function::Instant => self.instant(first, arguments.get(1).map(|&slot| self.get(slot))),
-            Function::ReadTime(fixed) => self.read_time(first, fixed),
-            Function::ShowTime(parts) => self.show_time(first, parts),
+            Function::ReadTime(layout) => self.read_time(first, layout),
+            Function::ShowTime { parts, zone } => self.show_time(first, parts, *zone),
         }
     }
 
