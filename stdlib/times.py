@@ -430,3 +430,8 @@ def _(columns: Columns, environment: Environment) -> Vector | None:
     if found and (min(found) < INT64_MIN or max(found) > INT64_MAX):
         raise OverflowError("the clock is beyond 64 bits")
     return Vector(TIME, np.array(found, np.int64), None, None, columns.level)
+
+
+@now.native
+def _(environment: Environment) -> NativeCall | None:
+    return NativeCall("now") if environment.system_clock and not host_zone() else None

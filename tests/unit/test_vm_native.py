@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import uuid
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 import ottl
 from ottl import StatementError, engine
-from tests.conftest import log_attributes, logs
+from tests.conftest import CLOCK, log_attributes, logs
 
 pytest.importorskip("ottl._native")
 
@@ -214,6 +216,48 @@ def test_ids_compare_with_all_kinds(operator: str, other: str) -> None:
             f'set(log.attributes["x"], 1) where {name}(log.attributes["s"]) {operator} {other}', records=records
         )
         assert segments(transform) == [(0, 1)]
+
+
+def test_new_identifiers() -> None:
+    """Each row has its own, random, of version 4; a statement has its own too."""
+    statements = ('set(log.attributes["x"], UUID())', 'set(log.attributes["y"], UUID())')
+    transform = ottl.Transform({"log_statements": list(statements)}, stack="fast")
+    rows = log_attributes(transform.process(logs(*({"n": n} for n in range(300))), signal="logs"))
+    assert segments(transform) == [(0, 2)]
+    found = [uuid.UUID(row[key]) for row in rows for key in "xy"]
+    assert all(one.version == 4 and one.variant == uuid.RFC_4122 for one in found)
+    assert [str(one) for one in found] == [row[key] for row in rows for key in "xy"]
+    assert len(set(found)) == 600
+    ones = [sum(one.int >> bit & 1 for one in found) for bit in range(128)]
+    assert sorted(n for n in ones if not 200 < n < 400) == [0] * 4 + [600] * 2
+
+
+def test_the_systems_clock() -> None:
+    """It is read once a row, as times go on."""
+    statements = [f'set(log.attributes["{key}"], UnixNano(Now()))' for key in "xy"]
+    transform = ottl.Transform({"log_statements": statements}, stack="fast")
+    before = time.time_ns()
+    rows = log_attributes(transform.process(logs(*({"n": n} for n in range(200))), signal="logs"))
+    assert segments(transform) == [(0, 2)]
+    times = [row[key] for row in rows for key in "xy"]
+    assert before <= min(times) <= max(times) <= time.time_ns()
+    assert len(set(times)) > 1
+
+
+@pytest.mark.parametrize("stack", ["fast", "plain"])
+def test_clock_and_identifiers_of_others(stack: Any) -> None:
+    """Injected ones are asked once a row; a text without a year means theirs."""
+    ids, ticks = iter(range(9)), iter(range(CLOCK, CLOCK + 9))
+    statements = ['set(log.attributes["x"], UUID())', 'set(log.attributes["t"], UnixNano(Now()))']
+    transform = ottl.Transform(
+        {"log_statements": statements}, stack=stack, uuid=lambda: f"id-{next(ids)}", clock=lambda: next(ticks)
+    )
+    rows = log_attributes(transform.process(logs({}, {}, {}), signal="logs"))
+    assert [(row["x"], row["t"] - CLOCK) for row in rows] == [("id-0", 0), ("id-1", 1), ("id-2", 2)]
+    dated = 'set(log.attributes["t"], FormatTime(Time(log.attributes["s"], "%b %d", "UTC"), "%Y"))'
+    transform = ottl.Transform({"log_statements": [dated]}, stack=stack, clock=lambda: CLOCK)
+    rows = log_attributes(transform.process(logs({"s": "Nov 15"}, {"s": "Dec 25"}), signal="logs"))
+    assert [row["t"] for row in rows] == ["2023", "2022"]
 
 
 def test_long_lists_are_refused() -> None:

@@ -94,12 +94,15 @@ pub enum Function {
     Seconds,
     /// The time at seconds, and nanoseconds, since the Unix epoch.
     Instant,
+    Now,
     ReadTime(Layout),
     /// A time as text, which may show its zone.
     ShowTime {
         parts: Vec<Part>,
         zone: bool,
     },
+    /// A new random identifier.
+    Uuid,
 }
 
 /// Buffers that calls share.
@@ -111,6 +114,8 @@ pub struct Scratch {
     pub out: Vec<u8>,
     /// What a parser has found: codes of keys, and values.
     pub entries: Vec<(u32, Cell)>,
+    /// Random bytes that nobody has had yet: the system is asked for many at once, as a question costs it more than an answer.
+    pub random: Vec<[u8; 16]>,
 }
 
 impl Scratch {
@@ -344,8 +349,10 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             Function::Duration => self.duration(first),
             Function::Seconds => self.seconds(first),
             Function::Instant => self.instant(first, arguments.get(1).map(|&slot| self.get(slot))),
+            Function::Now => self.now(),
             Function::ReadTime(layout) => self.read_time(first, layout),
             Function::ShowTime { parts, zone } => self.show_time(first, parts, *zone),
+            Function::Uuid => self.uuid(),
         }
     }
 

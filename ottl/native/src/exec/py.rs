@@ -437,6 +437,8 @@ fn function(data: &Bound<'_, PyTuple>) -> PyResult<Function> {
         "duration" => Function::Duration,
         "seconds" => Function::Seconds,
         "instant" => Function::Instant,
+        "now" => Function::Now,
+        "uuid" => Function::Uuid,
         "read_time" => Function::ReadTime(data.get_item(1)?.extract::<PyLayout>()?.try_into()?),
         "show_time" => {
             let parts: Vec<(Vec<u8>, String)> = data.get_item(1)?.extract()?;

@@ -2,7 +2,7 @@
 
 use super::calls::{push_digits, push_int};
 use super::{kinds, Declined, Done, Run};
-use crate::kernels::dates::{date_of, days_of, Layout, Place, DAY, DAYS, MONTHS, SECOND};
+use crate::kernels::dates::{self, date_of, days_of, Layout, Place, DAY, DAYS, MONTHS, SECOND};
 use crate::schema::tags;
 use crate::values::Cell;
 
@@ -208,6 +208,11 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             return Err(Declined);
         }
         Ok(Cell::scalar(kinds::TIME, seconds.bits * SECOND + nanos.bits))
+    }
+
+    /// The time by the system's clock.
+    pub(super) fn now(&self) -> Done<Cell> {
+        Ok(Cell::scalar(kinds::TIME, dates::now().ok_or(Declined)?))
     }
 
     pub(super) fn read_time(&self, cell: Cell, layout: &Layout) -> Done<Cell> {
