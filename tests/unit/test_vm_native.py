@@ -194,6 +194,40 @@ def test_calls_of_all_kinds(value: str) -> None:
     assert segments(transform) == [(0, 2)]
 
 
+PAIRS: list[Any] = [
+    "a=1 b='x y' c=é",
+    "é=ü ß=\u3000 \u00a0=1",
+    " \u3000a = b\u2003 \u0085",
+    'a=\u200a\u200b\u1680 b=\\"é',
+    "a='é\u3000b' é=1 é=2",
+    "a=\0é b='\0'",
+    "日=本·日=本",
+    "a=1·b=é",
+    b"a=\xe9 b=1",
+    "a=é b",
+    "é",
+    "'é",
+]
+
+
+@pytest.mark.parametrize("delimiters", ["", ', "="', ', "é"', ', "=", "·"', ', "=", "é "', ', "\u00a0", "\u3000"'])
+@pytest.mark.parametrize("action", ['set(log.attributes["x"], {})', 'merge_maps(log.attributes, {}, "upsert")'])
+def test_pairs_beyond_ascii(delimiters: str, action: str) -> None:
+    """Characters are no place to divide at, and all blanks of Unicode are dropped."""
+    records = [{"s": text, "a": "a"} for text in PAIRS]
+    both(action.format(f'ParseKeyValue(log.attributes["s"]{delimiters})'), records=records)
+
+
+def test_pairs_beyond_ascii_run_natively() -> None:
+    """They are not left to the scalar kernel."""
+    statement = 'set(log.attributes["x"], ParseKeyValue(log.attributes["s"]))'
+    transform = ottl.Transform({"log_statements": [statement]}, stack="fast")
+    data = logs({"s": "a=1 b='é x' ü=\u3000"})
+    transform.process(data, signal="logs")
+    (program,) = transform._tables.values()
+    assert program.run_stream(data, ottl.Limits(), None) is not None
+
+
 IDS: list[Any] = [
     "000102030405060708090a0b0c0d0e0f",
     "0" * 32,
