@@ -258,14 +258,23 @@ fn one_or_two(text: &mut &[u8]) -> Option<i64> {
     Some(number)
 }
 
-/// Takes one of some names off a text, in any case, by its first three letters; its number.
+/// Takes one of some names off a text, in any case: its first three letters, by which they differ, or all; its number.
+#[inline(always)]
 fn name(text: &mut &[u8], names: &[&str], whole: bool) -> Option<i64> {
-    let fits = |name: &&str| {
-        let name = if whole { name.as_bytes() } else { name.as_bytes().get(..3).unwrap_or_default() };
-        text.get(..name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name))
-    };
-    let found = names.iter().position(fits)?;
-    *text = text.get(if whole { names[found].len() } else { 3 }..)?;
+    // Only a letter becomes a small letter by that bit.
+    let small = |letters: &[u8; 3]| letters.map(|letter| letter | 0x20);
+    let (head, mut rest) = text.split_first_chunk::<3>()?;
+    let head = small(head);
+    let found = names.iter().position(|name| name.as_bytes().first_chunk().map(small) == Some(head))?;
+    if whole {
+        let behind = names[found].as_bytes().get(3..)?;
+        let (same, after) = rest.split_at_checked(behind.len())?;
+        if !same.eq_ignore_ascii_case(behind) {
+            return None;
+        }
+        rest = after;
+    }
+    *text = rest;
     Some(found as i64)
 }
 

@@ -510,7 +510,7 @@ impl Pairs {
 fn unquote(text: &[u8], delimiter: &[u8], out: &mut Vec<u8>, places: &mut Vec<(usize, usize)>) -> Option<()> {
     let (mut quote, mut escaped, mut at, mut begin) = (0, false, 0, 0);
     while let Some(&byte) = text.get(at) {
-        if quote == 0 && text[at..].starts_with(delimiter) {
+        if quote == 0 && delimiter.first() == Some(&byte) && text[at..].starts_with(delimiter) {
             if out.len() > begin {
                 places.push((begin, out.len()));
                 begin = out.len();
