@@ -416,7 +416,12 @@ impl Fields {
                 _ if offset == 0 => Some((at(0), Place::Utc)),
                 _ => Some(away(offset, false)),
             },
-            (None, Some(zone)) => Some(away(zone.offset_of(local), true)),
+            (None, Some(zone)) => {
+                // A clock that is set forward never shows some times: what is meant by one is shown as another.
+                let seconds = local - zone.offset_of(local);
+                let offset = zone.offset_at(seconds);
+                Some((seconds * SECOND + self.nanosecond, Place::Away { offset, zone: true }))
+            }
             (None, None) if self.greenwich => Some(away(0, true)),
             (None, None) => Some((at(0), Place::Utc)),
         }
