@@ -326,6 +326,9 @@ def xxh3_hex(batch: Batch, bits: Int64s, lens: UInt32s) -> tuple[Int64s, UInt32s
 def fnv1a64(batch: Batch, bits: Int64s, lens: UInt32s) -> Int64s:
     """The 64-bit FNV-1a hashes of strings, wrapped to int64, (n,)."""
 
+def read_times(batch: Batch, bits: Int64s, lens: UInt32s, layout: tuple[Any, ...]) -> tuple[Int64s, Bools]:
+    """The times that strings say by a layout (see `ottl.stdlib.times`), int64 (n,), and the rows without one in UTC."""
+
 def is_utf8(batch: Batch, bits: Int64s, lens: UInt32s) -> Bools:
     """Whether each string is valid UTF-8, bool (n,)."""
 

@@ -193,6 +193,14 @@ class ListTarget(Protocol):
 class Environment(Protocol):
     """What impure functions may ask of the engine; tests inject their own."""
 
+    @property
+    def system_clock(self) -> bool:
+        """Whether `clock` is that of the system, which the native executor may read itself."""
+
+    @property
+    def system_uuid(self) -> bool:
+        """Whether `uuid` is random, so that others are as good."""
+
     def clock(self) -> int:
         """Nanoseconds since the Unix epoch."""
 
@@ -477,8 +485,8 @@ class Function:
         """Attaches how the native executor runs the function; it must agree with the scalar kernel, or decline rows.
 
         The function given gets the arguments but for an editor's target: a `Register` for a value, a list of them for
-        a list literal, other constants as the scalar kernel gets them. It returns the call, or None where the native
-        executor cannot run it for such arguments.
+        a list literal, the environment and other constants as the scalar kernel gets them. It returns the call, or None
+        where the native executor cannot run it for such arguments.
         """
         self.native_call = lower
         return lower

@@ -33,6 +33,11 @@ def _(columns: Columns, environment: Environment) -> Vector:
     return Vector(STRING, bits, lens, None, columns.level)
 
 
+@uuid.native
+def _(environment: Environment) -> NativeCall | None:
+    return NativeCall("uuid") if environment.system_uuid else None
+
+
 @converter("IsRootSpan", contexts=("span",))
 def is_root_span(parent: Annotated[Value, PathArgument("span.parent_span_id")]) -> bool:
     """Whether the span has no parent: its parent's identifier is empty or all zeros.

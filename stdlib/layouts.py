@@ -9,12 +9,15 @@ Texts are handled as Latin-1 decoded UTF-8: a character is a byte.
 
 from __future__ import annotations
 
+import bisect
 import functools
 import importlib.resources
+import itertools
 import os
 import re
 import zoneinfo
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,12 +95,13 @@ _READ: dict[str, tuple[tuple[str, ...], ...]] = {
 _DIRECTIVE = re.compile("%[^\n]")
 _LOST_FRACTION = re.compile("[^.,]%[Lfs]")
 _SPACE = re.compile("[\t\n\f\r ]*")
+_AFTER_BLANKS = "0123456789Z"
+"""What elements begin with that blanks may stand before."""
+
 _ELEMENT = re.compile(
     "January|Jan(?![a-z])|Monday|Mon(?![a-z])|MST|0[1-6]|002|15|1|2006|2|_2(?!006)|__2|[345]|PM|pm"
     "|-070000|-07:00:00|-0700|-07:00|-07|Z070000|Z07:00:00|Z0700|Z07:00|Z07|[.,](?:0+|9+)(?![0-9])"
 )
-_FIXED = re.compile("([-/:T ]?)%([YmdHMS])")
-_ALL_FIXED = re.compile("(?:[-/:T ]?%[YmdHMS])+Z?")
 _PART = {"15": "h", "03": "h", "3": "h", "PM": "h", "pm": "h", "04": "m", "4": "m", "05": "s", "5": "s"}
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 MONTHS = (
@@ -173,27 +177,9 @@ class Layout:
         """An element as `format` writes it."""
         return _shown(element, civil(time))
 
-    def fixed(self) -> tuple[bytes, dict[str, tuple[int, int]]] | None:
-        """How texts of a format of numbers between marks are mostly written; they can be read in no other way.
-
-        Returns:
-            Such a text with zeros for digits, and where each number is; None for formats of other directives.
-        """
-        text = self.text.replace("%F", "%Y-%m-%d").replace("%T", "%H:%M:%S").replace("%R", "%H:%M")
-        if not _ALL_FIXED.fullmatch(text):
-            return None
-        pattern = b""
-        places: dict[str, tuple[int, int]] = {}
-        for literal, name in _FIXED.findall(text):
-            width = 4 if name == "Y" else 2
-            if name in places or (pattern and not literal):
-                return None
-            begin = len(pattern) + len(literal)
-            pattern += literal.encode() + b"0" * width
-            places[name] = (begin, begin + width)
-        if "Y" not in places:
-            return None
-        return pattern + b"Z" * text.endswith("Z"), places
+    def reading(self) -> Reading | None:
+        """What the native engine reads texts by; None where it might read one otherwise than `parse`."""
+        return _reading(self.text)
 
     def parse(self, text: bytes, location: str, locale: Locale | None = None) -> Time:
         """The time that a text says; its year is below 1 where the format has none.
@@ -213,6 +199,78 @@ class Layout:
 
         form = self.text.encode(errors="surrogateescape").decode("latin-1")
         return _Search(form, tuple(match.span() for match in _DIRECTIVE.finditer(form)), read).solve("", 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A layout for the native engine (see `ottl/native/src/kernels/dates.rs`).
+
+    Args:
+        parts: a literal, the element behind it or several that it may be, and whether blanks may stand between.
+        rest: what stands behind the last element.
+        dated: whether the year is named.
+    """
+
+    parts: tuple[tuple[bytes, str, bool], ...]
+    rest: bytes
+    dated: bool
+
+
+_MOST_ELEMENTS = 50
+"""With so many, blanks before each are found well within `_MAX_ATTEMPTS`."""
+
+
+@functools.lru_cache(maxsize=1024)
+def _reading(text: str) -> Reading | None:
+    """How `_Search` comes to the layout that fits, in one pass: elements with blanks before them, or spelled otherwise.
+
+    That is so where an element that does not fit is blamed on its own directive, as no other has it, and where the
+    elements of a layout are those of its directives, as neighbours do not melt.
+    """
+    form = text.encode(errors="surrogateescape").decode("latin-1")
+    directives = list(_DIRECTIVE.finditer(form))
+    spellings = [_READ.get(d[0], ((_WRITTEN[d[0]],),)) for d in directives]
+    uses = Counter(e for ways in spellings for e in {e for way in ways for e in way if _ELEMENT.fullmatch(e)})
+    if uses.total() > _MOST_ELEMENTS or any(
+        len(ways) > 1 and uses[e] > 1 for ways in spellings for w in ways for e in w
+    ):
+        return None
+    found = [_pairs(form, directives, chosen) for chosen in itertools.product(*spellings)]
+    if any(pairs != _elements(layout) for layout, pairs in found):
+        return None
+    parts = []
+    for same in zip(*(pairs[:-1] for _, pairs in found), strict=True):
+        literal, element = same[0]
+        blanks = element[0] in _AFTER_BLANKS and uses[element] == 1
+        parts.append((literal.encode("latin-1"), "|".join(dict.fromkeys(e for _, e in same)), blanks))
+    if "MST" in uses and any(e[0] in "Z-" for e in uses):
+        return None
+    return Reading(tuple(parts), found[0][1][-1][0].encode("latin-1"), not uses.keys().isdisjoint(("2006", "06")))
+
+
+def _pairs(
+    form: str, directives: Sequence[re.Match[str]], spellings: Sequence[tuple[str, ...]]
+) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The layout that a format makes with its directives so spelled, and what `_elements` gives of it if none melt."""
+    layout = literal = ""
+    pairs = []
+    position = 0
+    for directive, spelling in zip(directives, spellings, strict=True):
+        literal += form[position : directive.start()]
+        layout += form[position : directive.start()] + "".join(spelling)
+        for part in spelling:
+            if part[0] == "9":
+                # The mark before a fraction belongs to it.
+                pairs.append((literal[:-1], literal[-1:] + part))
+                literal = ""
+            elif _ELEMENT.fullmatch(part):
+                pairs.append((literal, part))
+                literal = ""
+            else:
+                literal += part
+        position = directive.end()
+    pairs.append((literal + form[position:], ""))
+    return layout + form[position:], tuple(pairs)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -271,7 +329,7 @@ class _Search:
                     error.element = directive
                     failure = error
                 blanks = _SPACE.match(failure.remainder)
-                if not blanks or not blanks[0] or elements[at][0] not in "0123456789Z":
+                if not blanks or not blanks[0] or elements[at][0] not in _AFTER_BLANKS:
                     break
                 elements.insert(at, blanks[0])
         assert failure is not None
@@ -688,6 +746,45 @@ def _zone_types(zone: str) -> tuple[tuple[int, str], ...]:
     """The pairs of offset and abbreviation that a zone has had, in the order of its file."""
     if not zone or zone[0] in "+-":
         return ()
+    data, start, size, times, types, chars = _zone_block(zone)
+    start += times * (size + 1)
+    names = data[start + types * 6 : start + types * 6 + chars]
+    found = []
+    for at in range(start, start + types * 6, 6):
+        offset = int.from_bytes(data[at : at + 4], signed=True)
+        found.append((offset, names[data[at + 5] :].partition(b"\0")[0].decode("ascii")))
+    return tuple(found)
+
+
+_WEEK_S = 7 * 86_400
+_KNOWN_S = range(-2_209_593_600, 4_103_308_800, _WEEK_S)
+"""From before 1900 to behind 2099."""
+
+
+@functools.lru_cache(maxsize=64)
+def zone_changes(zone: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The instants at which the offset of a zone changes from 1900 to 2099, in seconds, and the offsets from then on.
+
+    They are what `zone_offset` says: those of the zone's file, and behind them, where a rule goes on, one found in each
+    week at whose ends it differs. The first begins before 1900.
+    """
+    data, start, size, times, *_ = _zone_block(zone)
+    named = (int.from_bytes(data[at : at + size], signed=True) for at in range(start, start + times * size, size))
+    marks = sorted(
+        {*_KNOWN_S, *(t for time in named if _KNOWN_S.start < time < _KNOWN_S.stop for t in (time - 1, time))}
+    )
+    starts, offsets = [marks[0]], [zone_offset(zone, marks[0])[0]]
+    for low, high in itertools.pairwise(marks):
+        offset = zone_offset(zone, high)[0]
+        if offset != offsets[-1]:
+            between = range(low + 1, high + 1)
+            starts.append(between[bisect.bisect_left(between, True, key=lambda t: zone_offset(zone, t)[0] == offset)])
+            offsets.append(offset)
+    return tuple(starts), tuple(offsets)
+
+
+def _zone_block(zone: str) -> tuple[bytes, int, int, int, int, int]:
+    """The file of a zone, where its times begin, of how many bytes each is, and how many times, types and letters."""
     data = _zone_file(zone)
     # RFC 8536: a block of 32-bit times, then, from version 2 on, one of 64-bit times; six counts behind the magic.
     start, size = 0, 4
@@ -695,13 +792,7 @@ def _zone_types(zone: str) -> tuple[tuple[int, str], ...]:
         utc, std, leap, times, types, chars = (int.from_bytes(data[20 + 4 * i : 24 + 4 * i]) for i in range(6))
         start, size = 44 + times * 5 + types * 6 + chars + leap * 8 + std + utc, 8
     _, _, _, times, types, chars = (int.from_bytes(data[start + 20 + 4 * i : start + 24 + 4 * i]) for i in range(6))
-    start += 44 + times * (size + 1)
-    names = data[start + types * 6 : start + types * 6 + chars]
-    found = []
-    for at in range(start, start + types * 6, 6):
-        offset = int.from_bytes(data[at : at + 4], signed=True)
-        found.append((offset, names[data[at + 5] :].partition(b"\0")[0].decode("ascii")))
-    return tuple(found)
+    return data, start + 44, size, times, types, chars
 
 
 def _zone_file(zone: str) -> bytes:

@@ -21,7 +21,7 @@ from ottl.functions import (
     Utf8,
     converter,
 )
-from ottl.stdlib.layouts import Layout, compile_layout, date_in, host_zone, load_locale, load_location
+from ottl.stdlib.layouts import Layout, compile_layout, date_in, host_zone, load_locale, load_location, zone_changes
 from ottl.tables.vectors import DOUBLE, DURATION, INT, STRING, TIME, Bools, Vector
 from ottl.types import INT64_MAX, INT64_MIN, Duration, Time, civil, shown, wrap_int64
 
@@ -229,53 +229,28 @@ def parse_time(
 
 @parse_time.vector
 def _(
-    columns: Columns, _: Environment, time: Vector, format: Any, location: str | None, locale: Any
+    columns: Columns, environment: Environment, time: Vector, format: Any, location: str | None, locale: Any
 ) -> tuple[Vector, Bools | None] | None:
-    if not isinstance(format, Layout) or locale is not None or time.lens is None:
+    layout = _native_layout(environment, format, location, locale)
+    if layout is None or time.lens is None:
         return None
-    fixed = format.fixed()
-    zone = location if location is not None else "" if format.utc else host_zone()
-    if fixed is None or zone:
-        return None
-    pattern, places = fixed
-    fit = np.flatnonzero(time.lens == len(pattern))
-    data, _ = columns.arena.arena_view(time.bits[fit], time.lens[fit])
-    letters = np.frombuffer(data, np.uint8).reshape(len(fit), len(pattern))
-    shape = np.frombuffer(pattern, np.uint8)
-    digits = letters - np.uint8(48)
-    good = np.where(shape == 48, digits < 10, letters == shape).all(axis=1)
-    fields = {"m": np.ones(len(fit), np.int64), "d": np.ones(len(fit), np.int64)}
-    for name, (begin, end) in places.items():
-        value = np.zeros(len(fit), np.int64)
-        for place in range(begin, end):
-            value = value * 10 + digits[:, place]
-        fields[name] = value
-    zero = np.zeros(len(fit), np.int64)
-    year, month, day = (fields.get(name, zero) for name in "Ymd")
-    hour, minute, second = (fields.get(name, zero) for name in "HMS")
-    good &= (year > 1677) & (year < 2262) & (month >= 1) & (month <= 12) & (day >= 1)
-    good &= (hour < 24) & (minute < 60) & (second < 60)
-    months = (np.where(good, year, 1970) - 1970) * 12 + np.where(good, month, 1) - 1
-    first = months.astype("M8[M]").astype("M8[D]").astype(np.int64)
-    good &= first + day <= (months + 1).astype("M8[M]").astype("M8[D]").astype(np.int64)
-    days = first + day - 1
-    times = (days * 86_400 + hour * 3600 + minute * 60 + second) * NANOS_PER_SECOND
-    found = np.zeros(len(time), np.int64)
-    found[fit] = times
-    declined = np.ones(len(time), np.bool_)
-    declined[fit[good]] = False
-    return Vector(TIME, found, None, None, columns.level), declined
+    times, declined = kernels.read_times(columns.arena, layout, time.bits, time.lens)
+    return Vector(TIME, times, None, None, columns.level), declined
 
 
 @parse_time.native
-def _(time: Register, format: Any, location: str | None, locale: Any) -> NativeCall | None:
-    if not isinstance(format, Layout) or locale is not None:
+def _(environment: Environment, time: Register, format: Any, location: str | None, locale: Any) -> NativeCall | None:
+    layout = _native_layout(environment, format, location, locale)
+    return None if layout is None else NativeCall("read_time", (time,), (layout,))
+
+
+def _native_layout(environment: Environment, format: Any, location: str | None, locale: Any) -> tuple[Any, ...] | None:
+    """A format as the native engine has it: parts, what stands behind them, and the changes of the zone."""
+    reading = format.reading() if isinstance(format, Layout) and locale is None else None
+    if reading is None or not (reading.dated or (environment.system_clock and not host_zone())):
         return None
-    fixed = format.fixed()
-    if fixed is None or (location if location is not None else "" if format.utc else host_zone()):
-        return None
-    pattern, places = fixed
-    return NativeCall("read_time", (time,), (pattern, [(name, *place) for name, place in places.items()]))
+    zone = location if location is not None else "" if format.utc else host_zone()
+    return reading.parts, reading.rest, zone_changes(zone) if zone else None
 
 
 def _in_current_year(time: Time, environment: Environment) -> Time:
@@ -349,15 +324,17 @@ def _(time: Register, format: Any) -> NativeCall | None:
     if not isinstance(format, Layout):
         return None
     parts = []
+    zone = False
     for literal, element, _ in format.parts():
         if literal:
             parts.append((literal.encode(errors="surrogateescape"), ""))
         if element == "MST" or element[:1] in ("Z", "-"):
-            # Times with another zone than UTC do not come here.
+            # That of UTC: times shown elsewhere do not come here then.
+            zone = True
             parts.append((format.shown(element, Time(0)).encode(), ""))
         elif element:
             parts.append((b"", element))
-    return NativeCall("show_time", (time,), (parts,))
+    return NativeCall("show_time", (time,), (parts, zone))
 
 
 _NANOS_PER_DAY = 86_400 * NANOS_PER_SECOND
@@ -453,3 +430,8 @@ def _(columns: Columns, environment: Environment) -> Vector | None:
     if found and (min(found) < INT64_MIN or max(found) > INT64_MAX):
         raise OverflowError("the clock is beyond 64 bits")
     return Vector(TIME, np.array(found, np.int64), None, None, columns.level)
+
+
+@now.native
+def _(environment: Environment) -> NativeCall | None:
+    return NativeCall("now") if environment.system_clock and not host_zone() else None

@@ -67,6 +67,13 @@ def fnv1a64(arena: Any, bits: Bits, lens: Lens) -> Bits:
     return found  # type: ignore[no-any-return]
 
 
+def read_times(arena: Any, layout: tuple[Any, ...], bits: Bits, lens: Lens) -> tuple[Bits, Bools]:
+    """The times that texts say, in nanoseconds, and which texts say none in UTC or are left to the scalar kernel."""
+    from ottl import _native
+
+    return distinct(arena, bits, lens, lambda b, n: _native.read_times(arena, b, n, layout))  # type: ignore[no-any-return]
+
+
 @functools.lru_cache(maxsize=1024)
 def engine(text: str) -> _native.Regex | None:
     """The native engine for an expression; None where it might understand it otherwise than Go."""

@@ -17,7 +17,7 @@ from typing import Any
 from ottl.bytecode import Elements, GroupCode, Instruction, Literal, Op, Place, StatementCode
 from ottl.codec import native
 from ottl.contexts.paths import Access, PathSpec, View
-from ottl.functions import MISSING, Form, Function, MapKey, MapKeys, NativeCall, Register
+from ottl.functions import MISSING, Environment, Form, Function, MapKey, MapKeys, NativeCall, Register
 from ottl.tables.vectors import (
     BOOL,
     BYTES,
@@ -122,11 +122,11 @@ NOTHING = NativeGroup({}, {}, None, {})
 """Nothing runs natively."""
 
 
-def lower(group: GroupCode, layout: native.Layout) -> NativeGroup:
-    """What of a group runs natively over tables of a layout."""
+def lower(group: GroupCode, layout: native.Layout, environment: Environment) -> NativeGroup:
+    """What of a group runs natively over tables of a layout, with a clock and identifiers."""
     segments: dict[int, Segment] = {}
     cache: dict[bytes, int] = {}
-    lowering = _Lowering(layout, group.context, cache)
+    lowering = _Lowering(layout, group.context, cache, environment)
     start = 0
     for number, code in enumerate((*group.statements, None)):
         if code is not None and lowering.add(code):
@@ -134,9 +134,9 @@ def lower(group: GroupCode, layout: native.Layout) -> NativeGroup:
         if lowering.statements:
             origins = tuple(lowering.origins)
             segments[start] = Segment(start, number, lowering.program(), lowering.cached(), origins)
-            lowering = _Lowering(layout, group.context, cache)
+            lowering = _Lowering(layout, group.context, cache, environment)
         start = number + 1
-    selecting = _Lowering(layout, group.context, cache)
+    selecting = _Lowering(layout, group.context, cache, environment)
     conditions: dict[int, int] = {}
     for code in group.conditions:
         if selecting.add(code):
@@ -202,9 +202,11 @@ class _Lowering:
         layout: the tables.
         context: the level whose rows the statements run on.
         cache: keys of the cache by number, which is added to.
+        environment: clock and identifiers.
     """
 
-    def __init__(self, layout: native.Layout, context: str, cache: dict[bytes, int]) -> None:
+    def __init__(self, layout: native.Layout, context: str, cache: dict[bytes, int], environment: Environment) -> None:
+        self.environment = environment
         self.layout = layout
         self.context = context
         self.cache = cache
@@ -330,9 +332,6 @@ class _Lowering:
         """A step that computes a value."""
         where = self._meet(values) if level is None else level
         slots = tuple(v.slot for v in values)
-        if name in _BLOCKS.values():
-            self.steps.append(_Step(name, slots, data, self._fresh()))
-            return _Value(self.steps[-1].result, where)
         # Computed once, whichever of the statements needs it first.
         key = (name, slots, repr(data))
         step = self.memos.get(key)
@@ -342,6 +341,11 @@ class _Lowering:
             self.loads[step.result] = frozenset({step.result}) if name.startswith("load_") else below
         self.steps.append(step)
         return _Value(step.result, where)
+
+    def _emit_anew(self, name: str, values: Sequence[_Value], data: tuple[Any, ...] = ()) -> _Value:
+        """A step that computes another value each time it runs, or none of its own."""
+        self.steps.append(_Step(name, tuple(v.slot for v in values), data, self._fresh()))
+        return _Value(self.steps[-1].result, self.context)
 
     def _act(self, name: str, values: Sequence[_Value], data: tuple[Any, ...] = ()) -> None:
         """A step without a result."""
@@ -376,7 +380,7 @@ class _Lowering:
             case Op.NEGATE | Op.TRUTH | Op.NOT:
                 self.known[i.result] = self._emit(_SIMPLE[i.op], self._all(i))
             case Op.AND | Op.OR | Op.UNLESS_NIL:
-                self.known[i.result] = self._emit(_BLOCKS[i.op], self._all(i), level=self.context)
+                self.known[i.result] = self._emit_anew(_BLOCKS[i.op], self._all(i))
                 opened.append(len(self.steps) - 1)
             case Op.END:
                 (value,) = self._all(i)
@@ -465,11 +469,12 @@ class _Lowering:
 
     def _call(self, i: Instruction) -> _Value:
         function: Function = i.data
-        if not function.pure or function.over is not None:
+        if function.over is not None:
             raise _Declined
         call = self._native(function, i)
         values = [self._argument(register) for register in call.registers]
-        return self._emit("call", values, (call.name, *call.data))
+        data = (call.name, *call.data)
+        return self._emit("call", values, data) if function.pure else self._emit_anew("call", values, data)
 
     def _argument(self, register: Register) -> _Value:
         return self._register(register.number)
@@ -493,7 +498,7 @@ class _Lowering:
                 case Place():
                     pass
                 case None if p.form is Form.ENVIRONMENT:
-                    pass
+                    arguments.append(self.environment)
                 case _:
                     raise _Declined
         found = function.native_call(*arguments)

@@ -200,7 +200,11 @@ class Program:
         typed = "datapoint" in filtered or any(spec.view in (View.METRIC_TYPE, View.METRIC_DATA) for spec in specs)
         self.layout = native.layout(signal, levels, wanted, typed)
         statements = [code for groups in self.passes for group in groups for code in group.statements]
-        self._lowered = {id(group): lower(group, self.layout) for groups in self.passes for group in groups}
+        self._lowered = {
+            id(group): lower(group, self.layout, environment)
+            for groups, environment in zip(self.passes, self.around, strict=True)
+            for group in groups
+        }
         self.native = all(self._lowered[id(group)].covers(group) for groups in self.passes for group in groups)
         self.deepest = NESTING - DEEPER * sum(map(_nests, statements))
         self.stream = self._stream()

@@ -181,8 +181,8 @@ def test_the_signal_can_be_given() -> None:
     assert run(found, frames(b"\x0a\x00"), "framed", "logs").messages == 0
 
 
-def test_rows_that_a_statement_fails_on_are_taken_by_themselves() -> None:
-    """And a stream that refuses lets some messages pass, as it does when it is called for each."""
+def test_rows_that_a_statement_fails_on() -> None:
+    """The first one is taken by itself, so that it is known how; the others are counted on the way."""
     upper = 'set(span.attributes["u"], ToUpperCase(span.attributes["x"])) where span.attributes["x"] != nil'
     transform = ready(trace_statements=[upper])
     bad = traces("a").replace('"name"', '"attributes":[{"key":"x","value":{"intValue":1}}],"name"')
@@ -191,9 +191,23 @@ def test_rows_that_a_statement_fails_on_are_taken_by_themselves() -> None:
     assert transform.stats()[0].errors == 0
     transform.process(bad.encode(), encoding="json")
     assert transform.stats()[0].errors == 1
-    assert run(pipeline(transform), good, "jsonl").messages == 0
-    transform.process(traces("b").encode(), encoding="json")
-    assert run(pipeline(transform), good, "jsonl").messages == 2
+    assert run(pipeline(transform), lines(bad, bad) + good, "jsonl").messages == 4
+    assert transform.stats()[0].errors == 3
+    told: list[Any] = []
+    transform.on_error = told.append
+    assert run(pipeline(transform), good + lines(bad), "jsonl").messages == 2
+
+
+def test_a_stream_that_refuses_lets_some_messages_pass() -> None:
+    """As it does when it is called for each: here at a value that only the general way knows."""
+    length = 'set(span.attributes["n"], Len(span.attributes["x"])) where span.attributes["x"] != nil'
+    transform = ready(trace_statements=[length])
+    bad = traces("a").replace('"name"', '"attributes":[{"key":"x","value":{"intValue":1}}],"name"')
+    good = lines(traces("b"), traces("c"))
+    assert run(pipeline(transform), lines(traces("a"), bad) + good, "jsonl").messages == 1
+    transform.process(bad.encode(), encoding="json")
+    transform.process(bad.encode(), encoding="json")
+    assert run(pipeline(transform), lines(bad) + good, "jsonl").messages == 0
 
 
 def test_wrong_arguments_are_refused() -> None:

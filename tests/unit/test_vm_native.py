@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import uuid
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 import ottl
 from ottl import StatementError, engine
-from tests.conftest import log_attributes, logs
+from tests.conftest import CLOCK, log_attributes, logs
 
 pytest.importorskip("ottl._native")
 
@@ -190,6 +192,106 @@ def test_calls_of_all_kinds(value: str) -> None:
     records = [{"s": text, "n": n} for text in TEXTS for n in (0, 2, "l", 2.0)]
     _, transform = both(f'set(log.attributes["x"], {value})', 'set(log.attributes["after"], true)', records=records)
     assert segments(transform) == [(0, 2)]
+
+
+PAIRS: list[Any] = [
+    "a=1 b='x y' c=é",
+    "é=ü ß=\u3000 \u00a0=1",
+    " \u3000a = b\u2003 \u0085",
+    'a=\u200a\u200b\u1680 b=\\"é',
+    "a='é\u3000b' é=1 é=2",
+    "a=\0é b='\0'",
+    "日=本·日=本",
+    "a=1·b=é",
+    b"a=\xe9 b=1",
+    "a=é b",
+    "é",
+    "'é",
+]
+
+
+@pytest.mark.parametrize("delimiters", ["", ', "="', ', "é"', ', "=", "·"', ', "=", "é "', ', "\u00a0", "\u3000"'])
+@pytest.mark.parametrize("action", ['set(log.attributes["x"], {})', 'merge_maps(log.attributes, {}, "upsert")'])
+def test_pairs_beyond_ascii(delimiters: str, action: str) -> None:
+    """Characters are no place to divide at, and all blanks of Unicode are dropped."""
+    records = [{"s": text, "a": "a"} for text in PAIRS]
+    both(action.format(f'ParseKeyValue(log.attributes["s"]{delimiters})'), records=records)
+
+
+def test_pairs_beyond_ascii_run_natively() -> None:
+    """They are not left to the scalar kernel."""
+    statement = 'set(log.attributes["x"], ParseKeyValue(log.attributes["s"]))'
+    transform = ottl.Transform({"log_statements": [statement]}, stack="fast")
+    data = logs({"s": "a=1 b='é x' ü=\u3000"})
+    transform.process(data, signal="logs")
+    (program,) = transform._tables.values()
+    assert program.run_stream(data, ottl.Limits(), None, False) is not None
+
+
+IDS: list[Any] = [
+    "000102030405060708090a0b0c0d0e0f",
+    "0" * 32,
+    "0" * 16,
+    "0001020304050607",
+    b"\0" * 16,
+    b"\1" * 8,
+    "x",
+    1,
+]
+
+
+@pytest.mark.parametrize("operator", ["==", "!=", "<", ">="])
+@pytest.mark.parametrize("other", ["nil", '"a"', 'log.attributes["n"]', "log.trace_id", "log.span_id", "log.time"])
+def test_ids_compare_with_all_kinds(operator: str, other: str) -> None:
+    """An id is unequal to what is none of its kind, and has no order."""
+    records = [{"s": text, "n": n} for text in IDS for n in (None, 1, b"\0" * 16)]
+    for name in ("TraceID", "SpanID"):
+        _, transform = both(
+            f'set(log.attributes["x"], 1) where {name}(log.attributes["s"]) {operator} {other}', records=records
+        )
+        assert segments(transform) == [(0, 1)]
+
+
+def test_new_identifiers() -> None:
+    """Each row has its own, random, of version 4; a statement has its own too."""
+    statements = ('set(log.attributes["x"], UUID())', 'set(log.attributes["y"], UUID())')
+    transform = ottl.Transform({"log_statements": list(statements)}, stack="fast")
+    rows = log_attributes(transform.process(logs(*({"n": n} for n in range(300))), signal="logs"))
+    assert segments(transform) == [(0, 2)]
+    found = [uuid.UUID(row[key]) for row in rows for key in "xy"]
+    assert all(one.version == 4 and one.variant == uuid.RFC_4122 for one in found)
+    assert [str(one) for one in found] == [row[key] for row in rows for key in "xy"]
+    assert len(set(found)) == 600
+    ones = [sum(one.int >> bit & 1 for one in found) for bit in range(128)]
+    assert sorted(n for n in ones if not 200 < n < 400) == [0] * 4 + [600] * 2
+
+
+def test_the_systems_clock() -> None:
+    """It is read once a row, as times go on."""
+    statements = [f'set(log.attributes["{key}"], UnixNano(Now()))' for key in "xy"]
+    transform = ottl.Transform({"log_statements": statements}, stack="fast")
+    before = time.time_ns()
+    rows = log_attributes(transform.process(logs(*({"n": n} for n in range(200))), signal="logs"))
+    assert segments(transform) == [(0, 2)]
+    times = [row[key] for row in rows for key in "xy"]
+    assert before <= min(times) <= max(times) <= time.time_ns()
+    assert len(set(times)) > 1
+
+
+@pytest.mark.parametrize("stack", ["fast", "plain"])
+def test_clock_and_identifiers_of_others(stack: Any) -> None:
+    """Injected ones are asked once a row; a text without a year means theirs."""
+    ids, ticks = iter(range(9)), iter(range(CLOCK, CLOCK + 9))
+    statements = ['set(log.attributes["x"], UUID())', 'set(log.attributes["t"], UnixNano(Now()))']
+    transform = ottl.Transform(
+        {"log_statements": statements}, stack=stack, uuid=lambda: f"id-{next(ids)}", clock=lambda: next(ticks)
+    )
+    rows = log_attributes(transform.process(logs({}, {}, {}), signal="logs"))
+    assert [(row["x"], row["t"] - CLOCK) for row in rows] == [("id-0", 0), ("id-1", 1), ("id-2", 2)]
+    dated = 'set(log.attributes["t"], FormatTime(Time(log.attributes["s"], "%b %d", "UTC"), "%Y"))'
+    transform = ottl.Transform({"log_statements": [dated]}, stack=stack, clock=lambda: CLOCK)
+    rows = log_attributes(transform.process(logs({"s": "Nov 15"}, {"s": "Dec 25"}), signal="logs"))
+    assert [row["t"] for row in rows] == ["2023", "2022"]
 
 
 def test_long_lists_are_refused() -> None:

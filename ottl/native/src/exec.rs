@@ -49,6 +49,8 @@ pub mod kinds {
     pub const SPAN_ID: u8 = 19;
     /// A list of strings, which is told from a list of any values until it is stored.
     pub const TEXTS: u8 = 20;
+    /// A time that is not shown in UTC; its length says where (see `times`).
+    pub const TIME_AWAY: u8 = 21;
 }
 
 /// Why a statement does not run on a row.
@@ -901,6 +903,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             Action::StoreField { column, from, tag, width, value } => {
                 let (from, tag, width) = (*from, *tag, *width);
                 self.store_column(*column, *value, lanes, move |cell| {
+                    let cell = times::instant(cell);
                     (cell.tag == from).then(|| Cell { bits: width.fit(cell.bits), tag, ..cell })
                 });
             }
@@ -1161,7 +1164,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             let row = rows[lane % LANES] as usize;
             if let Some(cell) = value(lane) {
                 done.insert(lane, map.put_next(row, code, cell, &mut hint, &mut table.dirty).is_ok());
-            } else if matches!(registers.at(home, lane).tag(), kinds::TIME | kinds::DURATION) {
+            } else if matches!(registers.at(home, lane).tag(), kinds::TIME | kinds::TIME_AWAY | kinds::DURATION) {
                 // What cannot be stored leaves a new key behind, empty, and an old one as it was.
                 let there = map.entry(row, code).is_some();
                 let failed = there || map.put_next(row, code, Cell::EMPTY, &mut hint, &mut table.dirty).is_ok();

@@ -17,6 +17,7 @@ use crate::arena::{Arena, OUTSIDE};
 use captures::{Automaton, Expression, NOWHERE};
 
 mod captures;
+pub mod dates;
 pub mod nested;
 #[cfg(feature = "python")]
 mod objects;
@@ -27,7 +28,7 @@ mod py;
 pub mod running;
 
 #[cfg(feature = "python")]
-pub use py::{register, template_of, PyPiece, Regex};
+pub use py::{register, template_of, PyLayout, PyPiece, Regex};
 
 /// Bytes that replacements make at once; rows beyond are declined, and the caller counts what it makes of each.
 const MUCH: usize = 1 << 28;

@@ -11,6 +11,8 @@ from ottl.types import Kind, SpanID, Value
 class Fixed:
     """An environment that always gives the same."""
 
+    system_clock = system_uuid = False
+
     def clock(self) -> int:
         """The epoch."""
         return 0

@@ -19,6 +19,8 @@ class Fixed:
     def __init__(self, text: str) -> None:
         self.ns = compile_layout("%F %T").parse(text.encode(), "").ns
 
+        self.system_clock = self.system_uuid = False
+
     def clock(self) -> int:
         return self.ns
 

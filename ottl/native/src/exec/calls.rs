@@ -1,9 +1,10 @@
 //! Converters on cells. Each gives what its scalar kernel gives, or declines.
 
 use super::texts::{push_double, Base64, Verb};
-use super::times::{Fixed, Part};
+use super::times::{instant, Part};
 use super::{boolean, kinds, no_text, stored, Declined, Done, Failed, Run, Slot};
 use crate::arena::Arena;
+use crate::kernels::dates::Layout;
 use crate::kernels::parse::{self, Pairs};
 use crate::kernels::{self, Algorithm, Pattern, Piece, Replacement, Searcher};
 use crate::maps::{self, Keys, START};
@@ -93,8 +94,15 @@ pub enum Function {
     Seconds,
     /// The time at seconds, and nanoseconds, since the Unix epoch.
     Instant,
-    ReadTime(Fixed),
-    ShowTime(Vec<Part>),
+    Now,
+    ReadTime(Layout),
+    /// A time as text, which may show its zone.
+    ShowTime {
+        parts: Vec<Part>,
+        zone: bool,
+    },
+    /// A new random identifier.
+    Uuid,
 }
 
 /// Buffers that calls share.
@@ -106,6 +114,8 @@ pub struct Scratch {
     pub out: Vec<u8>,
     /// What a parser has found: codes of keys, and values.
     pub entries: Vec<(u32, Cell)>,
+    /// Random bytes that nobody has had yet: the system is asked for many at once, as a question costs it more than an answer.
+    pub random: Vec<[u8; 16]>,
 }
 
 impl Scratch {
@@ -317,7 +327,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             }
             Function::Captures { pattern, groups, all } => self.captures(first, pattern, groups, *all),
             Function::Units { kind, nanos } => {
-                if first.tag != *kind {
+                if instant(first).tag != *kind {
                     return Err(Declined);
                 }
                 Ok(Cell::scalar(tags::INT, first.bits / nanos))
@@ -349,8 +359,10 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             Function::Duration => self.duration(first),
             Function::Seconds => self.seconds(first),
             Function::Instant => self.instant(first, arguments.get(1).map(|&slot| self.get(slot))),
-            Function::ReadTime(fixed) => self.read_time(first, fixed),
-            Function::ShowTime(parts) => self.show_time(first, parts),
+            Function::Now => self.now(),
+            Function::ReadTime(layout) => self.read_time(first, layout),
+            Function::ShowTime { parts, zone } => self.show_time(first, parts, *zone),
+            Function::Uuid => self.uuid(),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::registers::{asked, Home, Lanes, Packed, Verdict};
+use super::times::{instant, moved};
 use super::{kinds, Declined, Done, Failed, Run, Slot};
 use crate::arena::same;
 use crate::schema::tags;
@@ -61,6 +62,11 @@ fn is_number(tag: u8) -> bool {
     matches!(tag, tags::INT | tags::DOUBLE)
 }
 
+#[inline(always)]
+fn is_time(tag: u8) -> bool {
+    matches!(tag, kinds::TIME | kinds::TIME_AWAY)
+}
+
 /// A number as a float.
 #[inline(always)]
 fn float(cell: Cell) -> f64 {
@@ -99,20 +105,27 @@ pub fn arithmetic(operation: Operation, left: Cell, right: Cell) -> Done<Cell> {
             Operation::Divide => Ok(double(a / b)),
         };
     }
-    let kind = match (operation, left.tag, right.tag) {
-        (Operation::Add, kinds::DURATION, kinds::DURATION) => kinds::DURATION,
-        (Operation::Add, kinds::TIME, kinds::DURATION) | (Operation::Add, kinds::DURATION, kinds::TIME) => kinds::TIME,
-        (Operation::Subtract, kinds::TIME, kinds::DURATION) => kinds::TIME,
-        (Operation::Subtract, kinds::TIME, kinds::TIME) => kinds::DURATION,
-        (Operation::Subtract, kinds::DURATION, kinds::DURATION) => kinds::DURATION,
-        _ => return Err(Failed),
-    };
+    let is_timely = |cell: Cell| is_time(cell.tag) || cell.tag == kinds::DURATION;
+    if !(is_timely(left) && is_timely(right)) {
+        return Err(Failed);
+    }
     let far = |bits: i64| bits >= FAR || bits <= -FAR;
     if far(left.bits) || far(right.bits) {
         return Err(Declined);
     }
-    let bits = if operation == Operation::Add { left.bits + right.bits } else { left.bits - right.bits };
-    Ok(Cell::scalar(kind, bits))
+    let bits = match operation {
+        Operation::Add => left.bits + right.bits,
+        Operation::Subtract => left.bits - right.bits,
+        _ => return Err(Failed),
+    };
+    match (operation, instant(left).tag, instant(right).tag) {
+        (_, kinds::DURATION, kinds::DURATION) | (Operation::Subtract, kinds::TIME, kinds::TIME) => {
+            Ok(Cell::scalar(kinds::DURATION, bits))
+        }
+        (_, kinds::TIME, kinds::DURATION) => moved(left, bits),
+        (Operation::Add, kinds::DURATION, kinds::TIME) => moved(right, bits),
+        _ => Err(Failed),
+    }
 }
 
 /// The negative of a number.
@@ -198,20 +211,20 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
                 }
             }
             (a, b) if is_number(a) && is_number(b) => operator.holds(float(left), float(right)),
-            (tags::BOOL, tags::BOOL) | (kinds::TIME, kinds::TIME) | (kinds::DURATION, kinds::DURATION) => {
-                operator.holds(left.bits, right.bits)
-            }
+            (tags::BOOL, tags::BOOL) | (kinds::DURATION, kinds::DURATION) => operator.holds(left.bits, right.bits),
+            (a, b) if is_time(a) && is_time(b) => operator.holds(left.bits, right.bits),
             (tags::EMPTY, tags::EMPTY) => operator.holds(0, 0),
-            (a, b) if is_plain(a) && is_plain(b) => operator == Operator::NotEqual,
             // Empty bytes are nil.
             (tags::BYTES, tags::EMPTY) if left.len == 0 => operator.holds(0, 0),
             (tags::EMPTY, tags::BYTES) if right.len == 0 => operator.holds(0, 0),
             (a, tags::EMPTY) | (tags::EMPTY, a) if holds_something(a) => operator == Operator::NotEqual,
-            _ => match operator {
+            (kinds::TRACE_ID, kinds::TRACE_ID) | (kinds::SPAN_ID, kinds::SPAN_ID) => match operator {
                 Operator::Equal => self.same_id(left, right)?,
                 Operator::NotEqual => !self.same_id(left, right)?,
                 _ => return Err(Declined),
             },
+            (a, b) if is_plain(a) && is_plain(b) => operator == Operator::NotEqual,
+            _ => return Err(Declined),
         };
         Ok(holds)
     }
@@ -219,10 +232,12 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
 
 /// Values besides the plain ones that are not nil whatever they hold.
 fn holds_something(tag: u8) -> bool {
-    matches!(tag, tags::BYTES | tags::LIST | tags::MAP | kinds::TRACE_ID | kinds::SPAN_ID | kinds::TEXTS)
+    matches!(tag, tags::BYTES | tags::LIST | tags::MAP | kinds::TEXTS)
 }
 
 /// Values that compare by their kinds alone with those of another kind.
 fn is_plain(tag: u8) -> bool {
-    matches!(tag, tags::EMPTY | tags::STRING | tags::BOOL | tags::INT | tags::DOUBLE | kinds::TIME | kinds::DURATION)
+    matches!(tag, tags::EMPTY | tags::STRING | tags::BOOL | tags::INT | tags::DOUBLE)
+        || matches!(tag, kinds::DURATION | kinds::TRACE_ID | kinds::SPAN_ID)
+        || is_time(tag)
 }

@@ -7,13 +7,13 @@ use pyo3::types::{PyBytes, PyTuple};
 use super::calls::{Group, Reading};
 use super::stores::{Data, Member, Target};
 use super::texts::{Base64, Verb};
-use super::times::{Field, Fixed, Number, Part};
+use super::times::{Number, Part};
 use super::{
     Action, Block, Constant, Editor, Function, Key, KeySet, Lap, Operation, Operator, Place, Program as Core, Room,
     Slot, Source, Statement, Step, Width,
 };
 use crate::kernels::nested::Strategy;
-use crate::kernels::{template_of, Algorithm, Piece, PyPiece, Regex};
+use crate::kernels::{template_of, Algorithm, Piece, PyLayout, PyPiece, Regex};
 use crate::py::{frozen, Array, Batch, Input};
 use crate::values::Cell;
 
@@ -439,33 +439,18 @@ fn function(data: &Bound<'_, PyTuple>) -> PyResult<Function> {
         "duration" => Function::Duration,
         "seconds" => Function::Seconds,
         "instant" => Function::Instant,
-        "read_time" => {
-            let places: Vec<(String, usize, usize)> = data.get_item(2)?.extract()?;
-            let places: PyResult<Vec<_>> =
-                places.into_iter().map(|(name, begin, end)| Ok((field(&name)?, begin, end))).collect();
-            Function::ReadTime(Fixed { pattern: bytes(1)?, places: places? })
-        }
+        "now" => Function::Now,
+        "uuid" => Function::Uuid,
+        "read_time" => Function::ReadTime(data.get_item(1)?.extract::<PyLayout>()?.try_into()?),
         "show_time" => {
             let parts: Vec<(Vec<u8>, String)> = data.get_item(1)?.extract()?;
             let parts: PyResult<Vec<_>> = parts
                 .into_iter()
                 .map(|(literal, element)| if element.is_empty() { Ok(Part::Literal(literal)) } else { part(&element) })
                 .collect();
-            Function::ShowTime(parts?)
+            Function::ShowTime { parts: parts?, zone: data.get_item(2)?.extract()? }
         }
         _ => return Err(bad(format!("there is no function {name}"))),
-    })
-}
-
-fn field(name: &str) -> PyResult<Field> {
-    Ok(match name {
-        "Y" => Field::Year,
-        "m" => Field::Month,
-        "d" => Field::Day,
-        "H" => Field::Hour,
-        "M" => Field::Minute,
-        "S" => Field::Second,
-        _ => return Err(bad(format!("there is no field {name}"))),
     })
 }
 

@@ -1,5 +1,6 @@
 //! Writes that choose where a value goes, and values that are put together from a whole row.
 
+use super::times::instant;
 use super::{kinds, stored, Declined, Done, Run, Width};
 use crate::maps::{decode_map, Entry, START};
 use crate::schema::tags;
@@ -94,6 +95,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
                 self.store_cell(row, *column, Cell { tag: tags::BYTES, len, ..cell })
             }
             Target::Members { members, variants } => {
+                let cell = instant(cell);
                 if super::absent(self.tables.get(self.program.context).ok_or(Declined)?, row, variants) {
                     return Err(Declined);
                 }

@@ -5,6 +5,7 @@ use std::io::Write;
 use memchr::{memchr_iter, memmem};
 
 use super::calls::push_int;
+use super::registers::LANES;
 use super::{boolean, kinds, known, stored, Declined, Done, Failed, Operator, Run, Slot};
 use crate::kernels::nested::{deep, list_items};
 use crate::kernels::parse::{put_item, put_parts, DEEPEST};
@@ -115,6 +116,20 @@ pub(super) fn push_double(out: &mut Vec<u8>, number: f64) -> Done<()> {
         return Err(Declined);
     }
     write!(out, "{number}").map_err(|_| Declined)
+}
+
+/// Appends random bytes as an identifier, with the bits that say so in the places that RFC 9562 has for them.
+fn push_uuid(mut bytes: [u8; 16], out: &mut Vec<u8>) {
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let begin = out.len();
+    push_hex(&bytes, out);
+    out.resize(begin + 36, b'-');
+    // From the right, as the groups make room for each other.
+    for (group, from) in [(20..32, 24), (16..20, 19), (12..16, 14), (8..12, 9)] {
+        out.copy_within(begin + group.start..begin + group.end, begin + from);
+        out[begin + from - 1] = b'-';
+    }
 }
 
 /// Fills up what has been written from `begin` on.
@@ -351,6 +366,22 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         })
     }
 
+    /// A new random identifier (version 4).
+    pub(super) fn uuid(&mut self) -> Done<Cell> {
+        let random = &mut self.state.scratch.random;
+        if random.is_empty() {
+            random.resize(LANES, [0; 16]);
+            if getrandom::fill(random.as_flattened_mut()).is_err() {
+                random.clear();
+            }
+        }
+        let bytes = random.pop().ok_or(Declined)?;
+        self.made(tags::STRING, |_, out| {
+            push_uuid(bytes, out);
+            Ok(())
+        })
+    }
+
     /// An id of so many bytes, from them or from their hexadecimal digits.
     pub(super) fn identifier(&mut self, cell: Cell, tag: u8, size: usize) -> Done<Cell> {
         if !matches!(cell.tag, tags::STRING | tags::BYTES) {
@@ -393,6 +424,20 @@ mod tests {
                 assert_eq!(alphabet.decode(bad, &mut Vec::new()), None);
             }
         }
+    }
+
+    #[test]
+    fn bits_of_identifiers() {
+        for (byte, text) in
+            [(0x00, "00000000-0000-4000-8000-000000000000"), (0xff, "ffffffff-ffff-4fff-bfff-ffffffffffff")]
+        {
+            let mut out = b"x".to_vec();
+            push_uuid([byte; 16], &mut out);
+            assert_eq!(&out[1..], text.as_bytes());
+        }
+        let mut out = Vec::new();
+        push_uuid(std::array::from_fn(|at| at as u8 * 0x11), &mut out);
+        assert_eq!(out, b"00112233-4455-4677-8899-aabbccddeeff");
     }
 
     #[test]

@@ -1,50 +1,14 @@
-//! Converters of times in UTC and of durations, which registers hold in nanoseconds.
+//! Converters of times and durations, which registers hold in nanoseconds.
 
 use super::calls::{push_digits, push_int};
-use super::{kinds, Declined, Done, Run};
+use super::{kinds, Declined, Done, Failed, Run};
+use crate::kernels::dates::{self, date_of, days_of, Layout, Place, DAY, DAYS, MONTHS, SECOND};
 use crate::schema::tags;
 use crate::values::Cell;
-
-const SECOND: i64 = 1_000_000_000;
-const DAY: i64 = 86_400 * SECOND;
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// Seconds and nanoseconds up to here add up within 64 bits.
 const FAR_SECONDS: i64 = 8_000_000_000;
 const FAR_NANOS: i64 = 1_000_000_000_000_000_000;
-
-/// A number of a date.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
-    Year,
-    Month,
-    Day,
-    Hour,
-    Minute,
-    Second,
-}
-
-/// Texts of a date with numbers at fixed places.
-#[derive(Debug)]
-pub struct Fixed {
-    /// Such a text, with zeros for the digits.
-    pub pattern: Vec<u8>,
-    pub places: Vec<(Field, usize, usize)>,
-}
 
 /// A part of a time that is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,63 +37,6 @@ pub enum Number {
     HalfHour,
     Minute,
     Second,
-}
-
-/// Year, month and day of a number of days since 1970, in the Gregorian calendar.
-fn date_of(days: i64) -> (i64, i64, i64) {
-    // Years begin in March here, so that a leap day ends one.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, day)
-}
-
-/// Days since 1970 of a date.
-fn days_of(year: i64, month: i64, day: i64) -> i64 {
-    let shifted = year - i64::from(month <= 2);
-    let era = shifted.div_euclid(400);
-    let of_era = shifted.rem_euclid(400);
-    let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-impl Fixed {
-    /// The time that a text says; None for any other text.
-    fn read(&self, text: &[u8]) -> Option<i64> {
-        if text.len() != self.pattern.len() {
-            return None;
-        }
-        let fits =
-            |(&found, &wanted): (&u8, &u8)| if wanted == b'0' { found.is_ascii_digit() } else { found == wanted };
-        if !text.iter().zip(&self.pattern).all(fits) {
-            return None;
-        }
-        let (mut year, mut month, mut day, mut hour, mut minute, mut second) = (0, 1, 1, 0, 0, 0);
-        for &(field, begin, end) in &self.places {
-            let digits = text.get(begin..end)?;
-            let number = digits.iter().fold(0, |number, &digit| number * 10 + i64::from(digit - b'0'));
-            *match field {
-                Field::Year => &mut year,
-                Field::Month => &mut month,
-                Field::Day => &mut day,
-                Field::Hour => &mut hour,
-                Field::Minute => &mut minute,
-                Field::Second => &mut second,
-            } = number;
-        }
-        let there = (1678..2262).contains(&year) && (1..=12).contains(&month) && day >= 1;
-        if !there || hour >= 24 || minute >= 60 || second >= 60 {
-            return None;
-        }
-        let days = days_of(year, month, day);
-        // A day that its month does not have is one of the next month.
-        (date_of(days).1 == month).then_some(days * DAY + (hour * 3600 + minute * 60 + second) * SECOND)
-    }
 }
 
 /// The duration that a text says; None for what is no duration, and for numbers of many digits.
@@ -227,6 +134,50 @@ fn show(parts: &[Part], time: i64, out: &mut Vec<u8>) {
     }
 }
 
+/// Offsets are less than this; a flag tells those of zones.
+const FARTHEST: i64 = 1 << 20;
+const IN_ZONE: u32 = 1 << 31;
+
+/// A time in a register.
+fn time_at(time: i64, place: Place) -> Cell {
+    match place {
+        Place::Utc => Cell::scalar(kinds::TIME, time),
+        Place::Away { offset, zone } => {
+            let len = (offset + FARTHEST) as u32 | if zone { IN_ZONE } else { 0 };
+            Cell { bits: time, len, tag: kinds::TIME_AWAY }
+        }
+    }
+}
+
+/// Where the time in a register is shown; None of anything else.
+fn place_of(cell: Cell) -> Option<Place> {
+    match cell.tag {
+        kinds::TIME => Some(Place::Utc),
+        kinds::TIME_AWAY => {
+            let offset = i64::from(cell.len & !IN_ZONE) - FARTHEST;
+            Some(Place::Away { offset, zone: cell.len & IN_ZONE != 0 })
+        }
+        _ => None,
+    }
+}
+
+/// A value for those who look at the instant of a time only.
+#[inline(always)]
+pub(super) fn instant(cell: Cell) -> Cell {
+    if cell.tag == kinds::TIME_AWAY {
+        return Cell::scalar(kinds::TIME, cell.bits);
+    }
+    cell
+}
+
+/// A time moved by a duration; in a zone it might then have another offset.
+pub(super) fn moved(cell: Cell, bits: i64) -> Done<Cell> {
+    match place_of(cell) {
+        Some(Place::Away { zone: true, .. }) | None => Err(Declined),
+        Some(_) => Ok(Cell { bits, ..cell }),
+    }
+}
+
 fn push_name(out: &mut Vec<u8>, name: &str, len: usize) {
     out.extend_from_slice(name.get(..len).unwrap_or(name).as_bytes());
 }
@@ -259,17 +210,26 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         Ok(Cell::scalar(kinds::TIME, seconds.bits * SECOND + nanos.bits))
     }
 
-    pub(super) fn read_time(&self, cell: Cell, fixed: &Fixed) -> Done<Cell> {
-        let time = fixed.read(self.text(cell)?).ok_or(Declined)?;
-        Ok(Cell::scalar(kinds::TIME, time))
+    /// The time by the system's clock.
+    pub(super) fn now(&self) -> Done<Cell> {
+        Ok(Cell::scalar(kinds::TIME, dates::now().ok_or(Declined)?))
     }
 
-    pub(super) fn show_time(&mut self, cell: Cell, parts: &[Part]) -> Done<Cell> {
-        if cell.tag != kinds::TIME {
-            return Err(Declined);
-        }
+    pub(super) fn read_time(&self, cell: Cell, layout: &Layout) -> Done<Cell> {
+        let text = self.text(cell)?;
+        let (time, place) = layout.read(text).ok_or_else(|| if layout.fails(text) { Failed } else { Declined })?;
+        Ok(time_at(time, place))
+    }
+
+    /// A time as text; one away from UTC only where that shows no zone.
+    pub(super) fn show_time(&mut self, cell: Cell, parts: &[Part], zone: bool) -> Done<Cell> {
+        let time = match place_of(cell).ok_or(Declined)? {
+            Place::Utc => cell.bits,
+            Place::Away { offset, .. } if !zone => cell.bits.checked_add(offset * SECOND).ok_or(Declined)?,
+            Place::Away { .. } => return Err(Declined),
+        };
         self.made(tags::STRING, |_, out| {
-            show(parts, cell.bits, out);
+            show(parts, time, out);
             Ok(())
         })
     }
@@ -278,16 +238,6 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dates_round_trip() {
-        for days in -110_000..110_000 {
-            let (year, month, day) = date_of(days);
-            assert_eq!(days_of(year, month, day), days);
-        }
-        assert_eq!(date_of(0), (1970, 1, 1));
-        assert_eq!(date_of(11_016), (2000, 2, 29));
-    }
 
     #[test]
     fn durations() {

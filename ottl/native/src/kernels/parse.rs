@@ -409,6 +409,8 @@ pub fn pairs<P: AsRef<[u8]>>(
 pub struct Pairs {
     between: Finder<'static>,
     after: Finder<'static>,
+    /// Whether delimiters stand between characters: they are no parts of one.
+    whole: bool,
     unquoted: Vec<u8>,
     places: Vec<(usize, usize)>,
 }
@@ -424,7 +426,8 @@ impl Pairs {
         }
         let finder = |delimiter| Finder::new(delimiter).into_owned();
         let (between, after) = (finder(delimiter), finder(pair_delimiter));
-        Ok(Pairs { between, after, unquoted: Vec::new(), places: Vec::new() })
+        let whole = [delimiter, pair_delimiter].iter().all(|text| std::str::from_utf8(text).is_ok());
+        Ok(Pairs { between, after, whole, unquoted: Vec::new(), places: Vec::new() })
     }
 
     /// Divides a text at the delimiters of pairs; true if it had quotes, so that the pairs lie in `unquoted`, else in the text.
@@ -432,7 +435,8 @@ impl Pairs {
     fn divide(&mut self, text: &[u8]) -> Option<bool> {
         self.unquoted.clear();
         self.places.clear();
-        if text.is_empty() || !text.is_ascii() {
+        let known = text.is_ascii() || (self.whole && std::str::from_utf8(text).is_ok());
+        if text.is_empty() || !known {
             return None;
         }
         if text.iter().any(|byte| matches!(byte, b'"' | b'\'' | b'\\' | 0)) {
@@ -520,7 +524,7 @@ impl Pairs {
 fn unquote(text: &[u8], delimiter: &[u8], out: &mut Vec<u8>, places: &mut Vec<(usize, usize)>) -> Option<()> {
     let (mut quote, mut escaped, mut at, mut begin) = (0, false, 0, 0);
     while let Some(&byte) = text.get(at) {
-        if quote == 0 && text[at..].starts_with(delimiter) {
+        if quote == 0 && delimiter.first() == Some(&byte) && text[at..].starts_with(delimiter) {
             if out.len() > begin {
                 places.push((begin, out.len()));
                 begin = out.len();
@@ -549,11 +553,16 @@ fn unquote(text: &[u8], delimiter: &[u8], out: &mut Vec<u8>, places: &mut Vec<(u
     (quote == 0).then_some(())
 }
 
+/// A text without the blanks at its ends, those of Unicode too.
 fn stripped(text: &[u8]) -> &[u8] {
     let blank = |byte: &u8| matches!(byte, b'\t'..=b'\r' | b' ');
     let begin = text.iter().position(|byte| !blank(byte)).unwrap_or(text.len());
     let end = text.iter().rposition(|byte| !blank(byte)).map_or(begin, |last| last + 1);
-    &text[begin..end]
+    let text = &text[begin..end];
+    if text.first().is_none_or(u8::is_ascii) && text.last().is_none_or(u8::is_ascii) {
+        return text;
+    }
+    std::str::from_utf8(text).map_or(text, |text| text.trim().as_bytes())
 }
 
 /// One column of the values that `maps` and `lists` put together: cells, and where there is one.

@@ -4,6 +4,7 @@ use numpy::{PyReadwriteArray1, PyReadwriteArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use super::dates::{self, Element, Part, Unit, Zone};
 use super::nested::{self, Flatten, Flattened, Strategy};
 use super::parse::{self, Parsed};
 use super::running::{self, Statistic, Windows};
@@ -135,6 +136,79 @@ fn is_ascii<'py>(batch: &Bound<'py, Batch>, bits: Input<'py, i64>, lens: Input<'
     let batch = batch.try_borrow()?;
     let (arena, bits, lens) = (&batch.core.arena, bits.get(), lens.get());
     Ok(frozen(py, py.detach(|| super::is_ascii(arena, bits, lens)).map_err(bad)?))
+}
+
+/// Parts (a literal, an element as Go's layouts have it, whether blanks may stand between), what stands behind them, and the changes
+/// of a zone.
+#[derive(FromPyObject)]
+pub struct PyLayout(Vec<(Vec<u8>, String, bool)>, Vec<u8>, Option<(Vec<i64>, Vec<i64>)>);
+
+impl TryFrom<PyLayout> for dates::Layout {
+    type Error = PyErr;
+
+    fn try_from(PyLayout(parts, rest, zone): PyLayout) -> PyResult<dates::Layout> {
+        let fractions = parts.iter().map(|part| part.1.starts_with(['.', ','])).skip(1).chain([false]);
+        let fractions: Vec<bool> = fractions.collect();
+        let parts = parts.into_iter().zip(fractions).map(|((literal, element, blanks), fraction)| {
+            Ok(Part { literal, element: element_of(&element, fraction)?, blanks })
+        });
+        let zone = zone.map(|(starts, offsets)| {
+            if starts.len() != offsets.len() || !starts.is_sorted() {
+                return Err(bad("a zone whose changes are out of order".into()));
+            }
+            Ok(Zone { starts, offsets })
+        });
+        Ok(dates::Layout { parts: parts.collect::<PyResult<_>>()?, rest, zone: zone.transpose()? })
+    }
+}
+
+/// An element of a layout of Go's, or several that it may be; whether one of a fraction follows.
+fn element_of(text: &str, fraction: bool) -> PyResult<Element> {
+    Ok(match text {
+        "2006" => Element::Year,
+        "06" => Element::ShortYear,
+        "2006|06" => Element::AnyYear,
+        "1" => Element::Number(Unit::Month),
+        "2" => Element::Number(Unit::Day),
+        "15" => Element::Number(Unit::Hour),
+        "3" => Element::Number(Unit::HalfHour),
+        "4" => Element::Number(Unit::Minute),
+        "5" => Element::Number(Unit::Second { fraction: !fraction }),
+        "Jan" => Element::Month { whole: false },
+        "January" => Element::Month { whole: true },
+        "Mon" => Element::Weekday { whole: false },
+        "Monday" => Element::Weekday { whole: true },
+        "PM" => Element::Half(*b"PM", *b"AM"),
+        "pm" => Element::Half(*b"pm", *b"am"),
+        "MST" => Element::Name,
+        _ if text.starts_with(['.', ',']) => Element::Fraction,
+        _ => {
+            let spellings = text.split('|').map(|one| match one.strip_prefix(['Z', '-']) {
+                Some("07") => Ok((one.starts_with('Z'), false, 1)),
+                Some("0700") => Ok((one.starts_with('Z'), false, 2)),
+                Some("07:00") => Ok((one.starts_with('Z'), true, 2)),
+                Some("070000") => Ok((one.starts_with('Z'), false, 3)),
+                Some("07:00:00") => Ok((one.starts_with('Z'), true, 3)),
+                _ => Err(bad(format!("there is no element {text}"))),
+            });
+            Element::Offset(spellings.collect::<PyResult<_>>()?)
+        }
+    })
+}
+
+#[pyfunction]
+fn read_times<'py>(
+    batch: &Bound<'py, Batch>,
+    bits: Input<'py, i64>,
+    lens: Input<'py, u32>,
+    layout: PyLayout,
+) -> PyResult<(Array<'py, i64>, Bools<'py>)> {
+    let py = batch.py();
+    let batch = batch.try_borrow()?;
+    let layout = layout.try_into()?;
+    let (arena, bits, lens) = (&batch.core.arena, bits.get(), lens.get());
+    let (times, declined) = py.detach(|| dates::read_times(arena, &layout, bits, lens)).map_err(bad)?;
+    Ok((frozen(py, times), frozen(py, declined)))
 }
 
 type PyCells<'py> = (Array<'py, u8>, Array<'py, i64>, Array<'py, u32>);
@@ -458,6 +532,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(sha512_hex, module)?)?;
     module.add_function(wrap_pyfunction!(xxh3_hex, module)?)?;
     module.add_function(wrap_pyfunction!(fnv1a64, module)?)?;
+    module.add_function(wrap_pyfunction!(read_times, module)?)?;
     module.add_function(wrap_pyfunction!(is_utf8, module)?)?;
     module.add_function(wrap_pyfunction!(parse_json, module)?)?;
     module.add_function(wrap_pyfunction!(parse_pairs, module)?)?;
