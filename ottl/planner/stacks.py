@@ -142,7 +142,7 @@ def choose(group: typed.Group, signal: str) -> StackChoice:
 
 
 def _untabled_use(statement: typed.Statement) -> str | None:
-    """The reason why columns cannot do what a statement does with a cache or a body."""
+    """The reason why columns cannot do what a statement does with a cache."""
     nodes = [n for n in (statement.condition, *statement.arguments) if n is not None]
     for node in nodes:
         for part in typed.walk(node):
@@ -156,8 +156,6 @@ def _untabled_use(statement: typed.Statement) -> str | None:
             return f"{shown} cannot be written"
         if operand.spec.view is View.CACHE and parameter.form is not Form.TARGET:
             return "the cache is edited as a whole"
-        if operand.spec.view is View.VALUE and (operand.keys or parameter.form is Form.MAP_TARGET):
-            return f"a part of {shown} is written"
         if operand.spec.view not in (View.MAP, View.CACHE, View.VALUE) and parameter.form is Form.MAP_TARGET:
             return f"{shown} is edited as a map"
     return None

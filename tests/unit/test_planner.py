@@ -121,6 +121,15 @@ def test_constants_differ(one: object, other: object) -> None:
         ("metrics", ['set(metric.description, datapoint.attributes["x"])']),
         ("metrics", ['set(datapoint.attributes["x"], metric.name)']),
         ("logs", ['set(log.attributes["x"], log.body["y"])', 'set(log.body, "x")']),
+        (
+            "logs",
+            [
+                'set(log.body["x"], 1)',
+                'delete_key(log.body["m"], "k")',
+                'append(log.body["l"], 1)',
+                "flatten(log.body)",
+            ],
+        ),
         ("logs", ['merge_maps(log.attributes, ParseJSON(log.body), "upsert") where IsString(log.body)']),
     ],
 )
@@ -150,7 +159,6 @@ def test_groups_in_columns(signal: str, statements: list[str]) -> None:
         ("traces", ['set(span.attributes["m"], span.attributes)'], "inside itself"),
         ("traces", ["set(span.attributes, span.cache)"], "cache is used as a whole"),
         ("traces", ["flatten(span.cache)"], "cache is used as a whole"),
-        ("logs", ['set(log.body["x"], 1)'], "a part of log.body is written"),
         ("profiles", ['set(profile.attributes["x"], 1)'], "shared tables"),
         ("profiles", ['set(resource.attributes["x"], 1)'], "shared tables"),
     ],

@@ -17,6 +17,7 @@ use crate::arena::{Arena, OUTSIDE};
 use captures::{Automaton, Expression, NOWHERE};
 
 mod captures;
+pub mod inside;
 pub mod nested;
 #[cfg(feature = "python")]
 mod objects;
@@ -25,9 +26,10 @@ mod pattern;
 #[cfg(feature = "python")]
 mod py;
 pub mod running;
+pub mod shown;
 
 #[cfg(feature = "python")]
-pub use py::{register, template_of, PyPiece, Regex};
+pub use py::{register, template_of, PyKey, PyPiece, Regex};
 
 /// Bytes that replacements make at once; rows beyond are declined, and the caller counts what it makes of each.
 const MUCH: usize = 1 << 28;

@@ -571,6 +571,22 @@ impl Map {
         }
     }
 
+    /// Takes the entries of an encoded map as its only row, which is not marked as changed.
+    pub fn hold<P: AsRef<[u8]>>(&mut self, arena: &Arena<P>, values: &Values, cell: Cell) -> Result<(), String> {
+        self.clear_rows();
+        let Map { keys, codes, entries, .. } = self;
+        let mut before = START;
+        decode_map(arena, values, cell.bits, cell.len, |key, cell| {
+            before = keys.code_after(before, key);
+            codes.push(before);
+            entries.push(Entry::made(cell));
+        })?;
+        let count = u32::try_from(codes.len()).map_err(|_| FULL)?;
+        self.runs.push(Run { count, room: count, layout: layouts::NONE, ..Run::default() });
+        self.dirty.push(false);
+        Ok(())
+    }
+
     /// Leaves the memory of an empty map to the system as far as that needs it; false if that can't be done.
     pub fn lend(&mut self) -> bool {
         pages::lend_room(&mut self.runs) & pages::lend_room(&mut self.codes) & pages::lend_room(&mut self.entries)

@@ -242,12 +242,18 @@ pub struct Items<'a> {
     data: &'a [u8],
     pos: usize,
     number: u32,
+    began: usize,
 }
 
 impl<'a> Items<'a> {
     /// The elements of an encoded ArrayValue or KeyValueList.
     pub fn new(data: &'a [u8], number: u8) -> Items<'a> {
-        Items { data, pos: 0, number: u32::from(number) }
+        Items { data, pos: 0, number: u32::from(number), began: 0 }
+    }
+
+    /// Where the field of the last one begins.
+    pub fn began(&self) -> usize {
+        self.began
     }
 }
 
@@ -267,7 +273,7 @@ impl Iterator for Items<'_> {
             };
             match step() {
                 Ok((true, range)) => {
-                    self.pos = range.1;
+                    (self.pos, self.began) = (range.1, at);
                     return Some(Ok(range));
                 }
                 Ok((false, range)) => self.pos = range.1,

@@ -202,7 +202,8 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
                 operator.holds(left.bits, right.bits)
             }
             (tags::EMPTY, tags::EMPTY) => operator.holds(0, 0),
-            (a, b) if is_plain(a) && is_plain(b) => operator == Operator::NotEqual,
+            (a, b) if is_plain(a) && (is_plain(b) || is_container(b)) => operator == Operator::NotEqual,
+            (a, b) if is_container(a) && is_plain(b) => operator == Operator::NotEqual,
             _ => match operator {
                 Operator::Equal => self.same_id(left, right)?,
                 Operator::NotEqual => !self.same_id(left, right)?,
@@ -216,4 +217,8 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
 /// Values that compare by their kinds alone with those of another kind.
 fn is_plain(tag: u8) -> bool {
     matches!(tag, tags::EMPTY | tags::STRING | tags::BOOL | tags::INT | tags::DOUBLE | kinds::TIME | kinds::DURATION)
+}
+
+fn is_container(tag: u8) -> bool {
+    matches!(tag, tags::LIST | tags::MAP | kinds::TEXTS | kinds::RAW)
 }

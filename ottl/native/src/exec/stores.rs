@@ -1,5 +1,6 @@
 //! Writes that choose where a value goes, and values that are put together from a whole row.
 
+use super::inside::{fits, opened};
 use super::{kinds, stored, Declined, Done, Run, Width};
 use crate::maps::{decode_map, Entry, START};
 use crate::schema::tags;
@@ -74,16 +75,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     /// Writes a value of a row.
     pub(super) fn write(&mut self, row: usize, target: &Target, cell: Cell) -> Done<()> {
         match target {
-            Target::Cache { column } => {
-                let cell = stored(cell);
-                let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
-                let rows = table.len();
-                if cell.tag > tags::MAP {
-                    return Err(Declined);
-                }
-                table.cache.get_mut(*column as usize).ok_or(Declined)?.keep(row, rows, cell);
-                Ok(())
-            }
+            Target::Cache { column } => self.keep_cached(row, *column, stored(cell)),
             Target::Map { map } => self.assign(row, *map, cell),
             Target::Id { column, kind } => {
                 if cell.tag != *kind {
@@ -119,6 +111,17 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         }
     }
 
+    /// Keeps a value under a key of the row's cache.
+    pub(super) fn keep_cached(&mut self, row: usize, column: u32, cell: Cell) -> Done<()> {
+        let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
+        let rows = table.len();
+        if !fits(cell, self.room.items) {
+            return Err(Declined);
+        }
+        table.cache.get_mut(column as usize).ok_or(Declined)?.keep(row, rows, cell);
+        Ok(())
+    }
+
     /// The field's column in the data message that a metric has.
     pub(super) fn chosen(&self, table: usize, row: usize, data: &[Data]) -> Option<u32> {
         let table = self.tables.get(table)?;
@@ -129,7 +132,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     }
 
     fn assign(&mut self, row: usize, map: u32, cell: Cell) -> Done<()> {
-        if cell.tag != tags::MAP {
+        if cell.tag != tags::MAP || !fits(cell, self.room.items) {
             return Err(Declined);
         }
         self.decode(map, cell)?;
@@ -143,8 +146,8 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         if self.state.decoded.place == Some((map, source)) {
             return Ok(());
         }
-        let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
-        let keys = &mut table.maps.get_mut(map as usize).ok_or(Declined)?.keys;
+        let (map_of, _) = opened(self.tables, &mut self.state.taken, self.program.context, map)?;
+        let keys = &mut map_of.keys;
         let Decoded { place, codes, entries } = &mut self.state.decoded;
         *place = None;
         codes.clear();

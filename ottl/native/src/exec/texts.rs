@@ -9,6 +9,7 @@ use super::{boolean, kinds, known, stored, Declined, Done, Operator, Run, Slot};
 use crate::kernels::nested::{deep, list_items};
 use crate::kernels::parse::{put_item, put_parts, DEEPEST};
 use crate::kernels::push_hex;
+use crate::kernels::shown::push_shown;
 use crate::maps::{self, step_errors, Step as Into};
 use crate::schema::tags;
 use crate::values::Cell;
@@ -147,6 +148,16 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         cell
     }
 
+    /// The text of a value, as pdata shows it.
+    pub(super) fn text_of(&mut self, cell: Cell) -> Done<Cell> {
+        match cell.tag {
+            tags::STRING => Ok(cell),
+            tags::EMPTY => Ok(Cell::view(tags::STRING, 0, 0)),
+            tag if tag > tags::STRING_INDEX => Err(Declined),
+            _ => self.made(tags::STRING, |run, out| push_shown(out, run.arena, &run.values, cell).ok_or(Declined)),
+        }
+    }
+
     pub(super) fn substring(&self, target: Cell, start: Cell, length: Cell, whole: bool) -> Done<Cell> {
         let text = self.text(target)?;
         if start.tag != tags::INT || length.tag != tags::INT || length.bits < 1 {
@@ -213,10 +224,16 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
 
     /// The number of the first element that equals a value, or -1.
     fn position(&self, list: Cell, value: Cell) -> Done<i64> {
+        let (kind, list) = (list.tag, stored(list));
         if list.tag != tags::LIST {
             return Err(Declined);
         }
-        for (number, item) in (0..).zip(list_items(self.arena, &self.values, list)?) {
+        let items = list_items(self.arena, &self.values, list)?;
+        // A map in a literal is an error, and a list is not told from one that was there before.
+        if kind == kinds::RAW && items.iter().any(|item| item.tag >= tags::LIST) {
+            return Err(Declined);
+        }
+        for (number, item) in (0..).zip(items) {
             if self.compare(Operator::Equal, known(item), value)? {
                 return Ok(number);
             }
@@ -237,7 +254,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
 
     /// A part of a list or map; one that is missing is an error.
     pub(super) fn item(&self, value: Cell, key: Cell) -> Done<Cell> {
-        let value = stored(value);
+        let (kind, value) = (value.tag, stored(value));
         let step = match key.tag {
             tags::STRING => Into::Key(self.text(key)?),
             tags::INT => Into::Index(key.bits),
@@ -246,6 +263,9 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         let (found, error) = maps::child(self.arena, &self.values, value, step)?;
         // An Empty that is there cannot be told from a missing one here.
         if error != step_errors::NONE || found.tag == tags::EMPTY {
+            return Err(Declined);
+        }
+        if kind == kinds::RAW && found.tag == tags::LIST {
             return Err(Declined);
         }
         Ok(known(found))
