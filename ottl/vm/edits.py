@@ -376,16 +376,15 @@ def _edit_nested_maps(
 def _nested_cells(goal: Goal, spec: PathSpec, keys: tuple[Value, ...]) -> Vector | None:
     """What lies under constant keys, nothing where they do not lead anywhere; None for keys of other types."""
     frame = goal.run.frame
-    named = spec.view is View.VALUE or type(keys[0]) is bytes
-    if not named or any(type(key) is not bytes and type(key) is not int for key in keys):
+    steps = stores.steps_of(spec, keys)
+    if steps is None:
         return None
     if spec.view is View.VALUE:
         tags, bits, lens = frame.column(goal.level, spec.field, goal.rows)
     else:
         number = frame.layout.maps[goal.level, spec.field]
-        tags, bits, lens, _ = frame.batch.map_get(frame.layout.tables[goal.level], number, keys[0], goal.rows)
-        keys = keys[1:]
-    for key in keys:
+        tags, bits, lens, _ = frame.batch.map_get(frame.layout.tables[goal.level], number, steps.pop(0), goal.rows)
+    for key in steps:
         tags, bits, lens, _ = frame.batch.child(np.ascontiguousarray(tags), bits, lens, key)
     return Vector(np.ascontiguousarray(tags), bits, lens, None, goal.level)
 

@@ -37,6 +37,7 @@ from ottl.vm import fields
 from ottl.vm.frame import CONTAINERS, FIELD_TAGS, level_of
 from ottl.vm.lift import constant_operand
 from ottl.vm.rows import argument_converter, element_converter
+from ottl.vm.stores import MOST_KEYS
 
 _FIELDS = {**FIELD_TAGS, View.INT: INT, View.FLAGS32: INT, View.NON_NEGATIVE: INT}
 """The tags of fields as rules read them."""
@@ -298,8 +299,19 @@ class _Lowering:
             self.loads = loads
             del self.key_sets[before[2] :]
             return False
+        self._leave_out(begin)
         self.statements.append((begin, len(self.steps), result))
         return True
+
+    def _leave_out(self, begin: int) -> None:
+        """Takes maps out of a statement that it has loaded, but does not read as values."""
+        steps = self.steps[begin:]
+        if any(step.name in _BLOCKS.values() for step in steps):
+            return  # blocks know the numbers of steps
+        read = {slot for step in steps for slot in step.slots}
+        for number in reversed(range(begin, len(self.steps))):
+            if self.steps[number].name == "load_map" and self.steps[number].result not in read:
+                del self.steps[number], self.origins[number]
 
     def program(self) -> native.Program:
         """The program."""
@@ -545,6 +557,10 @@ class _Lowering:
             raise _Declined
         call = self._native(function, i)
         values = [self._argument(register) for register in call.registers]
+        if call.name in ("keys", "values"):
+            load = next((step for step in self.steps if step.result == values[0].slot), None)
+            if load is not None and load.name == "load_map":
+                return self._emit("load_parts", (), (*load.data, call.name == "keys"), values[0].level)
         return self._emit("call", values, (call.name, *call.data))
 
     def _argument(self, register: Register) -> _Value:
@@ -673,7 +689,7 @@ class _Lowering:
 
     def _spot(self, spec: PathSpec, keys: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
         """Where something is written, with the keys that lead on from there."""
-        if any(type(key) is not bytes and type(key) is not int for key in keys):
+        if len(keys) > MOST_KEYS or any(type(key) is not bytes and type(key) is not int for key in keys):
             raise _Declined
         if spec.view is View.MAP and keys and type(keys[0]) is bytes:
             number = self.layout.maps[self.context, spec.field]

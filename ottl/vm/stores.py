@@ -63,6 +63,9 @@ _STRICT: dict[Kind, tuple[type, str]] = {
 }
 _KIND_TAGS = {Kind.BOOL: BOOL, Kind.INT: INT, Kind.DOUBLE: DOUBLE}
 
+MOST_KEYS = 30
+"""Keys that native code follows, each inside the one before."""
+
 Fail = Callable[[NDArray[Any], str | list[str]], None]
 """Reports failed positions of the target (m,), with one message or one each."""
 
@@ -152,19 +155,25 @@ def put_inside(
     cells: Vector,
 ) -> NDArray[np.intp] | None:
     """Puts cells where constant keys lead in rows of a map or body; the positions that are left, None for all."""
-    named = spec.view is View.VALUE or type(keys[0]) is bytes
-    if not named or any(type(key) is not bytes and type(key) is not int for key in keys):
+    steps = steps_of(spec, keys)
+    if steps is None:
         return None
-    table = frame.layout.tables[level]
+    table, most = frame.layout.tables[level], frame.bounds.max_items
     if spec.view is View.MAP:
         place: tuple[int | None, int | None] = frame.layout.maps[level, spec.field], None
     else:
         place = None, frame.layout.columns[level, spec.field]
-    known: Any = keys
-    most = frame.bounds.max_items
-    declined = native.put_inside(frame.batch, table, *place, known, rows, cells.cells(), most)
+    declined = native.put_inside(frame.batch, table, *place, steps, rows, cells.cells(), most)
     frame.written(level)
     return np.flatnonzero(declined)
+
+
+def steps_of(spec: PathSpec, keys: tuple[Value, ...]) -> list[bytes | int] | None:
+    """Keys of a map or body that may lead somewhere; None with one of another type among them, or too many."""
+    steps = [key for key in keys if type(key) is bytes or type(key) is int]
+    if len(steps) < len(keys) or len(keys) > MOST_KEYS or (spec.view is View.MAP and type(keys[0]) is not bytes):
+        return None
+    return steps
 
 
 def write(
@@ -622,6 +631,7 @@ __all__ = [
     "outer_target",
     "put_inside",
     "rewrite",
+    "steps_of",
     "store",
     "uniform",
     "write",

@@ -318,3 +318,13 @@ def test_many_keys_of_inner_maps() -> None:
     ]
     data = payload(*records)
     assert outcome(statements, "fast", data) == outcome(statements, "plain", data)
+
+
+@pytest.mark.usefixtures("always_columns")
+@pytest.mark.parametrize("count", [29, 31])
+def test_many_keys_behind_each_other(count: int) -> None:
+    """Native code follows so many keys, and leaves longer paths to the rows' own way."""
+    path = 'log.attributes["a"]' + '["b"][0]' * (count // 2)
+    statements = [f'set({path}, "x")', f'append({path}, "y")', f"delete_index({path}, 0)"]
+    data = payload(([("n", 1)], None), ([("a", {"b": ["x"]})], None))
+    assert outcome(statements, "fast", data) == outcome(statements, "plain", data)

@@ -138,6 +138,12 @@ pub enum Action {
         table: u32,
         map: u32,
     },
+    /// The keys of a map, or its values, as a list.
+    Parts {
+        table: u32,
+        map: u32,
+        keys: bool,
+    },
     Compare {
         operator: Operator,
         left: Slot,
@@ -226,6 +232,7 @@ impl Action {
             self,
             Action::Load { .. }
                 | Action::Whole { .. }
+                | Action::Parts { .. }
                 | Action::Arithmetic { .. }
                 | Action::Negate { .. }
                 | Action::Call { .. }
@@ -989,6 +996,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         match &step.action {
             Action::Load { table, source } => self.load(*table as usize, source).map(Packed::new),
             Action::Whole { table, map } => self.whole(*table as usize, *map).map(Packed::new),
+            Action::Parts { table, map, keys } => self.parts_of(*table as usize, *map, *keys).map(Packed::new),
             Action::Negate { value } => compute::negate(self.get(*value)).map(Packed::new),
             Action::Call { function, arguments } => self.call(function, arguments).map(Packed::new),
             _ => Err(Declined),

@@ -183,6 +183,10 @@ fn step((name, result, once, slots, data, kills): PyStep<'_>) -> PyResult<Step> 
             let (table, map) = data.extract()?;
             Action::Whole { table, map }
         }
+        "load_parts" => {
+            let (table, map, keys) = data.extract()?;
+            Action::Parts { table, map, keys }
+        }
         "compare" => {
             let (symbol,): (String,) = data.extract()?;
             Action::Compare { operator: operator(&symbol)?, left: slot(0)?, right: slot(1)? }

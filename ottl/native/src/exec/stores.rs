@@ -1,7 +1,9 @@
 //! Writes that choose where a value goes, and values that are put together from a whole row.
 
 use super::inside::{fits, opened};
-use super::{kinds, stored, Declined, Done, Run, Width};
+use super::{kinds, known, stored, Declined, Done, Run, Width};
+use crate::kernels::nested::deep;
+use crate::kernels::parse::{put_item, DEEPEST};
 use crate::maps::{decode_map, Entry, START};
 use crate::schema::tags;
 use crate::values::Cell;
@@ -170,6 +172,27 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         out.clear();
         map.encode_row(self.arena, &self.values, row, out)?;
         Ok(Cell::view(tags::MAP, self.arena.add(out), out.len()))
+    }
+
+    /// The keys of a row's map, or its values, as a list.
+    pub(super) fn parts_of(&mut self, table: usize, map: u32, keys: bool) -> Done<Cell> {
+        let row = self.state.places.get(table).ok_or(Declined)?[self.lane % super::LANES] as usize;
+        let map = self.tables.get(table).and_then(|table| table.maps.get(map as usize)).ok_or(Declined)?;
+        let out = &mut self.state.scratch.out;
+        out.clear();
+        let (codes, entries) = map.row(row);
+        for (&code, entry) in codes.iter().zip(entries) {
+            let cell = known(entry.cell());
+            if keys {
+                let key = map.keys.get(code);
+                put_item(out, &self.values, Cell::view(tags::STRING, 0, key.len()), key);
+            } else if deep(self.arena, &self.values, cell, DEEPEST - 1)? {
+                return Err(Declined);
+            } else {
+                put_item(out, &self.values, cell, self.arena.cell(cell)?);
+            }
+        }
+        Ok(Cell::view(tags::LIST, self.arena.add(out), out.len()))
     }
 
     /// Whether two ids of a kind are the same; one that is not there is all zeros.

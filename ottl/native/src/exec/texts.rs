@@ -6,6 +6,7 @@ use memchr::{memchr_iter, memmem};
 
 use super::calls::push_int;
 use super::{boolean, kinds, known, stored, Declined, Done, Operator, Run, Slot};
+use crate::json::numbers::write_double;
 use crate::kernels::nested::{deep, list_items};
 use crate::kernels::parse::{put_item, put_parts, DEEPEST};
 use crate::kernels::push_hex;
@@ -115,7 +116,8 @@ pub(super) fn push_double(out: &mut Vec<u8>, number: f64) -> Done<()> {
     if !plain {
         return Err(Declined);
     }
-    write!(out, "{number}").map_err(|_| Declined)
+    write_double(out, number);
+    Ok(())
 }
 
 /// Fills up what has been written from `begin` on.

@@ -142,20 +142,13 @@ impl<P: AsRef<[u8]>> Inside<'_, P> {
 
     fn put_key(&self, out: &mut Vec<u8>, map: Cell, name: &[u8], below: &[Key]) -> Result<bool, String> {
         let data = self.arena.cell(map)?;
-        let mut pos = 0;
-        while pos < data.len() {
-            let at = pos;
-            let (tag, next) = wire::tag(data, at, data.len()).map_err(damaged)?;
-            if tag != u32::from(self.values.map_values) << 3 | u32::from(wire::LEN) {
-                pos = wire::skip(data, (tag & 7) as u8, at, next, data.len()).map_err(damaged)?;
-                continue;
-            }
-            let (from, to) = wire::length(data, next, data.len()).map_err(damaged)?;
-            pos = to;
+        let mut items = Items::new(data, self.values.map_values);
+        while let Some(item) = items.next() {
+            let (from, to) = item.map_err(damaged)?;
             let pair = key_value(self.values, data, from, to).map_err(damaged)?;
             if data.get(pair.key.0..pair.key.1) == Some(name) {
                 let old = self.part(data, pair.value, map.bits, below)?;
-                out.extend_from_slice(data.get(..at).unwrap_or_default());
+                out.extend_from_slice(data.get(..items.began()).unwrap_or_default());
                 let done = self.put_pair(out, name, old, below)?;
                 out.extend_from_slice(data.get(to..).unwrap_or_default());
                 return Ok(done);

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use super::nested::list_items;
 use crate::arena::Arena;
+use crate::json::numbers::{write_double, write_signed};
 use crate::maps::decode_map;
 use crate::schema::{tags, Values};
 use crate::values::Cell;
@@ -58,7 +59,7 @@ fn push_json<P: AsRef<[u8]>>(
     match cell.tag {
         tags::STRING => push_quoted(out, arena.cell(cell)?)?,
         tags::BOOL => out.extend_from_slice(if cell.bits != 0 { b"true" } else { b"false" }),
-        tags::INT => write!(out, "{}", cell.bits).map_err(|_| Stop::Declined)?,
+        tags::INT => write_signed(out, cell.bits),
         tags::DOUBLE => push_float(out, f64::from_bits(cell.bits as u64))?,
         tags::BYTES if cell.len > 0 => {
             out.push(b'"');
@@ -100,20 +101,17 @@ fn push_json<P: AsRef<[u8]>>(
     Ok(())
 }
 
-/// Appends a finite number: plain between 1e-6 and 1e21, else with an exponent.
+/// Appends a finite number: plain between 1e-6 and 1e21, else with an exponent, whose digits are as few as there are.
 fn push_float(out: &mut Vec<u8>, number: f64) -> Result<(), Stop> {
     if !number.is_finite() {
         return Err(Stop::NotFinite);
     }
-    if number == 0.0 || (1e-6..1e21).contains(&number.abs()) {
-        return write!(out, "{number}").map_err(|_| Stop::Declined);
-    }
     let begin = out.len();
-    write!(out, "{number:e}").map_err(|_| Stop::Declined)?;
-    // A positive exponent has its sign.
-    if let Some(at) = out.iter().skip(begin).position(|&byte| byte == b'e') {
-        if out.get(begin + at + 1).is_some_and(u8::is_ascii_digit) {
-            out.insert(begin + at + 1, b'+');
+    write_double(out, number);
+    if number.abs() < 1e-6 {
+        let padded = out.get(begin..).and_then(|text| text.windows(3).position(|part| part == b"e-0"));
+        if let Some(at) = padded {
+            out.remove(begin + at + 2);
         }
     }
     Ok(())
