@@ -419,6 +419,33 @@ def map_scratch(batch: Batch, table: int, rows: Int32s | None, bits: Int64s, len
 def map_changed(batch: Batch, table: int, map: int, rows: Int32s | None) -> Bools:
     """Which rows of a map were changed since the scan, or since `map_scratch`, bool (k,)."""
 
+def put_inside(
+    batch: Batch,
+    table: int,
+    map: int | None,
+    column: int | None,
+    keys: Sequence[bytes | int],
+    rows: Int32s | None,
+    tags: UInt8s,
+    bits: Int64s,
+    lens: UInt32s,
+    items: int,
+) -> Bools:
+    """Puts values where keys lead in rows, making what is missing; in which ones it did not, bool (k,).
+
+    Args:
+        batch: owner of the rows.
+        table: of the rows.
+        map: number of the map that the first key is of; None for a column.
+        column: number of the column; its value has to be a list or map.
+        keys: strings for maps, integers for lists.
+        rows: int32 (k,); None for all.
+        tags: of the values, (k,) or (1,).
+        bits: of the values.
+        lens: of the values.
+        items: most elements of a list that is made of nothing.
+    """
+
 def map_flatten(
     batch: Batch,
     table: int,

@@ -471,7 +471,7 @@ class Glob:
     Attributes:
         text: the glob as the rule has it.
         expression: the regular expression that it stands for.
-        ends: what the texts begin and end with, for a glob of one run of `*` between.
+        ends: what the texts begin and end with, for a glob of one run of `*` and plain text.
     """
 
     __slots__ = ("_engine", "ends", "expression", "text")
@@ -512,14 +512,18 @@ def compile_glob(text: str) -> Glob:
 
 
 def _prefix_and_suffix(pieces: list[str]) -> tuple[bytes, bytes] | None:
-    """The ends of a glob that is one run of `*` between two plain texts."""
+    """The ends of a glob that is one run of `*` and plain text before or behind it."""
     stars = [at for at, piece in enumerate(pieces) if piece == ".*"]
-    if not stars or stars[0] == 0 or stars[-1] == len(pieces) - 1 or stars[-1] - stars[0] != len(stars) - 1:
+    if not stars or stars[-1] - stars[0] != len(stars) - 1:
         return None
     if any((len(piece) > 1 and not piece.startswith("\\")) or piece == "." for piece in pieces if piece != ".*"):
         return None
     plain = [piece[-1] for piece in pieces]
-    return "".join(plain[: stars[0]]).encode(), "".join(plain[stars[-1] + 1 :]).encode()
+    before, after = "".join(plain[: stars[0]]), "".join(plain[stars[-1] + 1 :])
+    # With one end only, bytes that are no text are compared as this character.
+    if "\ufffd" in before + after and not (before and after):
+        return None
+    return before.encode(), after.encode()
 
 
 class _GlobReader:

@@ -167,6 +167,21 @@ def _(columns: Columns, target: Vector) -> tuple[Vector, Bools] | None:
     return uniform(tags, zeros, zeros.astype(np.uint32), columns.level), np.ones(columns.count, np.bool_)
 
 
+@clear.native
+def _() -> NativeCall:
+    return NativeCall("clear")
+
+
+@append.native
+def _(value: Any, values: Any) -> NativeCall | None:
+    more = [] if value is MISSING else [value]
+    if values is not None:
+        if not isinstance(values, list):
+            return None
+        more += values
+    return NativeCall("append", tuple(more)) if all(isinstance(one, Register) for one in more) else None
+
+
 @append.checked
 def _(value: Any = None, values: Any = ()) -> None:
     if value is MISSING and values is None:
@@ -670,6 +685,11 @@ def delete_index(target: ListTarget, start_index: int, end_index: Omittable[int]
         target.replace(items)
 
 
+@delete_index.native
+def _(start_index: Register, end_index: Register | None) -> NativeCall:
+    return NativeCall("cut", (start_index,) if end_index is None else (start_index, end_index))
+
+
 @editor(
     "stringify_all",
     Example("stringify_all(log.attributes)", {"i": "1", "d": "1.5", "s": "é"}, given={"i": 1, "d": 1.5, "s": "é"}),
@@ -702,3 +722,8 @@ def _(target: MapColumn) -> int | None:
     new_bits, new_lens = target.batch.put(texts)
     target.put_slots(slots[index], Vector(STRING, new_bits, new_lens, None, target.level))
     return len(np.unique(owners[index]))
+
+
+@stringify_all.native
+def _() -> NativeCall:
+    return NativeCall("stringify")

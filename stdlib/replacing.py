@@ -94,6 +94,11 @@ def _(
     return Vector(STRING, *whole, None, columns.level), written
 
 
+@replace_match.native
+def _(pattern: Any, replacement: Register, function: Any, replacement_format: Any) -> NativeCall | None:
+    return _matching("match", pattern, replacement, function, replacement_format)
+
+
 @editor(
     "replace_all_matches",
     Example('replace_all_matches(log.attributes, "/u/*", "/u")', {"a": "/u", "b": 1}, given={"a": "/u/7", "b": 1}),
@@ -140,6 +145,22 @@ def _(target: MapColumn, pattern: Any, replacement: bytes, function: Any, form: 
         new_bits, new_lens = target.batch.put([new])
         target.put_slots(slots[hit], Vector(STRING, new_bits, new_lens, None, target.level))
     return len(np.unique(owners[hit]))
+
+
+@replace_all_matches.native
+def _(pattern: Any, replacement: Register, function: Any, replacement_format: Any) -> NativeCall | None:
+    return _matching("match_all", pattern, replacement, function, replacement_format)
+
+
+def _matching(
+    name: str, glob: Any, replacement: Register, function: Any, replacement_format: Register | None
+) -> NativeCall | None:
+    if not isinstance(glob, Glob) or function is not None:
+        return None
+    if replacement_format is not None and replacement_format.value is MISSING:
+        return None  # without a function it is ignored, but still has to be a string
+    native = kernels.engine(glob.expression) if glob.ends is None else glob.ends
+    return None if native is None else NativeCall(name, (replacement,), (native,))
 
 
 @editor(
@@ -285,9 +306,8 @@ def _(
 def _(
     mode: str, regex_pattern: Any, replacement: Register, function: Any, replacement_format: Any
 ) -> NativeCall | None:
-    if mode != "value":
-        return None
-    return _replacing("replace_all", regex_pattern, replacement, function, replacement_format)
+    name = "replace_all" if mode == "value" else "rename"
+    return _replacing(name, regex_pattern, replacement, function, replacement_format)
 
 
 def _replacing(

@@ -405,6 +405,22 @@ def to_json(payload: bytes, signal: str, _limits: Limits) -> bytes:
         raise PayloadError(str(error), error.offset) from None
 
 
+def put_inside(
+    batch: _native.Batch,
+    table: int,
+    map: int | None,
+    column: int | None,
+    keys: Sequence[bytes | int],
+    rows: NDArray[np.int32] | None,
+    cells: tuple[Any, Any, Any],
+    items: int,
+) -> NDArray[np.bool_]:
+    """Puts cells where keys lead in the map or column of rows; in which rows it did not, bool (n,)."""
+    from ottl import _native
+
+    return _native.put_inside(batch, table, map, column, keys, rows, *cells, items)
+
+
 def parent_rows(batch: _native.Batch, projection: Layout, level: str, outer: str) -> NDArray[np.int32]:
     """For each row of a level, the row of an outer level that holds it, int32 (n,)."""
     chain = levels_of(projection.signal, level)

@@ -151,15 +151,13 @@ def choose(group: typed.Group, signal: str) -> StackChoice:
 
 
 def _untabled_use(statement: typed.Statement) -> str | None:
-    """The reason why columns cannot do what a statement does with a body, or with what is no map."""
+    """The reason why columns cannot do what a statement does with what is no map."""
     for parameter, operand in zip(statement.editor.parameters, statement.arguments, strict=True):
         if not isinstance(operand, typed.Place):
             continue
         shown = f"{operand.spec.level}.{operand.spec.name}"
         if operand.spec.level == "otelcol":
             return f"{shown} cannot be written"
-        if operand.spec.view is View.VALUE and (operand.keys or parameter.form is Form.MAP_TARGET):
-            return f"a part of {shown} is written"
         if operand.spec.view not in (View.MAP, View.CACHE, View.VALUE) and parameter.form is Form.MAP_TARGET:
             return f"{shown} is edited as a map"
     return None

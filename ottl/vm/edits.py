@@ -106,8 +106,8 @@ def edit(run: Evaluation, i: Instruction) -> int:
             changed = _edit_maps(goal, place.spec, prepared, vectors)
             frame.written(goal.level)
             return changed
-        if place.spec.view is View.MAP and place.constant_keys is not None:
-            done = _edit_second_maps(goal, place, place.constant_keys, prepared, vectors)
+        if place.spec.view in (View.MAP, View.VALUE) and place.constant_keys is not None:
+            done = _edit_nested_maps(goal, place, place.constant_keys, prepared, vectors)
             if done is not None:
                 return done
         return _edit_inner_maps(goal, place, prepared, vectors)
@@ -166,7 +166,7 @@ def _edit_values(
     """An editor of a value: the new values are computed, then stored where the editor wrote."""
     run, frame, count = goal.run, goal.run.frame, goal.count
     keys = place.constant_keys
-    if keys is None or len(keys) > 1 or (keys and type(keys[0]) is not bytes):
+    if keys is None or len(keys) > 1 or (keys and (type(keys[0]) is not bytes or place.spec.view is View.VALUE)):
         return _edit_deep(goal, place, prepared, vectors, capture)
     key: bytes | None = keys[0] if keys else None
     before = run.errors.count()
@@ -286,10 +286,11 @@ def _edit_deep(
     vectors: list[Vector],
     capture: Callable[[Value], Capture],
 ) -> int:
-    """An editor of a value below further keys of a map, row by row on the decoded map."""
-    run, frame, count = goal.run, goal.run.frame, goal.count
+    """An editor of a value below further keys of a map, or in a body, row by row on what is decoded."""
+    frame, count = goal.run.frame, goal.count
     keys = _key_rows(goal, place, count)
-    read, write = messages.keys_getter(stores.CACHE), messages.keys_setter(stores.CACHE)
+    path = stores.detached_path(place.spec)
+    read, write = messages.keys_getter(path), messages.keys_setter(path)
     columns = [frame.objects(v, count) for v in vectors]
     kernel = prepared.function.kernel
     changed = 0
@@ -303,8 +304,7 @@ def _edit_deep(
             write(row, keys[position], target.value)
             changed += 1
 
-    stores.rewrite_maps(frame, place.spec, goal.level, _rows(goal), count, change, goal.fail)
-    del run
+    stores.rewrite(frame, place.spec, goal.level, _rows(goal), count, change, goal.fail)
     return changed
 
 
@@ -320,10 +320,10 @@ def _key_rows(goal: Goal, place: Place, count: int) -> list[tuple[Value, ...]]:
 
 
 def _edit_inner_maps(goal: Goal, place: Place, prepared: lift.Call, vectors: list[Vector]) -> int:
-    """An editor of a map that lies inside another, row by row on the decoded outer one."""
+    """An editor of a map that lies inside another, or a body, row by row on what is decoded."""
     frame, count = goal.run.frame, goal.count
     keys = _key_rows(goal, place, count)
-    open_map = messages.map_target(stores.CACHE, True)
+    open_map = messages.map_target(stores.detached_path(place.spec), place.constant_keys != ())
     columns = [frame.objects(v, count) for v in vectors]
     kernel = prepared.function.kernel
     changed = 0
@@ -335,40 +335,65 @@ def _edit_inner_maps(goal: Goal, place: Place, prepared: lift.Call, vectors: lis
         target.finish()
         changed += target.changed
 
-    stores.rewrite_maps(frame, place.spec, goal.level, _rows(goal), count, change, goal.fail)
+    stores.rewrite(frame, place.spec, goal.level, _rows(goal), count, change, goal.fail)
     return changed
 
 
-def _edit_second_maps(
+def _edit_nested_maps(
     goal: Goal, place: Place, keys: tuple[Value, ...], prepared: lift.Call, vectors: list[Vector]
 ) -> int | None:
-    """An editor of the maps under one constant key of others; None for other targets."""
-    own = goal.level == goal.run.frame.context and place.spec.access is Access.READ_WRITE
-    if len(keys) != 1 or type(keys[0]) is not bytes or not own:
+    """An editor of the maps under constant keys of others, or of bodies; None for other targets."""
+    spec = place.spec
+    own = goal.level == goal.run.frame.context and spec.access is Access.READ_WRITE
+    cells = _nested_cells(goal, spec, keys) if own else None
+    if cells is None:
         return None
-    frame, key = goal.run.frame, keys[0]
-    number = frame.layout.maps[goal.level, place.spec.field]
-    outer = MapColumn(frame.batch, frame.layout.tables[goal.level], number, goal.rows, goal.count, goal.level)
-    cells, _ = outer.get(key)
+    frame = goal.run.frame
     there = cells.tag_array(goal.count) == MAP
     index = np.flatnonzero(there)
     changed = 0
     if len(index):
         assert cells.lens is not None
-        part = outer.part(index)
+        whole = MapColumn(frame.batch, frame.layout.tables[goal.level], 0, goal.rows, goal.count, goal.level)
+        part = whole.part(index)
         inner = part.scratch(cells.bits[index], cells.lens[index])
         changed = _edit_map_column(
             goal.part(index), inner, prepared, [v if v.constant else v.take(index, goal.level) for v in vectors]
         )
         touched = np.flatnonzero(inner.changed())
         if len(touched):
-            part.part(touched).set(key, inner.part(touched).encoded())
+            made = inner.part(touched).encoded()
+            rows = part.part(touched).rows
+            if len(keys) > (spec.view is View.MAP):
+                left = stores.put_inside(frame, spec, goal.level, keys, rows, made)
+                assert left is not None
+                assert not len(left)
+            else:
+                key = keys[0] if keys else None
+                assert key is None or type(key) is bytes
+                stores.write(frame, spec, goal.level, key, rows, made, len(touched), goal.fail)
             frame.written(goal.level)
     if len(index) < goal.count:
         rest = np.flatnonzero(~there)
         others = [v if v.constant else v.take(rest, goal.level) for v in vectors]
         changed += _edit_inner_maps(goal.part(rest), place, prepared, others)
     return changed
+
+
+def _nested_cells(goal: Goal, spec: PathSpec, keys: tuple[Value, ...]) -> Vector | None:
+    """What lies under constant keys, nothing where they do not lead anywhere; None for keys of other types."""
+    frame = goal.run.frame
+    steps = stores.steps_of(spec, keys)
+    if steps is None:
+        return None
+    if spec.view is View.VALUE:
+        tags, bits, lens = frame.column(goal.level, spec.field, goal.rows)
+    else:
+        number = frame.layout.maps[goal.level, spec.field]
+        tags, bits, lens, _ = frame.batch.map_get(frame.layout.tables[goal.level], number, steps.pop(0), goal.rows)
+    for key in steps:
+        tags, bits, lens, _ = frame.batch.child(np.ascontiguousarray(tags), bits, lens, key)
+    return Vector(np.ascontiguousarray(tags), bits, lens, None, goal.level)
 
 
 # -- maps -----------------------------------------------------------------------------------------------------------

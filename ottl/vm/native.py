@@ -25,16 +25,19 @@ from ottl.tables.vectors import (
     DURATION,
     EMPTY,
     INT,
+    LIST,
+    MAP,
     SPAN_ID,
     STRING,
     TIME,
     TRACE_ID,
 )
-from ottl.types import Bytes, Duration, Kind, SpanID, Time, TraceID
+from ottl.types import Bytes, Duration, Kind, Map, Slice, SpanID, Time, TraceID, TypedList, storable
 from ottl.vm import fields
-from ottl.vm.frame import FIELD_TAGS, level_of
+from ottl.vm.frame import CONTAINERS, FIELD_TAGS, level_of
 from ottl.vm.lift import constant_operand
 from ottl.vm.rows import argument_converter, element_converter
+from ottl.vm.stores import MOST_KEYS
 
 _FIELDS = {**FIELD_TAGS, View.INT: INT, View.FLAGS32: INT, View.NON_NEGATIVE: INT}
 """The tags of fields as rules read them."""
@@ -49,19 +52,44 @@ _STORED = {
 }
 """The tags that fields take as they are."""
 
+TEXTS, RAW = 20, 22
+"""Tags that only registers of the native executor have: a list of strings, and one that a rule has written down."""
+
 _IDS = {Kind.TRACE_ID: TRACE_ID, Kind.SPAN_ID: SPAN_ID}
 _ID_TAGS: dict[type, int] = {TraceID: TRACE_ID, SpanID: SPAN_ID}
 _PARSERS = frozenset({"parse_json", "parse_pairs", "captures"})
 """Functions whose result need not be written down as a map to be merged into another."""
 
-_MAP_EDITS = frozenset({"keep", "limit", "truncate", "merge", "merge_call", "flatten", "replace_all", "store_map"})
+_MAP_EDITS = frozenset(
+    {
+        "keep",
+        "limit",
+        "truncate",
+        "merge",
+        "merge_call",
+        "flatten",
+        "replace_all",
+        "rename",
+        "match_all",
+        "stringify",
+        "store_map",
+    }
+)
 """Steps that may change any entry of a map."""
 
-_ENTRY_EDITS = frozenset({"store_entry", "replace_entry", "delete"})
+_ENTRY_EDITS = frozenset({"store_entry", "delete", "store_inside_entry", "edit_entry", "change_entry"})
 """Steps that change one entry."""
 
-_COLUMN_EDITS = frozenset({"store_field", "store_value", "store_id", "replace_column"})
+_COLUMN_EDITS = frozenset(
+    {"store_field", "store_value", "store_id", "store_inside_column", "edit_column", "change_column"}
+)
 """Steps that change a field."""
+
+_TAKEN = 1 << 16
+"""The number of the first map that is taken out of a row to be edited; those of tables have smaller ones."""
+
+_DEEPEST = 16
+"""Lists and maps that may lie inside each other in a constant."""
 
 _WHOLE = (-(1 << 63), (1 << 63) - 1)
 _RANGES = {View.FLAGS32: (0, (1 << 32) - 1)}
@@ -179,20 +207,57 @@ class _Step:
 
 def _changes(step: _Step, load: _Step) -> bool:
     """Whether a step may change what a load of its level gives: the column, the entry, or any entry of the map."""
-    if load.name in ("load_entry", "load_map"):
-        if step.name in _MAP_EDITS or (step.name in _ENTRY_EDITS and load.name == "load_map"):
-            return bool(step.data[0] == load.data[1])
-        return step.name in _ENTRY_EDITS and bool(load.data[1:3] == step.data[:2])
+    place = _place(step)
+    if load.name in ("load_entry", "load_map", "load_parts"):
+        if step.name in _MAP_EDITS or (step.name in _ENTRY_EDITS and load.name != "load_entry"):
+            return bool(place[0] == load.data[1])
+        return step.name in _ENTRY_EDITS and bool(load.data[1:3] == place[:2])
     if load.name == "load_cache":
-        return step.name == "store_cache" and bool(step.data[0] == load.data[1])
+        return step.name in ("store_cache", "change_cache") and bool(place[0] == load.data[1])
     if load.name == "load_chosen":
         return step.name == "store_data"
     read = load.data[1:3] if load.name == "load_number" else load.data[1:2]
     if step.name == "store_members":
         written = {column for member in step.data[0] for column in (member[0], member[-1])}
     else:
-        written = {step.data[0]} if step.name in _COLUMN_EDITS else set()
+        written = {place[0]} if step.name in _COLUMN_EDITS else set()
     return any(column in written for column in read if isinstance(column, int))
+
+
+def _place(step: _Step) -> tuple[Any, ...]:
+    """What a step writes, of its data: a map and a key, a map, or a column."""
+    return step.data[0] if step.data and isinstance(step.data[0], tuple) else step.data
+
+
+def _is_container(value: Any) -> bool:
+    return isinstance(value, (list, Map))
+
+
+def _encoded(value: Any) -> tuple[int, bytes]:
+    """A list or map as a register holds it."""
+    kind = type(value)
+    if kind is list:
+        tag = RAW
+    elif kind is Slice or kind is Map:
+        tag = LIST if kind is Slice else MAP
+    elif kind is TypedList and value.element == "string":
+        tag = TEXTS
+    else:
+        raise _Declined
+    try:
+        stored = storable(value)
+        if _depth(stored) > _DEEPEST:
+            raise _Declined
+        return tag, CONTAINERS.encode(stored)
+    except ValueError:
+        raise _Declined from None
+
+
+def _depth(value: Any) -> int:
+    """How many lists and maps lie inside each other."""
+    if isinstance(value, Map):
+        return 1 + max((_depth(item) for _, item in value.entries), default=0)
+    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
 
 
 class _Lowering:
@@ -236,8 +301,19 @@ class _Lowering:
             self.loads = loads
             del self.key_sets[before[2] :]
             return False
+        self._leave_out(begin)
         self.statements.append((begin, len(self.steps), result))
         return True
+
+    def _leave_out(self, begin: int) -> None:
+        """Takes maps out of a statement that it has loaded, but does not read as values."""
+        steps = self.steps[begin:]
+        if any(step.name in _BLOCKS.values() for step in steps):
+            return  # blocks know the numbers of steps
+        read = {slot for step in steps for slot in step.slots}
+        for number in reversed(range(begin, len(self.steps))):
+            if self.steps[number].name == "load_map" and self.steps[number].result not in read:
+                del self.steps[number], self.origins[number]
 
     def program(self) -> native.Program:
         """The program."""
@@ -278,7 +354,7 @@ class _Lowering:
 
     def cached(self) -> tuple[bytes, ...]:
         """The keys of the cache that are written."""
-        written = {step.data[0] for step in self.steps if step.name == "store_cache"}
+        written = {_place(step)[0] for step in self.steps if step.name in ("store_cache", "change_cache")}
         return tuple(key for key, number in self.cache.items() if number in written)
 
     # -- registers ----------------------------------------------------------------------------------------------------
@@ -314,6 +390,8 @@ class _Lowering:
             held = (_ID_TAGS[kind], bytes(value))
         elif kind is Time and not value.zone and -(1 << 63) <= value.ns < 1 << 63:
             held = (TIME, value.ns)
+        elif _is_container(value):
+            held = _encoded(value)
         else:
             raise _Declined
         known = self.constants.get(held)
@@ -372,7 +450,11 @@ class _Lowering:
             case Op.CALL:
                 self.known[i.result] = self._call(i)
             case Op.INDEX:
-                self.known[i.result] = self._emit("call", self._all(i), ("item",))
+                self.known[i.result] = self._emit("call", self._any(i), ("item",))
+            case Op.LIST:
+                self.known[i.result] = self._emit("call", self._any(i), ("list",))
+            case Op.MAP:
+                self.known[i.result] = self._emit("call", self._any(i), ("map", list(i.data)))
             case Op.COMPARE:
                 self.known[i.result] = self._emit("compare", self._all(i), (i.data,))
             case Op.ADD | Op.SUBTRACT | Op.MULTIPLY | Op.DIVIDE:
@@ -397,6 +479,12 @@ class _Lowering:
                 raise _Declined
 
     def _all(self, i: Instruction) -> list[_Value]:
+        """The registers of an instruction that does nothing with a list or map but fail, or compare it."""
+        if any(_is_container(self.known[number].constant) for number in i.registers):
+            raise _Declined
+        return self._any(i)
+
+    def _any(self, i: Instruction) -> list[_Value]:
         return [self._register(number) for number in i.registers]
 
     def _load(self, spec: PathSpec, keys: tuple[Any, ...] | None) -> _Value:
@@ -473,6 +561,10 @@ class _Lowering:
             raise _Declined
         call = self._native(function, i)
         values = [self._argument(register) for register in call.registers]
+        if call.name in ("keys", "values"):
+            load = next((step for step in self.steps if step.result == values[0].slot), None)
+            if load is not None and load.name == "load_map":
+                return self._emit("load_parts", (), (*load.data, call.name == "keys"), values[0].level)
         data = (call.name, *call.data)
         return self._emit("call", values, data) if function.pure else self._emit_anew("call", values, data)
 
@@ -537,7 +629,8 @@ class _Lowering:
         elif spec.view is View.CACHE and len(keys) == 1 and type(keys[0]) is bytes:
             self._act("store_cache", (value,), (self._cache_key(keys[0]),))
         elif keys:
-            raise _Declined
+            kind, place = self._spot(spec, keys)
+            self._act(f"store_inside_{kind}", (value,), (place,))
         elif spec.view is View.MAP:
             self._act("store_map", (value,), (self.layout.maps[level, spec.field],))
         elif spec.view is View.VALUE:
@@ -571,44 +664,69 @@ class _Lowering:
 
     def _edit(self, i: Instruction) -> None:
         function: Function = i.data
-        place = next(o for o in i.operands if isinstance(o, Place))
-        form = next(p.form for p, o in zip(function.parameters, i.operands, strict=True) if o is place)
-        spec, keys = place.spec, place.constant_keys
+        target = next(o for o in i.operands if isinstance(o, Place))
+        form = next(p.form for p, o in zip(function.parameters, i.operands, strict=True) if o is target)
+        spec, keys = target.spec, target.constant_keys
         self._own(spec)
         if keys is None:
             raise _Declined
+        if function.name == "clear" and spec.view is View.MAP and not keys:
+            empty = _Value(self._constant(Map()), "")
+            self._act("store_map", (empty,), (self.layout.maps[self.context, spec.field],))
+            return
         call = self._native(function, i)
         values = [self._argument(register) for register in call.registers]
         level = self.context
-        if form is Form.MAP_TARGET and spec.view is View.MAP and not keys:
+        if form is not Form.MAP_TARGET:
+            kind, place = self._spot(spec, keys)
+            self._act(f"change_{kind}", (self._load(spec, keys), *values), (place, call.name, call.data))
+        elif spec.view is View.MAP and not keys:
             number = self.layout.maps[level, spec.field]
-            if call.name == "merge" and self._parsed(values[0]):
-                parsed = self.steps.pop()
-                del self.memos["call", parsed.slots, repr(parsed.data)]
-                self.steps.append(_Step("merge_call", parsed.slots, (number, *call.data, parsed.data)))
-                return
-            self._act(call.name, values, (number, *(self._editors(level, number, part) for part in call.data)))
-        elif form is Form.TARGET and spec.view is View.MAP and len(keys) == 1 and type(keys[0]) is bytes:
-            number = self.layout.maps[level, spec.field]
-            current = self._load(spec, keys)
-            self._act(f"{call.name}_entry", (current,), (number, self._key(level, number, keys[0]), *call.data))
-        elif form is Form.TARGET and spec.view in (View.VALUE, View.STRING) and not keys:
-            current = self._load(spec, keys)
-            self._act(f"{call.name}_column", (current,), (self.layout.columns[level, spec.field], *call.data))
+            name, values, data = self._edited(number, call, values)
+            self._act(name, values, (number, *data))
+        elif spec.view in (View.MAP, View.VALUE):
+            kind, place = self._spot(spec, keys)
+            number = sum(step.name in ("edit_entry", "edit_column") for step in self.steps)
+            name, values, data = self._edited(_TAKEN + number, call, values)
+            self._act(f"edit_{kind}", values, (place, number, name, data))
         else:
             raise _Declined
 
+    def _spot(self, spec: PathSpec, keys: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+        """Where something is written, with the keys that lead on from there."""
+        if len(keys) > MOST_KEYS or any(type(key) is not bytes and type(key) is not int for key in keys):
+            raise _Declined
+        if spec.view is View.MAP and keys and type(keys[0]) is bytes:
+            number = self.layout.maps[self.context, spec.field]
+            return "entry", (number, self._key(self.context, number, keys[0]), list(keys[1:]))
+        if spec.view is View.CACHE and len(keys) == 1 and type(keys[0]) is bytes:
+            return "cache", (self._cache_key(keys[0]), [])
+        if spec.view is View.VALUE or (spec.view is View.STRING and not keys):
+            return "column", (self.layout.columns[self.context, spec.field], list(keys))
+        raise _Declined
+
+    def _edited(self, number: int, call: NativeCall, values: list[_Value]) -> tuple[str, list[_Value], tuple[Any, ...]]:
+        """An edit of a map: its name, what it reads, and its constants."""
+        if call.name == "merge" and self._parsed(values[0]):
+            parsed = self.steps.pop()
+            del self.memos["call", parsed.slots, repr(parsed.data)]
+            texts = [_Value(slot, self.context) for slot in parsed.slots]
+            return "merge_call", texts, (*call.data, parsed.data)
+        return call.name, values, tuple(self._editors(number, part) for part in call.data)
+
     def _parsed(self, value: _Value) -> bool:
         """Whether a map is what the last step has parsed from the rows, and nothing else reads it."""
+        if not self.steps:
+            return False
         last = self.steps[-1]
         parsed = last.name == "call" and last.result == value.slot and last.data[0] in _PARSERS
         alone = parsed and not any(value.slot in (step.result, *step.slots) for step in self.steps[:-1])
         return alone and last.table == self.layout.tables[self.context]
 
-    def _editors(self, level: str, number: int, part: Any) -> Any:
+    def _editors(self, number: int, part: Any) -> Any:
         """A constant of an editor, with keys as numbers."""
         if isinstance(part, MapKey):
-            return self._key(level, number, part.name)
+            return self._key(self.context, number, part.name)
         if isinstance(part, MapKeys):
             self.key_sets.append((list(part.names), part.pattern, part.complement))
             return len(self.key_sets) - 1

@@ -7,6 +7,7 @@ around them, in the order of the selected rows, so that the last one wins as it 
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +15,7 @@ from numpy.typing import NDArray
 
 from ottl import types
 from ottl.bytecode import Instruction
-from ottl.codec import native
-from ottl.codec.maps import MapColumn
+from ottl.codec import kernels, native
 from ottl.codec.messages import message_class
 from ottl.contexts.paths import Access, PathSpec, View
 from ottl.tables.objects import nothing, storable_cells
@@ -38,6 +38,7 @@ from ottl.tables.vectors import (
 )
 from ottl.types import Kind, Value
 from ottl.vm import entries, fields, messages
+from ottl.vm.entries import value_into_message
 from ottl.vm.frame import CONTAINERS, Frame, level_of
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ _STRICT: dict[Kind, tuple[type, str]] = {
     Kind.DOUBLE: (float, "float64"),
 }
 _KIND_TAGS = {Kind.BOOL: BOOL, Kind.INT: INT, Kind.DOUBLE: DOUBLE}
+
+MOST_KEYS = 30
+"""Keys that native code follows, each inside the one before."""
 
 Fail = Callable[[NDArray[Any], str | list[str]], None]
 """Reports failed positions of the target (m,), with one message or one each."""
@@ -90,44 +94,86 @@ def store(run: Evaluation, i: Instruction) -> int:
     vector = run.get(i.registers[0])
     count = run.selection.count
     failed_before = run.errors.count()
-    if i.constant_keys is not None and len(i.constant_keys) <= 1:
-        key = i.constant_keys[0] if i.constant_keys else None
-        keyed = bool(i.constant_keys)
-        if not keyed or type(key) is bytes:
-            write(run.frame, spec, level, key if type(key) is bytes else None, rows, vector, count, failing(run))
-            return count - (run.errors.count() - failed_before)
-    if i.constant_keys is not None and _store_second(run, spec, level, i.constant_keys, rows, vector):
+    constant = i.constant_keys
+    key = constant[0] if constant else None
+    if constant == () or (constant is not None and len(constant) == 1 and _is_entry(spec, key)):
+        write(run.frame, spec, level, key if type(key) is bytes else None, rows, vector, count, failing(run))
         return count - (run.errors.count() - failed_before)
-    if i.constant_keys is not None:
-        keys = [i.constant_keys] * count
-    else:
-        keys = list(zip(*(run.frame.objects(run.get(n), count) for n in i.registers[1:]), strict=True))
-    write_inside(run.frame, spec, level, keys, rows, run.frame.objects(vector, count), failing(run))
+    left = None if constant is None else _store_inside(run.frame, spec, level, constant, rows, vector)
+    if left is None:
+        left = np.arange(count)
+    if len(left):
+        if constant is not None:
+            keys = [constant] * len(left)
+        else:
+            keys = list(zip(*(run.frame.objects(run.get(n), count) for n in i.registers[1:]), strict=True))
+        fail = failing(run)
+        values = run.frame.objects(vector, count)
+        write_inside(
+            run.frame,
+            spec,
+            level,
+            keys,
+            rows if len(left) == count else _subset(rows, left),
+            values if len(left) == count else [values[p] for p in left.tolist()],
+            lambda positions, message: fail(left[positions], message),
+        )
     return count - (run.errors.count() - failed_before)
 
 
-def _store_second(
-    run: Evaluation, spec: PathSpec, level: str, keys: tuple[Value, ...], rows: Int32s | None, vector: Vector
-) -> bool:
-    """STORE under two constant string keys where the first holds a map on all selected rows; false elsewhere."""
-    frame = run.frame
-    if len(keys) != 2 or spec.view is not View.MAP or spec.access is not Access.READ_WRITE or level != frame.context:
-        return False
-    first, second = keys
-    if type(first) is not bytes or type(second) is not bytes:
-        return False
+def _is_entry(spec: PathSpec, key: Value) -> bool:
+    """Whether a key is one of a map of the tables, or of what is written like one."""
+    return type(key) is bytes and spec.view is not View.VALUE
+
+
+def _store_inside(
+    frame: Frame,
+    spec: PathSpec,
+    level: str,
+    keys: tuple[Value, ...],
+    rows: Int32s | None,
+    vector: Vector,
+) -> NDArray[np.intp] | None:
+    """STORE below the first key of a map, or in a body, as the bytes that they are; the positions that are left."""
+    if spec.view not in (View.MAP, View.VALUE) or spec.access is not Access.READ_WRITE:
+        return None
     cells, failures = storable_cells(vector, frame.batch, CONTAINERS)
-    number = frame.layout.maps[level, spec.field]
-    outer = MapColumn(frame.batch, frame.layout.tables[level], number, rows, run.selection.count, level)
-    found, _ = outer.get(first)
-    # A list or map put inside another may nest too deep.
-    if failures or found.tag != MAP or found.lens is None or np.any(np.asarray(cells.tags) >= LIST):
-        return False
-    inner = outer.scratch(found.bits, found.lens)
-    inner.set(second, cells)
-    outer.set(first, inner.encoded())
+    tags, bits, lens = cells.cells()
+    deep = np.any(tags >= LIST) and (level != frame.context or kernels.any_deep(frame.batch, tags, bits, lens))
+    # A list or map may nest too deep in its place; and of rows that come twice the last one has to be written last.
+    if failures or deep:
+        return None
+    return put_inside(frame, spec, level, keys, rows, cells)
+
+
+def put_inside(
+    frame: Frame,
+    spec: PathSpec,
+    level: str,
+    keys: tuple[Value, ...],
+    rows: Int32s | None,
+    cells: Vector,
+) -> NDArray[np.intp] | None:
+    """Puts cells where constant keys lead in rows of a map or body; the positions that are left, None for all."""
+    steps = steps_of(spec, keys)
+    if steps is None:
+        return None
+    table, most = frame.layout.tables[level], frame.bounds.max_items
+    if spec.view is View.MAP:
+        place: tuple[int | None, int | None] = frame.layout.maps[level, spec.field], None
+    else:
+        place = None, frame.layout.columns[level, spec.field]
+    declined = native.put_inside(frame.batch, table, *place, steps, rows, cells.cells(), most)
     frame.written(level)
-    return True
+    return np.flatnonzero(declined)
+
+
+def steps_of(spec: PathSpec, keys: tuple[Value, ...]) -> list[bytes | int] | None:
+    """Keys of a map or body that may lead somewhere; None with one of another type among them, or too many."""
+    steps = [key for key in keys if type(key) is bytes or type(key) is int]
+    if len(steps) < len(keys) or len(keys) > MOST_KEYS or (spec.view is View.MAP and type(keys[0]) is not bytes):
+        return None
+    return steps
 
 
 def write(
@@ -480,19 +526,24 @@ def write_inside(
     values: list[Any],
     fail: Fail,
 ) -> None:
-    """Writes below the first key of a map, row by row: the row's map is decoded, changed and encoded again."""
+    """Writes below the first key of a map, or in a body, row by row: what the row has is decoded and encoded again."""
     if spec.access is Access.READ_ONLY:
         fail(np.arange(len(values)), str(_read_only(spec)))
         return
-    write_keys = messages.keys_setter(CACHE)
+    write_keys = messages.keys_setter(detached_path(spec))
 
     def change(row: messages.Row, position: int) -> None:
         write_keys(row, keys[position], values[position])
 
-    rewrite_maps(frame, spec, level, rows, len(values), change, fail)
+    rewrite(frame, spec, level, rows, len(values), change, fail)
 
 
-def rewrite_maps(
+def detached_path(spec: PathSpec) -> PathSpec:
+    """The path by which a detached row of `rewrite` has what a path stands for."""
+    return spec if spec.view is View.VALUE else CACHE
+
+
+def rewrite(
     frame: Frame,
     spec: PathSpec,
     level: str,
@@ -501,19 +552,22 @@ def rewrite_maps(
     change: Callable[[messages.Row, int], None],
     fail: Fail,
 ) -> None:
-    """Hands each row's map, as the cache of a detached row, to a scalar change, and stores what it became.
+    """Hands each row's map, as the cache of a detached row, or its body to a scalar change, and stores what it became.
 
     A row that comes twice (an outer one, seen from several rows) keeps its map from one change to the next.
     """
-    batch, table, number = frame.batch, frame.layout.tables[level], frame.layout.maps[level, spec.field]
     targets = np.arange(count, dtype=np.int32) if rows is None else rows
     unique = np.unique(targets) if rows is not None else targets
-    kind = message_class("opentelemetry.proto.common.v1.KeyValueList")
+    held = _bodies(frame, spec, level, unique) if spec.view is View.VALUE else _maps(frame, spec, level, unique)
     detached: dict[int, messages.Row] = {}
-    for row, body in zip(unique.tolist(), batch.take(*batch.map_encode(table, number, unique)), strict=True):
-        detached[row] = messages.Row(cache=kind.FromString(body))
+    for row, message in zip(unique.tolist(), held, strict=True):
+        if spec.view is View.VALUE:
+            detached[row] = messages.Row()
+            setattr(detached[row], spec.level, SimpleNamespace(**{spec.field[-1]: message}))
+        else:
+            detached[row] = messages.Row(cache=message)
     # Encoded again, for the payload's own encoding may be any.
-    before = [detached[row].cache.SerializeToString() for row in unique.tolist()]
+    before = [message.SerializeToString() for message in held]
     bad: list[int] = []
     errors: list[str] = []
     for position, row in enumerate(targets.tolist()):
@@ -522,22 +576,62 @@ def rewrite_maps(
         except ValueError as error:
             bad.append(position)
             errors.append(str(error))
-    after = [detached[row].cache.SerializeToString() for row in unique.tolist()]
-    changed = [n for n, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
+    changed = [n for n, message in enumerate(held) if message.SerializeToString() != before[n]]
     if changed:
-        bits, lens = batch.put([after[n] for n in changed])
-        batch.map_assign(table, number, unique[changed], bits, lens)
+        _put_back(frame, spec, level, unique[changed], [held[n] for n in changed])
         frame.written(level)
     if bad:
         fail(np.array(bad), errors)
 
 
+def _maps(frame: Frame, spec: PathSpec, level: str, rows: Int32s) -> list[Any]:
+    """The maps of rows, decoded."""
+    kind = message_class("opentelemetry.proto.common.v1.KeyValueList")
+    found = frame.batch.map_encode(frame.layout.tables[level], frame.layout.maps[level, spec.field], rows)
+    return [kind.FromString(body) for body in frame.batch.take(*found)]
+
+
+def _bodies(frame: Frame, spec: PathSpec, level: str, rows: Int32s) -> list[Any]:
+    """The bodies of rows, decoded."""
+    kind = message_class("opentelemetry.proto.common.v1.AnyValue")
+    tags, bits, lens = frame.column(level, spec.field, rows)
+    nested = (tags == LIST) | (tags == MAP)
+    inside, others = np.flatnonzero(nested), np.flatnonzero(~nested)
+    found = [kind() for _ in tags]
+    for position, body in zip(inside.tolist(), frame.batch.take(bits[inside], lens[inside]), strict=True):
+        message = found[position]
+        part = message.kvlist_value if tags[position] == MAP else message.array_value
+        part.SetInParent()
+        part.MergeFromString(body)
+    scalars = uniform(tags[others], bits[others], lens[others], level)
+    for position, value in zip(others.tolist(), frame.objects(scalars, len(others)), strict=True):
+        value_into_message(found[position], value)
+    return found
+
+
+def _put_back(frame: Frame, spec: PathSpec, level: str, rows: Int32s, held: list[Any]) -> None:
+    """Stores maps, or bodies that are lists or maps, which no change makes anything else."""
+    batch, table = frame.batch, frame.layout.tables[level]
+    if spec.view is not View.VALUE:
+        bits, lens = batch.put([message.SerializeToString() for message in held])
+        batch.map_assign(table, frame.layout.maps[level, spec.field], rows, bits, lens)
+        return
+    is_map = [message.WhichOneof("value") == "kvlist_value" for message in held]
+    parts = [m.kvlist_value if one else m.array_value for m, one in zip(held, is_map, strict=True)]
+    bits, lens = batch.put([part.SerializeToString() for part in parts])
+    tags = np.where(is_map, np.uint8(MAP), np.uint8(LIST)).astype(np.uint8)
+    batch.store(table, frame.layout.columns[level, spec.field], rows, tags, bits, lens)
+
+
 __all__ = [
     "OBJECT",
     "Selection",
+    "detached_path",
     "failing",
     "outer_target",
-    "rewrite_maps",
+    "put_inside",
+    "rewrite",
+    "steps_of",
     "store",
     "uniform",
     "write",

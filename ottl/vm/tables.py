@@ -76,9 +76,11 @@ def _nests(code: StatementCode) -> bool:
                 if not registers.isdisjoint(i.registers) or not registers.isdisjoint(_read(i)):
                     registers.add(i.result)
         elif i.op is Op.STORE:
-            inside = i.constant_keys is None or len(i.constant_keys) > 1
+            inside = i.constant_keys is None or len(i.constant_keys) > (i.data.view is not View.VALUE)
             return i.registers[0] in (values if inside else wholes)
-        elif i.op is Op.EDIT and any(isinstance(o, Place) and o.constant_keys != () for o in i.operands):
+        elif i.op is Op.EDIT and any(
+            isinstance(o, Place) and (o.constant_keys != () or o.spec.view is View.VALUE) for o in i.operands
+        ):
             return not values.isdisjoint(_read(i))
     return False
 

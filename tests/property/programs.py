@@ -470,7 +470,7 @@ class Writer:
             specs = tuple(s for s in specs if s[1].access is Access.READ_WRITE) or specs
         if own:
             specs = tuple(s for s in specs if s[0].startswith(self.context + ".")) or specs
-        if self.context == "log" and draw.random() < (0.02 if own else 0.12):
+        if self.context == "log" and draw.random() < 0.12:
             return "log.body"
         if self.context == "span" and draw.random() < 0.01:
             return "span.trace_state"
@@ -683,12 +683,12 @@ class Writer:
                 return text(name, draw.choice(('["c"]', '["c"]', '["c2"]'))), Kind.ANY
             return text(name), kind
         chance = draw.random()
-        if spec.view is View.VALUE and chance < 0.9:
+        if spec.view is View.VALUE and chance < 0.6:
             return text(name), Kind.ANY
         if chance < 0.12:
             return text(name), kind
         kind = draw.choice(_KINDS)
-        if chance < 0.85 and spec.view is not View.VALUE:
+        if chance < 0.85:
             return text(name, "[", self.key(kind, 1), "]"), kind
         if chance < 0.93:
             return text(name, "[", self.key(Kind.MAP, 0), "][", self.key(kind, 0), "]"), kind

@@ -35,6 +35,15 @@ COMMON = (
     'set({0}.attributes["from"], {0}.cache["x"])',
     'set({0}.attributes["n"], resource.dropped_attributes_count + scope.dropped_attributes_count)',
     'merge_maps({0}.attributes, resource.attributes, "insert")',
+    'set({0}.attributes["m"]["k"], {0}.attributes["a"]) where IsMap({0}.attributes["m"])',
+    'set({0}.attributes["new"]["l"][1], {{"a": {0}.attributes["b"]}})',
+    'delete_key({0}.attributes["m"], "s") where IsMap({0}.attributes["m"])',
+    'merge_maps({0}.attributes["m"], {{"k": [1, "x"]}}, "upsert") where IsMap({0}.attributes["m"])',
+    'append({0}.attributes["l"], scope.name)',
+    'clear({0}.attributes["a"])',
+    "stringify_all({0}.attributes)",
+    'replace_all_patterns({0}.attributes, "key", "^(.)", "k.$1")',
+    'set({0}.attributes["keys"], Keys({0}.attributes))',
 )
 OWN = {
     "span": (
@@ -45,6 +54,9 @@ OWN = {
     ),
     "log": (
         "set(log.body, resource.attributes)",
+        'set(log.body["new"]["a"], log.attributes["a"]) where IsMap(log.body)',
+        'delete_key(log.body, "a") where IsMap(log.body)',
+        "flatten(log.body) where IsMap(log.body)",
         'set(log.severity_text, "ALERT") where log.severity_number > 1',
         'set(log.attributes["text"], log.body)',
     ),

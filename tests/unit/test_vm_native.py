@@ -583,7 +583,7 @@ def test_fields_of_all_kinds(context: str, statements: list[str]) -> None:
         (['set(log.cache["x"], log.time)', 'set(log.attributes["x"], log.cache["x"])'], [(0, 2)]),
         (["set(log.attributes, resource.attributes)", 'set(log.attributes["x"], Len(log.attributes))'], [(0, 2)]),
         (['merge_maps(log.attributes, resource.attributes, "insert")'], [(0, 1)]),
-        (['set(log.attributes["x"], resource.attributes)', 'set(log.attributes["x"]["y"], 1)'], [(0, 1)]),
+        (['set(log.attributes["x"], resource.attributes)', 'set(log.attributes["x"]["y"], 1)'], [(0, 2)]),
         (
             [
                 "set(log.body, log.attributes)",

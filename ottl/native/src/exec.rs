@@ -17,15 +17,16 @@ use std::time::{Duration, Instant};
 
 use crate::arena::Arena;
 use crate::batch::{Batch, Column, Table};
+pub use crate::kernels::inside::Key;
 use crate::kernels::nested::Flattened;
-use crate::kernels::{Pattern, Piece};
-use crate::maps::{self, Hint, Rows, Step as Into};
+use crate::maps::{self, Hint, Rows};
 use crate::schema::{tags, Values};
 use crate::values::Cell;
 
 mod calls;
 mod compute;
 mod edits;
+mod inside;
 #[cfg(feature = "python")]
 mod py;
 mod registers;
@@ -35,7 +36,8 @@ mod times;
 
 pub use calls::Function;
 pub use compute::{Operation, Operator};
-pub use edits::{Editor, KeySet, Place};
+pub use edits::{Editor, KeySet};
+pub use inside::{Change, Glob, Place, Spot};
 #[cfg(feature = "python")]
 pub use py::{register, Program as PyProgram, PyRoom};
 
@@ -51,6 +53,8 @@ pub mod kinds {
     pub const TEXTS: u8 = 20;
     /// A time that is not shown in UTC; its length says where (see `times`).
     pub const TIME_AWAY: u8 = 21;
+    /// A list that a rule has written down, which is told from one of a payload until it is stored.
+    pub const RAW: u8 = 22;
 }
 
 /// Why a statement does not run on a row.
@@ -87,13 +91,6 @@ pub struct Room {
 
 /// Number of a register.
 pub type Slot = u32;
-
-/// A key behind a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Key {
-    Name(Vec<u8>),
-    Index(i64),
-}
 
 /// Where a path reads from, in the row of its table.
 #[derive(Debug, Clone)]
@@ -149,6 +146,12 @@ pub enum Action {
     Whole {
         table: u32,
         map: u32,
+    },
+    /// The keys of a map, or its values, as a list.
+    Parts {
+        table: u32,
+        map: u32,
+        keys: bool,
     },
     Compare {
         operator: Operator,
@@ -211,12 +214,23 @@ pub enum Action {
         map: u32,
         editor: Editor,
     },
-    /// Replaces the matches of an expression in a string, which was loaded from the place.
-    Replace {
-        place: Place,
+    /// Stores a value below the first key of a map, or in a body.
+    StoreInside {
+        spot: Spot,
         value: Slot,
-        pattern: Pattern,
-        template: Vec<Piece>,
+    },
+    /// Edits a map that is inside another one, or a body.
+    EditInside {
+        spot: Spot,
+        /// The number of the map that it is taken into.
+        number: u32,
+        editor: Editor,
+    },
+    /// Changes a value, which was loaded from the spot.
+    Change {
+        spot: Spot,
+        value: Slot,
+        change: Change,
     },
 }
 
@@ -227,6 +241,7 @@ impl Action {
             self,
             Action::Load { .. }
                 | Action::Whole { .. }
+                | Action::Parts { .. }
                 | Action::Arithmetic { .. }
                 | Action::Negate { .. }
                 | Action::Call { .. }
@@ -333,6 +348,10 @@ struct State<'p> {
     sets: Vec<edits::Known>,
     flattened: Flattened,
     decoded: stores::Decoded,
+    /// Maps that are taken out of rows, one for each step that does so.
+    taken: Vec<inside::Taken>,
+    /// Values of an entry each, and whether they are new.
+    found: Vec<(Cell, bool)>,
 }
 
 /// A program on its way over a batch.
@@ -581,12 +600,19 @@ impl<'p> State<'p> {
             around.push(table);
         }
         let mut codes = Vec::with_capacity(program.keys.len());
+        let takes = |step: &&Step| matches!(step.action, Action::EditInside { .. });
+        let mut taken: Vec<inside::Taken> = program.steps.iter().filter(takes).map(|_| Default::default()).collect();
         for (table, map, name) in &program.keys {
+            if let Some(number) = map.checked_sub(inside::TAKEN) {
+                let taken = taken.get_mut(number as usize).ok_or("there is no such map")?;
+                codes.push(taken.map.keys.code(name));
+                continue;
+            }
             let (_, map, _) = batch.edit(*table as usize, *map as usize)?;
             codes.push(map.keys.code(name));
             map.growth += 1;
         }
-        for (table, map, _) in &program.keys {
+        for (table, map, _) in program.keys.iter().filter(|(_, map, _)| *map < inside::TAKEN) {
             batch.edit(*table as usize, *map as usize)?.1.use_layouts();
         }
         Ok(State {
@@ -601,7 +627,23 @@ impl<'p> State<'p> {
             flattened: Flattened::default(),
             decoded: stores::Decoded::default(),
             sets: program.key_sets.iter().map(|_| edits::Known::default()).collect(),
+            taken,
+            found: Vec::new(),
         })
+    }
+
+    /// Forgets the keys of a map that is taken out of rows, and what is known by their codes.
+    fn forget_keys(&mut self, program: &Program, number: u32) {
+        let Some(taken) = self.taken.get_mut(number as usize) else { return };
+        taken.map = maps::Map::default();
+        for (code, (_, map, name)) in self.codes.iter_mut().zip(&program.keys) {
+            if *map == inside::TAKEN + number {
+                *code = taken.map.keys.code(name);
+            }
+        }
+        self.sets.iter_mut().for_each(|known| *known = edits::Known::default());
+        self.scratch.forget_keys();
+        self.decoded.forget();
     }
 }
 
@@ -908,16 +950,23 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
                 });
             }
             Action::StoreValue { column, value } => {
+                let items = self.room.items;
                 self.store_column(*column, *value, lanes, |cell| {
-                    Some(stored(cell)).filter(|cell| cell.tag <= tags::MAP)
+                    Some(stored(cell)).filter(|&cell| inside::fits(cell, items))
                 });
             }
             Action::Write { target, value } => {
                 self.store_each(*value, lanes, |run, row, cell| run.write(row, target, cell));
             }
             Action::Edit { map, editor } => self.edit_each(lanes, |run, row| run.edit(row, *map, editor)),
-            Action::Replace { place, value, pattern, template } => {
-                self.edit_each(lanes, |run, row| run.replace(row, place, *value, pattern, template));
+            Action::StoreInside { spot, value } => {
+                self.store_each(*value, lanes, |run, row, cell| run.store_at(row, spot, cell));
+            }
+            Action::EditInside { spot, number, editor } => {
+                self.edit_each(lanes, |run, row| run.edit_at(row, spot, *number, editor));
+            }
+            Action::Change { spot, value, change } => {
+                self.edit_each(lanes, |run, row| run.change_at(row, spot, *value, change));
             }
             _ => {
                 let to = self.state.registers.home(step.result);
@@ -1015,6 +1064,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
         match &step.action {
             Action::Load { table, source } => self.load(*table as usize, source).map(Packed::new),
             Action::Whole { table, map } => self.whole(*table as usize, *map).map(Packed::new),
+            Action::Parts { table, map, keys } => self.parts_of(*table as usize, *map, *keys).map(Packed::new),
             Action::Negate { value } => compute::negate(self.get(*value)).map(Packed::new),
             Action::Call { function, arguments } => self.call(function, arguments).map(Packed::new),
             _ => Err(Declined),
@@ -1121,11 +1171,7 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     /// What lies below a value; behind a key that is not there everything is nil.
     fn below(&self, mut cell: Cell, keys: &[Key]) -> Done<Cell> {
         for (number, key) in keys.iter().enumerate() {
-            let step = match key {
-                Key::Name(name) => Into::Key(name),
-                Key::Index(index) => Into::Index(*index),
-            };
-            let (found, error) = maps::child(self.arena, &self.values, cell, step)?;
+            let (found, error) = maps::child(self.arena, &self.values, cell, key.step())?;
             // An Empty that is there cannot be looked into; it cannot be told from a missing one here.
             if error != maps::step_errors::NONE || (found.tag == tags::EMPTY && number + 1 < keys.len()) {
                 return Err(Declined);
@@ -1150,7 +1196,8 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
             return;
         };
         let registers = &self.state.registers;
-        let value = |lane| Some(stored(registers.at(home, lane).cell())).filter(|cell| cell.tag <= tags::MAP);
+        let items = self.room.items;
+        let value = |lane| Some(stored(registers.at(home, lane).cell())).filter(|&cell| inside::fits(cell, items));
         let rest = match (self.first, home.is_constant()) {
             (Some(first), true) => {
                 let cell = value(0);
@@ -1238,7 +1285,7 @@ fn known(cell: Cell) -> Cell {
 /// A value in the form in which it is stored.
 #[inline(always)]
 fn stored(cell: Cell) -> Cell {
-    if cell.tag == kinds::TEXTS {
+    if matches!(cell.tag, kinds::TEXTS | kinds::RAW) {
         return Cell { tag: tags::LIST, ..cell };
     }
     cell

@@ -39,7 +39,7 @@ use crate::spare::{Buffers, Shelf};
 use crate::wire::{self, Stop};
 
 mod binary;
-mod numbers;
+pub mod numbers;
 mod pairs;
 mod read;
 #[cfg(test)]

@@ -15,9 +15,12 @@ use sha2::{Digest, Sha256, Sha512};
 
 use crate::arena::{Arena, OUTSIDE};
 use captures::{Automaton, Expression, NOWHERE};
+use first::First;
 
 mod captures;
 pub mod dates;
+mod first;
+pub mod inside;
 pub mod nested;
 #[cfg(feature = "python")]
 mod objects;
@@ -26,9 +29,10 @@ mod pattern;
 #[cfg(feature = "python")]
 mod py;
 pub mod running;
+pub mod shown;
 
 #[cfg(feature = "python")]
-pub use py::{register, template_of, PyLayout, PyPiece, Regex};
+pub use py::{register, template_of, PyKey, PyLayout, PyPiece, Regex};
 
 /// Bytes that replacements make at once; rows beyond are declined, and the caller counts what it makes of each.
 const MUCH: usize = 1 << 28;
@@ -163,6 +167,7 @@ struct Core {
     text: String,
     /// What automata for groups are made of, where they can serve.
     expression: OnceLock<Option<Expression>>,
+    first: OnceLock<Option<First>>,
     /// What searches have built up, for those to come: 2 KB each, too large to be moved about in a run on one row.
     #[allow(clippy::vec_box)]
     spares: Mutex<Vec<Box<Buffers>>>,
@@ -237,7 +242,15 @@ impl Pattern {
         let config = meta::Config::new().nfa_size_limit(Some(LARGEST_PATTERN)).hybrid_cache_capacity(DFA_ROOM);
         let regex = meta::Builder::new().configure(config).build(&text);
         let regex = regex.map_err(|error| format!("not translated: {error}"))?;
-        Ok(Pattern { core: Arc::new(Core { regex, text, expression: OnceLock::new(), spares: Mutex::default() }) })
+        Ok(Pattern {
+            core: Arc::new(Core {
+                regex,
+                text,
+                expression: OnceLock::new(),
+                first: OnceLock::new(),
+                spares: Mutex::default(),
+            }),
+        })
     }
 
     /// Number of groups, the whole match counted.
@@ -344,9 +357,24 @@ impl Searcher {
     /// Whether the expression matches anywhere in a text; None if the text is not UTF-8.
     #[inline]
     pub fn is_match(&mut self, text: &[u8]) -> Option<bool> {
+        if !utf8(text) {
+            return None;
+        }
+        let Some(at) = self.place(text, 0) else {
+            return Some(false);
+        };
         let (regex, buffers) = self.parts();
         let cache = buffers.cache.get_or_insert_with(|| regex.create_cache());
-        utf8(text).then(|| regex.search_half_with(cache, &Input::new(text).earliest(true)).is_some())
+        Some(regex.search_half_with(cache, &Input::new(text).range(at..).earliest(true)).is_some())
+    }
+
+    /// Where a match may begin, from a position on; None for nowhere.
+    #[inline]
+    fn place(&self, text: &[u8], at: usize) -> Option<usize> {
+        match self.core.first.get_or_init(|| First::new(&self.core.text)) {
+            Some(first) => first.place(text, at),
+            None => Some(at),
+        }
     }
 
     /// Finds the first match and its groups; whether there is one, None if the text is not UTF-8.
@@ -393,6 +421,7 @@ impl Searcher {
 
     /// Finds the first match from a position on.
     fn find_at(&mut self, text: &[u8], at: usize) -> Option<Span> {
+        let at = self.place(text, at)?;
         let (regex, buffers) = self.parts();
         let cache = buffers.cache.get_or_insert_with(|| regex.create_cache());
         regex.search_with(cache, &Input::new(text).range(at..)).map(|found| found.span())

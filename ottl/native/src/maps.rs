@@ -573,6 +573,41 @@ impl Map {
         }
     }
 
+    /// Takes the entries of an encoded map as its only row, which is not marked as changed.
+    pub fn hold<P: AsRef<[u8]>>(&mut self, arena: &Arena<P>, values: &Values, cell: Cell) -> Result<(), String> {
+        self.clear_rows();
+        let data = arena.cell(cell)?;
+        // Of a map in the payload, entries that stay as they are can be copied.
+        let origin =
+            u32::try_from(cell.bits).ok().filter(|_| cell.bits as usize + data.len() <= arena.payload.as_ref().len());
+        let mut before = START;
+        let mut items = Items::new(data, values.map_values);
+        while let Some(item) = items.next() {
+            let (from, to) = item.map_err(damaged)?;
+            let (key, value, odd) = match values::plain_pair(values, data, from, to, cell.bits) {
+                Some((key, value)) => (key, value, false),
+                None => {
+                    let pair = values::key_value(values, data, from, to).map_err(damaged)?;
+                    let (value, odd) =
+                        values::any_value(values, data, pair.value.0, pair.value.1, cell.bits).map_err(damaged)?;
+                    (data.get(pair.key.0..pair.key.1).unwrap_or_default(), value, odd || pair.odd)
+                }
+            };
+            let mut entry = Entry::made(value);
+            if let Some(origin) = origin {
+                (entry.raw, entry.raw_len) = (origin + items.began() as u32, (to - items.began()) as u32);
+                entry.flags = flags::ORIGIN | if odd { flags::ODD } else { 0 };
+            }
+            before = self.keys.code_after(before, key);
+            self.codes.push(before);
+            self.entries.push(entry);
+        }
+        let count = u32::try_from(self.codes.len()).map_err(|_| FULL)?;
+        self.runs.push(Run { count, room: count, layout: layouts::NONE, ..Run::default() });
+        self.dirty.push(false);
+        Ok(())
+    }
+
     /// Leaves the memory of an empty map to the system as far as that needs it; false if that can't be done.
     pub fn lend(&mut self) -> bool {
         pages::lend_room(&mut self.runs) & pages::lend_room(&mut self.codes) & pages::lend_room(&mut self.entries)

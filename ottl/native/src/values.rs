@@ -94,6 +94,9 @@ impl CellVec {
 /// the first byte of `data`.
 #[inline]
 pub fn any_value(values: &Values, data: &[u8], mut pos: usize, end: usize, base: i64) -> Result<(Cell, bool), Stop> {
+    if let Some(cell) = data.get(pos..end).and_then(|body| short_value(values, body, base + pos as i64)) {
+        return Ok((cell, false));
+    }
     let mut cell = None;
     let mut odd = false;
     while pos < end {
@@ -141,6 +144,26 @@ pub fn any_value(values: &Values, data: &[u8], mut pos: usize, end: usize, base:
     Ok((cell.unwrap_or_default(), odd))
 }
 
+/// Reads the body of an AnyValue that has one member, a short one. `None` for all others, good or bad.
+#[inline(always)]
+fn short_value(values: &Values, body: &[u8], begin: i64) -> Option<Cell> {
+    let &[tag, first] = body.first_chunk()?;
+    let kind = values.kinds.get(usize::from(tag >> 3)).copied().unwrap_or(tags::EMPTY);
+    match (kind, tag & 7) {
+        _ if tag >= 0x80 => None,
+        (tags::STRING | tags::BYTES | tags::LIST | tags::MAP, wire::LEN) => {
+            let len = usize::from(first);
+            (first < 0x80 && len + 2 == body.len()).then(|| Cell::view(kind, begin + 2, len))
+        }
+        (tags::INT, wire::VARINT) if first < 0x80 && body.len() == 2 => Some(Cell::scalar(kind, i64::from(first))),
+        (tags::BOOL, wire::VARINT) if first < 2 && body.len() == 2 => Some(Cell::scalar(kind, i64::from(first))),
+        (tags::DOUBLE, wire::FIXED64) if body.len() == 9 => {
+            Some(Cell::scalar(kind, i64::from_le_bytes(*body.get(1..)?.first_chunk()?)))
+        }
+        _ => None,
+    }
+}
+
 /// A KeyValue as it lies in the bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Pair {
@@ -156,6 +179,9 @@ pub struct Pair {
 /// Reads a KeyValue without looking into its value.
 #[inline]
 pub fn key_value(values: &Values, data: &[u8], mut pos: usize, end: usize) -> Result<Pair, Stop> {
+    if let Some(pair) = short_pair(values, data, pos, end) {
+        return Ok(pair);
+    }
     let mut key = None;
     let mut value = None;
     let mut odd = false;
@@ -181,6 +207,22 @@ pub fn key_value(values: &Values, data: &[u8], mut pos: usize, end: usize) -> Re
         }
     }
     Ok(Pair { key: key.unwrap_or((pos, pos)), value: value.unwrap_or((pos, pos)), has_value: value.is_some(), odd })
+}
+
+/// Reads a KeyValue as encoders write it, with lengths below 128. `None` for all others, good or bad.
+#[inline(always)]
+fn short_pair(values: &Values, data: &[u8], pos: usize, end: usize) -> Option<Pair> {
+    let body = data.get(pos..end)?;
+    let &[tag, len] = body.first_chunk()?;
+    let key_end = 2 + usize::from(len);
+    let &[value_tag, value_len] = body.get(key_end..)?.first_chunk()?;
+    let plain = tag == values.key_tag && value_tag == values.value_tag && len < 0x80 && value_len < 0x80;
+    (plain && key_end + 2 + usize::from(value_len) == body.len()).then_some(Pair {
+        key: (pos + 2, pos + key_end),
+        value: (pos + key_end + 2, end),
+        has_value: true,
+        odd: false,
+    })
 }
 
 /// Reads a KeyValue as encoders write it: key, then a value of one scalar member, lengths below 128. `None` for all
@@ -242,12 +284,18 @@ pub struct Items<'a> {
     data: &'a [u8],
     pos: usize,
     number: u32,
+    began: usize,
 }
 
 impl<'a> Items<'a> {
     /// The elements of an encoded ArrayValue or KeyValueList.
     pub fn new(data: &'a [u8], number: u8) -> Items<'a> {
-        Items { data, pos: 0, number: u32::from(number) }
+        Items { data, pos: 0, number: u32::from(number), began: 0 }
+    }
+
+    /// Where the field of the last one begins.
+    pub fn began(&self) -> usize {
+        self.began
     }
 }
 
@@ -256,6 +304,14 @@ impl Iterator for Items<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let end = self.data.len();
+        // Mostly the next field is one of them, and a short one.
+        if let Some(&[tag, len]) = self.data.get(self.pos..).and_then(|data| data.first_chunk()) {
+            let (from, to) = (self.pos + 2, self.pos + 2 + usize::from(len));
+            if u32::from(tag) == self.number << 3 | u32::from(wire::LEN) && len < 0x80 && to <= end {
+                (self.pos, self.began) = (to, self.pos);
+                return Some(Ok((from, to)));
+            }
+        }
         while self.pos < end {
             let at = self.pos;
             let step = || -> Result<(bool, (usize, usize)), Stop> {
@@ -267,7 +323,7 @@ impl Iterator for Items<'_> {
             };
             match step() {
                 Ok((true, range)) => {
-                    self.pos = range.1;
+                    (self.pos, self.began) = (range.1, at);
                     return Some(Ok(range));
                 }
                 Ok((false, range)) => self.pos = range.1,

@@ -1,5 +1,6 @@
 //! Converters on cells. Each gives what its scalar kernel gives, or declines.
 
+use super::edits::Renamed;
 use super::texts::{push_double, Base64, Verb};
 use super::times::{instant, Part};
 use super::{boolean, kinds, no_text, stored, Declined, Done, Failed, Run, Slot};
@@ -80,6 +81,9 @@ pub enum Function {
     },
     /// The part of a list or map under a key.
     Item,
+    List,
+    /// A map with these keys.
+    Map(Vec<Vec<u8>>),
     Format(Vec<Verb>),
     Hex,
     Murmur3,
@@ -111,6 +115,8 @@ pub struct Scratch {
     /// What searches for expressions, by the address of each.
     searchers: Vec<(usize, Searcher)>,
     pairs: Vec<(usize, Pairs)>,
+    /// New keys of maps, by the address of the expression that they come from.
+    renamed: Vec<(usize, Renamed)>,
     pub out: Vec<u8>,
     /// What a parser has found: codes of keys, and values.
     pub entries: Vec<(u32, Cell)>,
@@ -131,6 +137,27 @@ impl Scratch {
             self.searchers.len() - 1
         });
         (&mut self.searchers[at].1, &mut self.out)
+    }
+
+    /// What keys become by an expression, as far as that is known.
+    pub fn take_renamed(&mut self, pattern: &Pattern) -> Renamed {
+        let id = std::ptr::from_ref(pattern) as usize;
+        let found = self.renamed.iter_mut().find(|(known, _)| *known == id);
+        found.map_or_else(Renamed::default, |(_, renamed)| std::mem::take(renamed))
+    }
+
+    /// Keeps that for the next row.
+    pub fn give_renamed(&mut self, pattern: &Pattern, renamed: Renamed) {
+        let id = std::ptr::from_ref(pattern) as usize;
+        match self.renamed.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, place)) => *place = renamed,
+            None => self.renamed.push((id, renamed)),
+        }
+    }
+
+    /// Forgets what is known by the codes of keys.
+    pub fn forget_keys(&mut self) {
+        self.renamed.clear();
     }
 
     fn pairs(&mut self, delimiter: &Vec<u8>, between: &[u8]) -> Done<(&mut Pairs, &mut Vec<u8>)> {
@@ -302,12 +329,10 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             }
             Function::Lower => self.cased(first, u8::is_ascii_uppercase, |text| text.make_ascii_lowercase()),
             Function::Upper => self.cased(first, u8::is_ascii_lowercase, |text| text.make_ascii_uppercase()),
-            Function::IsKind(tag) => {
-                Ok(boolean(first.tag == *tag || (*tag == tags::LIST && first.tag == kinds::TEXTS)))
-            }
+            Function::IsKind(tag) => Ok(boolean(stored(first).tag == *tag)),
             Function::Length => match first.tag {
                 tags::STRING | tags::BYTES => Ok(Cell::scalar(tags::INT, i64::from(first.len))),
-                tags::LIST | tags::MAP | kinds::TEXTS => {
+                tags::LIST | tags::MAP | kinds::TEXTS | kinds::RAW => {
                     let cell = stored(first);
                     Ok(Cell::scalar(tags::INT, maps::child_count(self.arena, &self.values, cell)?))
                 }
@@ -335,11 +360,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             Function::Integer => self.integer(first),
             Function::Float => self.float(first),
             Function::Text => self.shown(first),
-            Function::BodyText => match first.tag {
-                tags::EMPTY => Ok(Cell::view(tags::STRING, 0, 0)),
-                tags::DOUBLE => Err(Declined),
-                _ => self.shown(first),
-            },
+            Function::BodyText => self.text_of(first),
             Function::IsEmpty => self.is_empty(first).map(boolean),
             Function::IsZero => self.is_zero(first).map(boolean),
             Function::IdText => self.id_text(first),
@@ -349,6 +370,8 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             Function::Contains => self.contains(first, argument(1)),
             Function::Parts { keys } => self.parts(first, *keys),
             Function::Item => self.item(first, argument(1)),
+            Function::List => self.list(arguments),
+            Function::Map(names) => self.map(names, arguments),
             Function::Format(verbs) => self.format(verbs, arguments),
             Function::Hex => self.hex(first),
             Function::Murmur3 => self.murmur3(first),
@@ -450,7 +473,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     fn is_empty(&self, cell: Cell) -> Done<bool> {
         match cell.tag {
             tags::EMPTY => Ok(true),
-            tags::STRING | tags::BYTES | kinds::TEXTS => Ok(cell.len == 0),
+            tags::STRING | tags::BYTES | kinds::TEXTS | kinds::RAW => Ok(cell.len == 0),
             tags::BOOL | tags::INT | kinds::DURATION => Ok(cell.bits == 0),
             tags::DOUBLE => Ok(f64::from_bits(cell.bits as u64) == 0.0),
             tags::LIST | tags::MAP => Ok(maps::child_count(self.arena, &self.values, cell)? == 0),

@@ -217,7 +217,10 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             // Empty bytes are nil.
             (tags::BYTES, tags::EMPTY) if left.len == 0 => operator.holds(0, 0),
             (tags::EMPTY, tags::BYTES) if right.len == 0 => operator.holds(0, 0),
-            (a, tags::EMPTY) | (tags::EMPTY, a) if holds_something(a) => operator == Operator::NotEqual,
+            (tags::BYTES, tags::EMPTY) | (tags::EMPTY, tags::BYTES) => operator == Operator::NotEqual,
+            (a, b) if (is_plain(a) && is_container(b)) || (is_container(a) && is_plain(b)) => {
+                operator == Operator::NotEqual
+            }
             (kinds::TRACE_ID, kinds::TRACE_ID) | (kinds::SPAN_ID, kinds::SPAN_ID) => match operator {
                 Operator::Equal => self.same_id(left, right)?,
                 Operator::NotEqual => !self.same_id(left, right)?,
@@ -230,14 +233,13 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     }
 }
 
-/// Values besides the plain ones that are not nil whatever they hold.
-fn holds_something(tag: u8) -> bool {
-    matches!(tag, tags::BYTES | tags::LIST | tags::MAP | kinds::TEXTS)
-}
-
 /// Values that compare by their kinds alone with those of another kind.
 fn is_plain(tag: u8) -> bool {
     matches!(tag, tags::EMPTY | tags::STRING | tags::BOOL | tags::INT | tags::DOUBLE)
         || matches!(tag, kinds::DURATION | kinds::TRACE_ID | kinds::SPAN_ID)
         || is_time(tag)
+}
+
+fn is_container(tag: u8) -> bool {
+    matches!(tag, tags::LIST | tags::MAP | kinds::TEXTS | kinds::RAW)
 }

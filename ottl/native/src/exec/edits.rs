@@ -1,21 +1,14 @@
 //! Editors of maps, on the map of one row.
 
 use super::calls::{entries, replaced};
+use super::inside::{opened, Glob};
 use super::{is_no_container, known, Declined, Done, Failed, Function, Run, Slot};
 use crate::kernels::nested::{self, Flatten, Strategy};
 use crate::kernels::parse::DEEPEST;
-use crate::kernels::{groups_of, Pattern, Piece, Searcher};
-use crate::maps::{Keys, Rows};
+use crate::kernels::{groups_of, Pattern, Piece, Replacement, Searcher};
+use crate::maps::{Entry, Keys, Map, Rows};
 use crate::schema::tags;
 use crate::values::Cell;
-
-/// Where an editor of a value writes.
-#[derive(Debug)]
-#[repr(u8)]
-pub enum Place {
-    Entry { map: u32, key: u32 },
-    Column { column: u32 },
-}
 
 /// What is done with the map of a row.
 #[derive(Debug)]
@@ -58,6 +51,18 @@ pub enum Editor {
         pattern: Pattern,
         template: Vec<Piece>,
     },
+    /// Replaces the matches of an expression in all keys.
+    Rename {
+        pattern: Pattern,
+        template: Vec<Piece>,
+    },
+    /// Replaces the strings that a glob matches by one from a register.
+    MatchAll {
+        glob: Glob,
+        new: Slot,
+    },
+    /// Replaces all values by their texts.
+    Stringify,
 }
 
 /// A set of keys of a map, by name or by expression.
@@ -103,9 +108,8 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         match editor {
             Editor::Delete { key } => {
                 let code = self.state.codes.get(*key as usize).copied().ok_or(Declined)?;
-                let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
-                let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
-                Ok(map.remove(row, code, &mut table.dirty))
+                let (map, touched) = opened(self.tables, &mut self.state.taken, self.program.context, map)?;
+                Ok(map.remove(row, code, touched))
             }
             Editor::Keep { set } => self.keep(row, map, *set),
             Editor::Limit { limit, set } => self.limit(row, map, *limit, *set),
@@ -118,12 +122,14 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
                 self.flatten(row, map, Flatten { prefix, depth: *depth, resolve: *resolve, longest: self.room.longest })
             }
             Editor::ReplaceAll { pattern, template } => self.replace_all(row, map, pattern, template),
+            Editor::Rename { pattern, template } => self.rename(row, map, pattern, template),
+            Editor::MatchAll { glob, new } => self.match_all(row, map, glob, *new),
+            Editor::Stringify => self.stringify(row, map),
         }
     }
 
     fn keep(&mut self, row: usize, map: u32, set: u32) -> Done<bool> {
-        let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
-        let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
+        let (map, touched) = opened(self.tables, &mut self.state.taken, self.program.context, map)?;
         let known = self.state.sets.get_mut(set as usize).ok_or(Declined)?;
         let keys = self.program.key_sets.get(set as usize).ok_or(Declined)?;
         known.learn(keys, &map.keys);
@@ -131,12 +137,11 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         if known.unknown && map.row(row).0.iter().any(|&code| mark(code) == 2) {
             return Err(Declined);
         }
-        Ok(map.keep(row, |code| mark(code) == 1, &mut table.dirty))
+        Ok(map.keep(row, |code| mark(code) == 1, touched))
     }
 
     fn limit(&mut self, row: usize, map: u32, limit: usize, set: u32) -> Done<bool> {
-        let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
-        let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
+        let (map, touched) = opened(self.tables, &mut self.state.taken, self.program.context, map)?;
         let codes = map.row(row).0;
         if codes.len() <= limit {
             return Ok(false);
@@ -154,13 +159,12 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             }
             stays
         };
-        map.keep(row, wanted, &mut table.dirty);
+        map.keep(row, wanted, touched);
         Ok(true)
     }
 
     fn truncate(&mut self, row: usize, map: u32, limit: usize, whole: bool, marker: &[u8]) -> Done<bool> {
-        let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
-        let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
+        let (map, touched) = opened(self.tables, &mut self.state.taken, self.program.context, map)?;
         let arena = &mut *self.arena;
         let cut = limit - marker.len();
         let change = |cell: Cell| {
@@ -181,24 +185,24 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             arena.add(marker);
             Some(Cell::view(tags::STRING, begin, end + marker.len()))
         };
-        Ok(map.update(row, change, &mut table.dirty))
+        Ok(map.update(row, change, touched))
     }
 
     fn merge_call(&mut self, row: usize, map: u32, function: &Function, text: Slot, strategy: Strategy) -> Done<bool> {
         let cell = self.get(text);
-        let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
-        let target = table.maps.get_mut(map as usize).ok_or(Declined)?;
+        let (target, _) = opened(self.tables, &mut self.state.taken, self.program.context, map)?;
         let found = entries(function, self.arena, &self.values, &mut self.state.scratch, cell, &mut target.keys)?;
         if !found {
             let source = self.call(function, &[text])?;
             return self.merge(row, map, source, strategy);
         }
+        let (target, touched) = opened(self.tables, &mut self.state.taken, self.program.context, map)?;
         let pairs = &self.state.scratch.entries;
         target.reserve(row, pairs.len())?;
         let mut wrote = false;
         for &(code, cell) in pairs {
             if strategy == Strategy::Upsert || target.entry(row, code).is_some() == (strategy == Strategy::Update) {
-                target.put(row, code, cell, &mut table.dirty)?;
+                target.put(row, code, cell, touched)?;
                 wrote = true;
             }
         }
@@ -213,12 +217,11 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             return Err(Declined);
         }
         self.decode(map, source)?;
-        let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
-        let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
+        let (map, touched) = opened(self.tables, &mut self.state.taken, self.program.context, map)?;
         let mut wrote = false;
         for (code, cell) in self.state.decoded.pairs() {
             if strategy == Strategy::Upsert || map.entry(row, code).is_some() == (strategy == Strategy::Update) {
-                map.put(row, code, known(cell), &mut table.dirty)?;
+                map.put(row, code, known(cell), touched)?;
                 wrote = true;
             }
         }
@@ -226,12 +229,11 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     }
 
     fn flatten(&mut self, row: usize, map: u32, how: Flatten) -> Done<bool> {
-        let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
-        let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
+        let (map, touched) = opened(self.tables, &mut self.state.taken, self.program.context, map)?;
         if !(nested::is_flat(map, row) && how.prefix.is_empty()) {
             let one = [i32::try_from(row).map_err(|_| Declined)?];
             let (rows, into) = (Rows::Some(&one), &mut self.state.flattened);
-            if !nested::flatten(self.arena, &self.values, map, rows, how, into, &mut table.dirty)? {
+            if !nested::flatten(self.arena, &self.values, map, rows, how, into, touched)? {
                 return Err(Declined);
             }
         }
@@ -239,45 +241,146 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     }
 
     fn replace_all(&mut self, row: usize, map: u32, pattern: &Pattern, template: &[Piece]) -> Done<bool> {
-        let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
-        let map = table.maps.get_mut(map as usize).ok_or(Declined)?;
-        let (searcher, out) = self.state.scratch.searcher(pattern, groups_of(template));
         let longest = self.room.longest;
-        let mut found: Vec<(usize, Cell)> = Vec::new();
-        for (at, entry) in map.row(row).1.iter().enumerate().filter(|(_, entry)| entry.tag == tags::STRING) {
-            if let Some(cell) = replaced(self.arena, (searcher, out), template, longest, entry.cell())? {
-                found.push((at, cell));
+        let change = |run: &mut Self, cell: Cell| {
+            if cell.tag != tags::STRING {
+                return Ok(None);
             }
-        }
-        let (mut at, mut next) = (0, found.iter().peekable());
-        let change = |_| {
-            let here = at;
-            at += 1;
-            next.next_if(|(place, _)| *place == here).map(|&(_, cell)| cell)
+            replaced(run.arena, run.state.scratch.searcher(pattern, groups_of(template)), template, longest, cell)
         };
-        Ok(map.update(row, change, &mut table.dirty))
+        self.update(row, map, change)
     }
 
-    /// A string of the row with all matches replaced: a field, or an entry of a map; whether there was one.
-    pub(super) fn replace(
+    fn match_all(&mut self, row: usize, map: u32, glob: &Glob, new: Slot) -> Done<bool> {
+        let new = self.get(new);
+        self.text(new)?;
+        self.update(row, map, |run, cell| Ok((cell.tag == tags::STRING && run.globbed(glob, cell)?).then_some(new)))
+    }
+
+    fn stringify(&mut self, row: usize, map: u32) -> Done<bool> {
+        self.update(row, map, |run, cell| match cell.tag {
+            tags::STRING => Ok(None),
+            _ => run.text_of(cell).map(Some),
+        })
+    }
+
+    /// Changes the values of a row where `change` gives a new one, once all are known; whether it did anywhere.
+    fn update(
         &mut self,
         row: usize,
-        place: &Place,
-        value: Slot,
-        pattern: &Pattern,
-        template: &[Piece],
+        map: u32,
+        mut change: impl FnMut(&mut Self, Cell) -> Done<Option<Cell>>,
     ) -> Done<bool> {
-        let cell = self.get(value);
-        if cell.tag != tags::STRING {
-            return Ok(false);
+        let mut found = std::mem::take(&mut self.state.found);
+        found.clear();
+        let (held, _) = opened(self.tables, &mut self.state.taken, self.program.context, map)?;
+        found.extend(held.row(row).1.iter().map(|entry| (entry.cell(), false)));
+        let mut done = Ok(());
+        for (cell, changed) in &mut found {
+            match change(self, *cell) {
+                Ok(Some(new)) => (*cell, *changed) = (new, true),
+                Ok(None) => {}
+                // The scalar kernel may have changed some of the entries by then.
+                Err(_) => {
+                    done = Err(Declined);
+                    break;
+                }
+            }
         }
-        let room = self.state.scratch.searcher(pattern, groups_of(template));
-        let Some(cell) = replaced(self.arena, room, template, self.room.longest, cell)? else {
-            return Ok(false);
+        let (held, touched) = opened(self.tables, &mut self.state.taken, self.program.context, map)?;
+        let mut next = found.iter();
+        let changed = done
+            .map(|()| held.update(row, |_| next.next().and_then(|&(cell, changed)| changed.then_some(cell)), touched));
+        self.state.found = found;
+        changed
+    }
+
+    /// Replaces matches in all keys.
+    fn rename(&mut self, row: usize, map: u32, pattern: &Pattern, template: &[Piece]) -> Done<bool> {
+        let (map, touched) = opened(self.tables, &mut self.state.taken, self.program.context, map)?;
+        let mut renamed = self.state.scratch.take_renamed(pattern);
+        let (searcher, out) = self.state.scratch.searcher(pattern, groups_of(template));
+        let longest = self.room.longest;
+        let new = |keys: &mut Keys, code: u32| {
+            out.clear();
+            match searcher.replace(keys.get(code), template, longest, out) {
+                Replacement::Made => Some(keys.code(out)),
+                Replacement::None => Some(code),
+                Replacement::Declined => None,
+            }
         };
-        match place {
-            Place::Entry { map, key } => self.store_entry(row, *map, *key, cell)?,
-            Place::Column { column } => self.store_cell(row, *column, cell)?,
+        let done = renamed.rename(map, row, self.room.items, new, touched);
+        self.state.scratch.give_renamed(pattern, renamed);
+        done
+    }
+}
+
+/// What a map's keys become, as far as that is known, and the entries of a row under their new keys.
+#[derive(Debug, Default)]
+pub struct Renamed {
+    /// By code the new one, [`UNKNOWN`] until it is asked for.
+    new: Vec<u32>,
+    /// By code the last row that has it, as a number from 1, and its place there.
+    places: Vec<(usize, usize)>,
+    number: usize,
+    codes: Vec<u32>,
+    entries: Vec<Entry>,
+}
+
+const UNKNOWN: u32 = u32::MAX;
+
+impl Renamed {
+    /// Gives a row's entries their new keys. The later of entries whose keys meet wins, in the place of the first.
+    fn rename(
+        &mut self,
+        map: &mut Map,
+        row: usize,
+        items: usize,
+        mut new: impl FnMut(&mut Keys, u32) -> Option<u32>,
+        touched: &mut [bool],
+    ) -> Done<bool> {
+        let run = map.runs.get(row).copied().unwrap_or_default();
+        let slots = run.begin as usize..(run.begin + run.count) as usize;
+        self.codes.clear();
+        self.entries.clear();
+        self.number += 1;
+        let (mut same, mut elements) = (true, slots.len());
+        for slot in slots {
+            let (Some(&code), Some(&entry)) = (map.codes.get(slot), map.entries.get(slot)) else {
+                return Err(Declined);
+            };
+            if self.new.len() <= code as usize {
+                self.new.resize(map.keys.len(), UNKNOWN);
+            }
+            let renamed = match self.new[code as usize] {
+                UNKNOWN => new(&mut map.keys, code).ok_or(Declined)?,
+                known => known,
+            };
+            self.new[code as usize] = renamed;
+            if self.places.len() <= renamed as usize {
+                self.places.resize(map.keys.len(), (0, 0));
+            }
+            let cell = known(entry.cell());
+            if matches!(cell.tag, tags::LIST | tags::MAP) {
+                elements += cell.len as usize / 2;
+            }
+            // The payload has it under its old key.
+            let entry = if renamed == code { entry } else { Entry::made(cell) };
+            let place = &mut self.places[renamed as usize];
+            same &= renamed == code && place.0 != self.number;
+            if place.0 == self.number {
+                self.entries[place.1] = entry;
+                continue;
+            }
+            *place = (self.number, self.codes.len());
+            self.codes.push(renamed);
+            self.entries.push(entry);
+        }
+        if elements > items {
+            return Err(Declined);
+        }
+        if !same {
+            map.rewrite(row, &self.codes, &self.entries, touched)?;
         }
         Ok(true)
     }

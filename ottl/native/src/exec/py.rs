@@ -9,11 +9,11 @@ use super::stores::{Data, Member, Target};
 use super::texts::{Base64, Verb};
 use super::times::{Number, Part};
 use super::{
-    Action, Block, Constant, Editor, Function, Key, KeySet, Lap, Operation, Operator, Place, Program as Core, Room,
-    Slot, Source, Statement, Step, Width,
+    Action, Block, Change, Constant, Editor, Function, Glob, Key, KeySet, Lap, Operation, Operator, Place,
+    Program as Core, Room, Slot, Source, Spot, Statement, Step, Width,
 };
 use crate::kernels::nested::Strategy;
-use crate::kernels::{template_of, Algorithm, Piece, PyLayout, PyPiece, Regex};
+use crate::kernels::{template_of, Algorithm, PyKey, PyLayout, PyPiece, Regex};
 use crate::py::{frozen, Array, Batch, Input};
 use crate::values::Cell;
 
@@ -34,12 +34,6 @@ pub struct Program {
 enum PyConstant {
     Scalar(u8, i64),
     View(u8, Vec<u8>),
-}
-
-#[derive(FromPyObject)]
-enum PyKey {
-    Index(i64),
-    Name(Vec<u8>),
 }
 
 /// Bytes of a text, bytes of the arena, seconds, elements of a list.
@@ -146,7 +140,10 @@ fn step((name, result, once, slots, data, kills): PyStep<'_>) -> PyResult<Step> 
     let action = match name.as_str() {
         "load_entry" => {
             let (table, map, key, below): (u32, u32, u32, Vec<PyKey>) = data.extract()?;
-            Action::Load { table, source: Source::Entry { map, key, below: below.into_iter().map(key_of).collect() } }
+            Action::Load {
+                table,
+                source: Source::Entry { map, key, below: below.into_iter().map(Key::from).collect() },
+            }
         }
         "load_field" => {
             let (table, column, tag, variants) = data.extract()?;
@@ -166,7 +163,7 @@ fn step((name, result, once, slots, data, kills): PyStep<'_>) -> PyResult<Step> 
         }
         "load_value" => {
             let (table, column, below): (u32, u32, Vec<PyKey>) = data.extract()?;
-            Action::Load { table, source: Source::Value { column, below: below.into_iter().map(key_of).collect() } }
+            Action::Load { table, source: Source::Value { column, below: below.into_iter().map(Key::from).collect() } }
         }
         "load_marked" => {
             let (table, columns) = data.extract()?;
@@ -187,6 +184,10 @@ fn step((name, result, once, slots, data, kills): PyStep<'_>) -> PyResult<Step> 
         "load_map" => {
             let (table, map) = data.extract()?;
             Action::Whole { table, map }
+        }
+        "load_parts" => {
+            let (table, map, keys) = data.extract()?;
+            Action::Parts { table, map, keys }
         }
         "compare" => {
             let (symbol,): (String,) = data.extract()?;
@@ -230,26 +231,25 @@ fn step((name, result, once, slots, data, kills): PyStep<'_>) -> PyResult<Step> 
             let (column,) = data.extract()?;
             Action::StoreValue { column, value: slot(0)? }
         }
-        "replace_entry" => {
-            let (map, key, pattern, template): (u32, u32, Bound<'_, Regex>, Vec<PyPiece>) = data.extract()?;
-            let place = Place::Entry { map, key };
-            replace(place, slot(0)?, &pattern, template)
+        "store_inside_entry" | "store_inside_column" => {
+            Action::StoreInside { spot: spot(&name, &data)?, value: slot(0)? }
         }
-        "replace_column" => {
-            let (column, pattern, template): (u32, Bound<'_, Regex>, Vec<PyPiece>) = data.extract()?;
-            replace(Place::Column { column }, slot(0)?, &pattern, template)
+        "edit_entry" | "edit_column" => {
+            let (_, number, editing, rest): (Bound<'_, PyAny>, u32, String, Bound<'_, PyTuple>) = data.extract()?;
+            Action::EditInside { spot: spot(&name, &data)?, number, editor: editor(&editing, &rest, &slots)? }
+        }
+        "change_entry" | "change_column" | "change_cache" => {
+            let (_, changing, rest): (Bound<'_, PyAny>, String, Bound<'_, PyTuple>) = data.extract()?;
+            let change = change(&changing, &rest, slots.get(1..).unwrap_or_default())?;
+            Action::Change { spot: spot(&name, &data)?, value: slot(0)?, change }
         }
         "call" => Action::Call { function: function(&data)?, arguments: slots.clone() },
-        _ => edit(&name, &data, slots.first().copied())?,
+        _ => {
+            let editor = editor(&name, &data.get_slice(1, data.len()), &slots)?;
+            Action::Edit { map: data.get_item(0)?.extract()?, editor }
+        }
     };
     Ok(Step { action, result, reads: slots, once, kills })
-}
-
-fn key_of(key: PyKey) -> Key {
-    match key {
-        PyKey::Index(index) => Key::Index(index),
-        PyKey::Name(name) => Key::Name(name),
-    }
 }
 
 fn width_of(name: &str) -> Width {
@@ -303,56 +303,107 @@ fn operator(symbol: &str) -> PyResult<Operator> {
     })
 }
 
-fn replace(place: Place, value: Slot, pattern: &Bound<'_, Regex>, template: Vec<PyPiece>) -> Action {
-    Action::Replace { place, value, pattern: pattern.get().core.clone(), template: template_of(template) }
+/// Where a step writes, which its name and the first of its data tell.
+fn spot(name: &str, data: &Bound<'_, PyTuple>) -> PyResult<Spot> {
+    let data = data.get_item(0)?;
+    let (place, below): (Place, Vec<PyKey>) = if name.ends_with("_entry") {
+        let (map, key, below) = data.extract()?;
+        (Place::Entry { map, key }, below)
+    } else {
+        let (column, below) = data.extract()?;
+        (if name.ends_with("_cache") { Place::Cache { column } } else { Place::Column { column } }, below)
+    };
+    Ok(Spot { place, below: below.into_iter().map(Key::from).collect() })
 }
 
-fn edit(name: &str, data: &Bound<'_, PyTuple>, source: Option<Slot>) -> PyResult<Action> {
-    let map: u32 = data.get_item(0)?.extract()?;
-    let editor = match name {
+/// A glob: what texts begin and end with, or an expression.
+#[derive(FromPyObject)]
+enum PyGlob<'py> {
+    Ends(Vec<u8>, Vec<u8>),
+    Pattern(Bound<'py, Regex>),
+}
+
+impl From<PyGlob<'_>> for Glob {
+    fn from(glob: PyGlob<'_>) -> Glob {
+        match glob {
+            PyGlob::Ends(begin, end) => Glob::Ends(begin, end),
+            PyGlob::Pattern(pattern) => Glob::Pattern(pattern.get().core.clone()),
+        }
+    }
+}
+
+fn change(name: &str, data: &Bound<'_, PyTuple>, slots: &[Slot]) -> PyResult<Change> {
+    let slot = |number: usize| slots.get(number).copied().ok_or_else(|| bad(format!("{name}: too few registers")));
+    Ok(match name {
+        "replace" => {
+            let (pattern, template): (Bound<'_, Regex>, Vec<PyPiece>) = data.extract()?;
+            Change::Replace { pattern: pattern.get().core.clone(), template: template_of(template) }
+        }
+        "match" => {
+            let (glob,): (PyGlob<'_>,) = data.extract()?;
+            Change::Match { glob: glob.into(), new: slot(0)? }
+        }
+        "clear" => Change::Clear,
+        "append" => Change::Append(slots.to_vec()),
+        "cut" => Change::Cut { start: slot(0)?, end: slots.get(1).copied() },
+        _ => return Err(bad(format!("there is no change {name}"))),
+    })
+}
+
+fn editor(name: &str, data: &Bound<'_, PyTuple>, slots: &[Slot]) -> PyResult<Editor> {
+    let slot = || slots.first().copied().ok_or_else(|| bad(format!("{name}: too few registers")));
+    let replacing = || -> PyResult<_> {
+        let (pattern, template): (Bound<'_, Regex>, Vec<PyPiece>) = data.extract()?;
+        Ok((pattern.get().core.clone(), template_of(template)))
+    };
+    Ok(match name {
         "delete" => {
-            let (_, key): (u32, u32) = data.extract()?;
+            let (key,) = data.extract()?;
             Editor::Delete { key }
         }
         "keep" => {
-            let (_, set): (u32, u32) = data.extract()?;
+            let (set,) = data.extract()?;
             Editor::Keep { set }
         }
         "limit" => {
-            let (_, limit, set): (u32, usize, u32) = data.extract()?;
+            let (limit, set) = data.extract()?;
             Editor::Limit { limit, set }
         }
         "truncate" => {
-            let (_, limit, whole_characters, marker): (u32, usize, bool, Vec<u8>) = data.extract()?;
+            let (limit, whole_characters, marker): (usize, bool, Vec<u8>) = data.extract()?;
             if marker.len() > limit {
                 return Err(bad("the marker is longer than the limit".into()));
             }
             Editor::Truncate { limit, whole_characters, marker }
         }
         "merge" => {
-            let (_, strategy): (u32, String) = data.extract()?;
-            let source = source.ok_or_else(|| bad("merge: too few registers".into()))?;
-            let strategy = Strategy::named(&strategy).map_err(bad)?;
-            Editor::Merge { source, strategy }
+            let (strategy,): (String,) = data.extract()?;
+            Editor::Merge { source: slot()?, strategy: Strategy::named(&strategy).map_err(bad)? }
         }
         "merge_call" => {
-            let (_, strategy, call): (u32, String, Bound<'_, PyTuple>) = data.extract()?;
-            let text = source.ok_or_else(|| bad("merge: too few registers".into()))?;
+            let (strategy, call): (String, Bound<'_, PyTuple>) = data.extract()?;
             let strategy = Strategy::named(&strategy).map_err(bad)?;
-            Editor::MergeCall { function: function(&call)?, text, strategy }
+            Editor::MergeCall { function: function(&call)?, text: slot()?, strategy }
         }
         "flatten" => {
-            let (_, prefix, depth, resolve): (u32, Vec<u8>, Option<usize>, bool) = data.extract()?;
+            let (prefix, depth, resolve): (Vec<u8>, Option<usize>, bool) = data.extract()?;
             Editor::Flatten { prefix, depth: depth.unwrap_or(usize::MAX), resolve }
         }
         "replace_all" => {
-            let (_, pattern, template): (u32, Bound<'_, Regex>, Vec<PyPiece>) = data.extract()?;
-            let template: Vec<Piece> = template_of(template);
-            Editor::ReplaceAll { pattern: pattern.get().core.clone(), template }
+            let (pattern, template) = replacing()?;
+            Editor::ReplaceAll { pattern, template }
         }
+        "rename" => {
+            let (pattern, template) = replacing()?;
+            Editor::Rename { pattern, template }
+        }
+        "match_all" => {
+            let (glob,): (PyGlob<'_>,) = data.extract()?;
+            Editor::MatchAll { glob: glob.into(), new: slot()? }
+        }
+        "stringify" => Editor::Stringify,
         _ => return Err(bad(format!("there is no step {name}"))),
-    };
-    Ok(Action::Edit { map, editor })
+    })
 }
 
 fn function(data: &Bound<'_, PyTuple>) -> PyResult<Function> {
@@ -416,6 +467,8 @@ fn function(data: &Bound<'_, PyTuple>) -> PyResult<Function> {
         "keys" => Function::Parts { keys: true },
         "values" => Function::Parts { keys: false },
         "item" => Function::Item,
+        "list" => Function::List,
+        "map" => Function::Map(data.get_item(1)?.extract()?),
         "format" => {
             let verbs: Vec<(Vec<u8>, String, usize, usize, bool, bool)> = data.get_item(1)?.extract()?;
             let verbs = verbs.into_iter().map(|(literal, verb, width, precision, left, zero)| {

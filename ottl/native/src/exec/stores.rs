@@ -1,7 +1,10 @@
 //! Writes that choose where a value goes, and values that are put together from a whole row.
 
+use super::inside::{fits, opened};
 use super::times::instant;
-use super::{kinds, stored, Declined, Done, Run, Width};
+use super::{kinds, known, stored, Declined, Done, Run, Width};
+use crate::kernels::nested::deep;
+use crate::kernels::parse::{put_item, DEEPEST};
 use crate::maps::{decode_map, Entry, START};
 use crate::schema::tags;
 use crate::values::Cell;
@@ -75,16 +78,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     /// Writes a value of a row.
     pub(super) fn write(&mut self, row: usize, target: &Target, cell: Cell) -> Done<()> {
         match target {
-            Target::Cache { column } => {
-                let cell = stored(cell);
-                let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
-                let rows = table.len();
-                if cell.tag > tags::MAP {
-                    return Err(Declined);
-                }
-                table.cache.get_mut(*column as usize).ok_or(Declined)?.keep(row, rows, cell);
-                Ok(())
-            }
+            Target::Cache { column } => self.keep_cached(row, *column, stored(cell)),
             Target::Map { map } => self.assign(row, *map, cell),
             Target::Id { column, kind } => {
                 if cell.tag != *kind {
@@ -121,6 +115,17 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         }
     }
 
+    /// Keeps a value under a key of the row's cache.
+    pub(super) fn keep_cached(&mut self, row: usize, column: u32, cell: Cell) -> Done<()> {
+        let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
+        let rows = table.len();
+        if !fits(cell, self.room.items) {
+            return Err(Declined);
+        }
+        table.cache.get_mut(column as usize).ok_or(Declined)?.keep(row, rows, cell);
+        Ok(())
+    }
+
     /// The field's column in the data message that a metric has.
     pub(super) fn chosen(&self, table: usize, row: usize, data: &[Data]) -> Option<u32> {
         let table = self.tables.get(table)?;
@@ -131,7 +136,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     }
 
     fn assign(&mut self, row: usize, map: u32, cell: Cell) -> Done<()> {
-        if cell.tag != tags::MAP {
+        if cell.tag != tags::MAP || !fits(cell, self.room.items) {
             return Err(Declined);
         }
         self.decode(map, cell)?;
@@ -145,8 +150,8 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         if self.state.decoded.place == Some((map, source)) {
             return Ok(());
         }
-        let table = self.tables.get_mut(self.program.context).ok_or(Declined)?;
-        let keys = &mut table.maps.get_mut(map as usize).ok_or(Declined)?.keys;
+        let (map_of, _) = opened(self.tables, &mut self.state.taken, self.program.context, map)?;
+        let keys = &mut map_of.keys;
         let Decoded { place, codes, entries } = &mut self.state.decoded;
         *place = None;
         codes.clear();
@@ -169,6 +174,27 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         out.clear();
         map.encode_row(self.arena, &self.values, row, out)?;
         Ok(Cell::view(tags::MAP, self.arena.add(out), out.len()))
+    }
+
+    /// The keys of a row's map, or its values, as a list.
+    pub(super) fn parts_of(&mut self, table: usize, map: u32, keys: bool) -> Done<Cell> {
+        let row = self.state.places.get(table).ok_or(Declined)?[self.lane % super::LANES] as usize;
+        let map = self.tables.get(table).and_then(|table| table.maps.get(map as usize)).ok_or(Declined)?;
+        let out = &mut self.state.scratch.out;
+        out.clear();
+        let (codes, entries) = map.row(row);
+        for (&code, entry) in codes.iter().zip(entries) {
+            let cell = known(entry.cell());
+            if keys {
+                let key = map.keys.get(code);
+                put_item(out, &self.values, Cell::view(tags::STRING, 0, key.len()), key);
+            } else if deep(self.arena, &self.values, cell, DEEPEST - 1)? {
+                return Err(Declined);
+            } else {
+                put_item(out, &self.values, cell, self.arena.cell(cell)?);
+            }
+        }
+        Ok(Cell::view(tags::LIST, self.arena.add(out), out.len()))
     }
 
     /// Whether two ids of a kind are the same; one that is not there is all zeros.

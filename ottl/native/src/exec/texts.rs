@@ -7,9 +7,11 @@ use memchr::{memchr_iter, memmem};
 use super::calls::push_int;
 use super::registers::LANES;
 use super::{boolean, kinds, known, stored, Declined, Done, Failed, Operator, Run, Slot};
+use crate::json::numbers::write_double;
 use crate::kernels::nested::{deep, list_items};
 use crate::kernels::parse::{put_item, put_parts, DEEPEST};
 use crate::kernels::push_hex;
+use crate::kernels::shown::push_shown;
 use crate::maps::{self, step_errors, Step as Into};
 use crate::schema::tags;
 use crate::values::Cell;
@@ -115,7 +117,8 @@ pub(super) fn push_double(out: &mut Vec<u8>, number: f64) -> Done<()> {
     if !plain {
         return Err(Declined);
     }
-    write!(out, "{number}").map_err(|_| Declined)
+    write_double(out, number);
+    Ok(())
 }
 
 /// Appends random bytes as an identifier, with the bits that say so in the places that RFC 9562 has for them.
@@ -160,6 +163,16 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         let cell = done.map(|()| Cell::view(tag, self.arena.add(&out), out.len()));
         self.state.scratch.out = out;
         cell
+    }
+
+    /// The text of a value, as pdata shows it.
+    pub(super) fn text_of(&mut self, cell: Cell) -> Done<Cell> {
+        match cell.tag {
+            tags::STRING => Ok(cell),
+            tags::EMPTY => Ok(Cell::view(tags::STRING, 0, 0)),
+            tag if tag > tags::STRING_INDEX => Err(Declined),
+            _ => self.made(tags::STRING, |run, out| push_shown(out, run.arena, &run.values, cell).ok_or(Declined)),
+        }
     }
 
     pub(super) fn substring(&self, target: Cell, start: Cell, length: Cell, whole: bool) -> Done<Cell> {
@@ -228,10 +241,16 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
 
     /// The number of the first element that equals a value, or -1.
     fn position(&self, list: Cell, value: Cell) -> Done<i64> {
+        let (kind, list) = (list.tag, stored(list));
         if list.tag != tags::LIST {
             return Err(Declined);
         }
-        for (number, item) in (0..).zip(list_items(self.arena, &self.values, list)?) {
+        let items = list_items(self.arena, &self.values, list)?;
+        // A map in a literal is an error, and a list is not told from one that was there before.
+        if kind == kinds::RAW && items.iter().any(|item| item.tag >= tags::LIST) {
+            return Err(Declined);
+        }
+        for (number, item) in (0..).zip(items) {
             if self.compare(Operator::Equal, known(item), value)? {
                 return Ok(number);
             }
@@ -252,7 +271,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
 
     /// A part of a list or map; one that is missing is an error.
     pub(super) fn item(&self, value: Cell, key: Cell) -> Done<Cell> {
-        let value = stored(value);
+        let (kind, value) = (value.tag, stored(value));
         let step = match key.tag {
             tags::STRING => Into::Key(self.text(key)?),
             tags::INT => Into::Index(key.bits),
@@ -261,6 +280,9 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         let (found, error) = maps::child(self.arena, &self.values, value, step)?;
         // An Empty that is there cannot be told from a missing one here.
         if error != step_errors::NONE || found.tag == tags::EMPTY {
+            return Err(Declined);
+        }
+        if kind == kinds::RAW && found.tag == tags::LIST {
             return Err(Declined);
         }
         Ok(known(found))

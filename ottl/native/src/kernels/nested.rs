@@ -2,6 +2,7 @@
 
 use super::parse::DEEPEST;
 use crate::arena::Arena;
+use crate::json::numbers::write_integer;
 use crate::maps::{damaged, decode_map, flags, Entry, Keys, Map, Rows, START};
 use crate::schema::{tags, Values};
 use crate::values::{any_value, Cell, Items};
@@ -87,18 +88,21 @@ pub fn deep<P: AsRef<[u8]>>(arena: &Arena<P>, values: &Values, cell: Cell, room:
     if room == 0 {
         return Ok(true);
     }
-    let mut inner = Vec::new();
     if cell.tag == tags::LIST {
-        inner = list_items(arena, values, cell)?;
-    } else {
-        decode_map(arena, values, cell.bits, cell.len, |_, cell| inner.push(cell))?;
-    }
-    for cell in inner {
-        if deep(arena, values, cell, room - 1)? {
-            return Ok(true);
+        for item in items_of(arena, values, cell)? {
+            if deep(arena, values, item?, room - 1)? {
+                return Ok(true);
+            }
         }
+        return Ok(false);
     }
-    Ok(false)
+    let mut found = Ok(false);
+    decode_map(arena, values, cell.bits, cell.len, |_, cell| {
+        if found == Ok(false) {
+            found = deep(arena, values, cell, room - 1);
+        }
+    })?;
+    found
 }
 
 /// What `flatten` does: the prefix of all keys, how many levels are taken apart, whether taken keys get numbers, and
@@ -274,16 +278,18 @@ impl Flattened {
         depth: usize,
     ) -> Result<(), String> {
         let len = self.key.len();
-        for (index, item) in list_items(arena, values, cell)?.into_iter().enumerate() {
-            self.key.extend_from_slice(format!(".{index}").as_bytes());
+        for (index, item) in (0..).zip(items_of(arena, values, cell)?) {
+            let item = item?;
+            self.key.push(b'.');
+            write_integer(&mut self.key, index);
             match item.tag {
                 tags::MAP if depth < how.depth => self.add_map(arena, values, keys, how, item, depth + 1)?,
                 tags::LIST if depth < how.depth => {
                     // No dot between a nested list's key and the index of its elements, as in the reference.
                     let inner_len = self.key.len();
-                    for (inner, element) in list_items(arena, values, item)?.into_iter().enumerate() {
-                        self.key.extend_from_slice(inner.to_string().as_bytes());
-                        self.add(arena, values, keys, how, element, depth + 2)?;
+                    for (inner, element) in (0..).zip(items_of(arena, values, item)?) {
+                        write_integer(&mut self.key, inner);
+                        self.add(arena, values, keys, how, element?, depth + 2)?;
                         self.key.truncate(inner_len);
                     }
                 }
@@ -316,7 +322,8 @@ impl Flattened {
                 return;
             }
             let mut key = keys.get(code).to_vec();
-            key.extend_from_slice(format!(".{made}").as_bytes());
+            key.push(b'.');
+            write_integer(&mut key, *made);
             *made += 1;
             self.key_bytes += key.len() - keys.get(code).len();
             entry = Entry::made(entry.cell()); // the payload has it under its old key
@@ -336,12 +343,19 @@ impl Flattened {
 }
 
 /// The elements of a list cell.
-pub fn list_items<P: AsRef<[u8]>>(arena: &Arena<P>, values: &Values, cell: Cell) -> Result<Vec<Cell>, String> {
+pub fn items_of<'a, P: AsRef<[u8]>>(
+    arena: &'a Arena<P>,
+    values: &'a Values,
+    cell: Cell,
+) -> Result<impl Iterator<Item = Result<Cell, String>> + 'a, String> {
     let data = arena.cell(cell)?;
-    let mut found = Vec::new();
-    for item in Items::new(data, values.array_values) {
+    Ok(Items::new(data, values.array_values).map(move |item| {
         let (from, to) = item.map_err(damaged)?;
-        found.push(any_value(values, data, from, to, cell.bits).map_err(damaged)?.0);
-    }
-    Ok(found)
+        Ok(any_value(values, data, from, to, cell.bits).map_err(damaged)?.0)
+    }))
+}
+
+/// As above, all at once.
+pub fn list_items<P: AsRef<[u8]>>(arena: &Arena<P>, values: &Values, cell: Cell) -> Result<Vec<Cell>, String> {
+    items_of(arena, values, cell)?.collect()
 }

@@ -5,6 +5,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::dates::{self, Element, Part, Unit, Zone};
+use super::inside::{put_rows, Key, Root};
 use super::nested::{self, Flatten, Flattened, Strategy};
 use super::parse::{self, Parsed};
 use super::running::{self, Statistic, Windows};
@@ -408,6 +409,53 @@ fn map_scratch<'py>(
     Ok(number)
 }
 
+/// A key as Python gives it.
+#[derive(FromPyObject)]
+pub enum PyKey {
+    Index(i64),
+    Name(Vec<u8>),
+}
+
+impl From<PyKey> for Key {
+    fn from(key: PyKey) -> Key {
+        match key {
+            PyKey::Index(index) => Key::Index(index),
+            PyKey::Name(name) => Key::Name(name),
+        }
+    }
+}
+
+/// Puts values into those that rows have in a map, whose key is the first, or in a column; in which rows that was not done.
+#[pyfunction]
+#[allow(clippy::too_many_arguments)]
+#[pyo3(signature = (batch, table, map, column, keys, rows, tags, bits, lens, items))]
+fn put_inside<'py>(
+    batch: &Bound<'py, Batch>,
+    table: usize,
+    map: Option<usize>,
+    column: Option<usize>,
+    keys: Vec<PyKey>,
+    rows: Option<Input<'py, i32>>,
+    tags: Input<'py, u8>,
+    bits: Input<'py, i64>,
+    lens: Input<'py, u32>,
+    items: usize,
+) -> PyResult<Bools<'py>> {
+    let py = batch.py();
+    let mut batch = batch.try_borrow_mut()?;
+    let keys: Vec<Key> = keys.into_iter().map(Key::from).collect();
+    let (root, keys) = match (map, column, keys.split_first()) {
+        (Some(map), None, Some((Key::Name(name), keys))) => (Root::Entry(map, name), keys),
+        (None, Some(column), _) => (Root::Column(column), keys.as_slice()),
+        _ => return Err(bad("expected a map and its key, or a column".into())),
+    };
+    let rows = batch.core.rows(table, rows.as_ref().map(Input::get)).map_err(bad)?;
+    let cells = Cells::new(tags.get(), bits.get(), lens.get(), rows.len()).map_err(bad)?;
+    let core = &mut batch.core;
+    let declined = py.detach(|| put_rows(core, table, root, keys, rows, cells, items)).map_err(bad)?;
+    Ok(frozen(py, declined))
+}
+
 #[pyfunction]
 #[pyo3(signature = (batch, table, map, rows))]
 fn map_changed<'py>(
@@ -546,6 +594,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(window_steps, module)?)?;
     module.add_function(wrap_pyfunction!(map_scratch, module)?)?;
     module.add_function(wrap_pyfunction!(map_changed, module)?)?;
+    module.add_function(wrap_pyfunction!(put_inside, module)?)?;
     super::objects::register(module)?;
     module.add_function(wrap_pyfunction!(is_ascii, module)?)
 }
