@@ -249,7 +249,7 @@ class Program:
         return native.scan(self.layout, payload, limits, self.deepest) if self.deepest > 0 else None
 
     def run_stream(
-        self, payload: bytes, limits: Limits, seconds: float | None, telling: bool
+        self, payload: bytes, limits: Limits, seconds: float | None, telling: bool = False
     ) -> tuple[bytes, Counts, tuple[int, int]] | None:
         """All passes over a payload, from bytes to bytes; None, with nothing done, where it needs tables as a whole.
 
