@@ -31,7 +31,6 @@ _UNTABLED = frozenset(
         View.METRIC_POINTS,
         View.DICTIONARY_MAP,
         View.DICTIONARY_STRING,
-        View.TRACE_STATE,
         View.UNAVAILABLE,
     }
 )
@@ -111,7 +110,8 @@ def _statement_reads(statement: typed.Statement) -> set[Location]:
     return found
 
 
-def _specs(group: typed.Group) -> Iterator[PathSpec]:
+def _places(group: typed.Group) -> Iterator[typed.Load | typed.Place]:
+    """The paths that a group reads or writes."""
     nodes: list[typed.Operand] = [c.expression for c in group.conditions]
     for statement in group.statements:
         if statement.condition is not None:
@@ -120,7 +120,17 @@ def _specs(group: typed.Group) -> Iterator[PathSpec]:
     for node in nodes:
         for part in typed.walk(node):
             if isinstance(part, (typed.Load, typed.Place)):
-                yield part.spec
+                yield part
+
+
+def _plain_member(part: typed.Load | typed.Place) -> bool:
+    """Whether a path leads into no trace state, or by a literal key."""
+    return part.spec.view is not View.TRACE_STATE or not part.keys or _is_name(part.keys)
+
+
+def _is_name(keys: tuple[typed.Expression, ...]) -> bool:
+    """Whether keys are one literal string."""
+    return len(keys) == 1 and isinstance(keys[0], typed.Constant) and type(keys[0].value) is bytes
 
 
 def choose(group: typed.Group, signal: str) -> StackChoice:
@@ -129,9 +139,11 @@ def choose(group: typed.Group, signal: str) -> StackChoice:
         return StackChoice(False, "rows see each other through the shared cache")
     if signal == "profiles":
         return StackChoice(False, "profiles are indices into shared tables, whose order depends on the order of rows")
-    for spec in _specs(group):
-        if spec.view in _UNTABLED:
-            return StackChoice(False, f"{spec.level}.{spec.name} is not held in tables")
+    for part in _places(group):
+        if part.spec.view in _UNTABLED:
+            return StackChoice(False, f"{part.spec.level}.{part.spec.name} is not held in tables")
+    if not all(map(_plain_member, _places(group))):
+        return StackChoice(False, "the key of a trace state is no literal")
     for statement in group.statements:
         problem = _untabled_use(statement)
         if problem is not None:
@@ -158,6 +170,8 @@ def _untabled_use(statement: typed.Statement) -> str | None:
         shown = f"{operand.spec.level}.{operand.spec.name}"
         if operand.spec.level == "otelcol":
             return f"{shown} cannot be written"
+        if operand.spec.view is View.TRACE_STATE and operand.keys and statement.editor.lowering != "store":
+            return f"a member of {shown} is edited"
         if operand.spec.view not in (View.MAP, View.CACHE, View.VALUE) and parameter.form is Form.MAP_TARGET:
             return f"{shown} is edited as a map"
     return None
@@ -182,10 +196,7 @@ def _plain_cache(node: typed.Operand) -> bool:
     """Whether a node does no more with a cache than read or write one constant key."""
     if not isinstance(node, (typed.Load, typed.Place)) or node.spec.view is not View.CACHE:
         return True
-    if len(node.keys) != 1:
-        return False
-    key = node.keys[0]
-    return isinstance(key, typed.Constant) and type(key.value) is bytes
+    return _is_name(node.keys)
 
 
 def _calls(statement: typed.Statement) -> Iterator[Function]:

@@ -44,7 +44,7 @@ from ottl.tables.vectors import (
     uniform,
 )
 from ottl.types import Kind, Map, Slice, Value
-from ottl.vm import entries, metadata
+from ottl.vm import entries, metadata, tracestate
 from ottl.vm.fields import IDS, data_fields, id_kind, resolve
 from ottl.vm.profile import Profile
 
@@ -319,6 +319,8 @@ class Frame:
                 return self._load_map(spec, keys, level, rows, fail)
             case View.CACHE:
                 return self._load_cache(keys, rows)
+            case View.TRACE_STATE if keys:
+                return self._load_member(spec, keys[0], level, rows)
             case View.VALUE:
                 vector = uniform(*self.column(level, spec.field, rows), level)
                 return self.children(vector, keys, fail) if keys else vector
@@ -415,6 +417,18 @@ class Frame:
                 absent = [key not in found for found in self.objects(inside, len(behind))]
                 gone[behind[absent]] = True
         return uniform(np.ascontiguousarray(tags), bits, lens, vector.level)
+
+    def _load_member(self, spec: PathSpec, key: Value, level: str, rows: Int32s | None) -> Vector:
+        """A member of a trace state; nil where that is none."""
+        assert type(key) is bytes
+        found: dict[bytes, Value] = {}
+        texts = self._load_field(spec, level, rows)
+        count = self.batch.rows(self.layout.tables[level]) if rows is None else len(rows)
+        values = self.objects(texts, count)
+        for text in set(values):
+            members = tracestate.parse(text)
+            found[text] = None if members is None else tracestate.lookup(members, key)
+        return self.vector([found[text] for text in values], level)
 
     def _load_cache(self, keys: tuple[Value, ...], rows: Int32s | None) -> Vector:
         key = keys[0]

@@ -44,6 +44,7 @@ _FIELDS = {**FIELD_TAGS, View.INT: INT, View.FLAGS32: INT, View.NON_NEGATIVE: IN
 
 _STORED = {
     View.STRING: STRING,
+    View.TRACE_STATE: STRING,
     View.VALUE_TEXT: STRING,
     View.BOOL: BOOL,
     View.INT: INT,

@@ -37,7 +37,7 @@ from ottl.tables.vectors import (
     uniform,
 )
 from ottl.types import Kind, Value
-from ottl.vm import entries, fields, messages
+from ottl.vm import entries, fields, messages, tracestate
 from ottl.vm.entries import value_into_message
 from ottl.vm.frame import CONTAINERS, Frame, level_of
 
@@ -99,6 +99,8 @@ def store(run: Evaluation, i: Instruction) -> int:
     if constant == () or (constant is not None and len(constant) == 1 and _is_entry(spec, key)):
         write(run.frame, spec, level, key if type(key) is bytes else None, rows, vector, count, failing(run))
         return count - (run.errors.count() - failed_before)
+    if constant is None and _store_by_key(run, i, spec, level, rows, vector):
+        return count - (run.errors.count() - failed_before)
     left = None if constant is None else _store_inside(run.frame, spec, level, constant, rows, vector)
     if left is None:
         left = np.arange(count)
@@ -119,6 +121,30 @@ def store(run: Evaluation, i: Instruction) -> int:
             lambda positions, message: fail(left[positions], message),
         )
     return count - (run.errors.count() - failed_before)
+
+
+def _store_by_key(
+    run: Evaluation, i: Instruction, spec: PathSpec, level: str, rows: Int32s | None, vector: Vector
+) -> bool:
+    """STORE under one key that rows decide: each distinct one for its rows; false where keys are no texts."""
+    frame, count = run.frame, run.selection.count
+    if len(i.registers) != 2 or spec.view is not View.MAP or level != frame.context:
+        return False
+    groups: dict[bytes, list[int]] = {}
+    for position, key in enumerate(frame.objects(run.get(i.registers[1]), count)):
+        if type(key) is not bytes:
+            return False
+        groups.setdefault(key, []).append(position)
+    tell = failing(run)
+    for key, found in groups.items():
+        index = np.array(found, np.intp)
+
+        def fail(positions: NDArray[Any], message: str | list[str], index: NDArray[np.intp] = index) -> None:
+            tell(index[positions], message)
+
+        part = vector if vector.constant else vector.take(index, level)
+        write(frame, spec, level, key, _subset(rows, index), part, len(index), fail)
+    return True
 
 
 def _is_entry(spec: PathSpec, key: Value) -> bool:
@@ -207,7 +233,9 @@ def write(
     if spec.view is View.CACHE and key is not None:
         _write_cache(frame, key, rows, vector, count, fail)
         return
-    if spec.view is View.MAP:
+    if spec.view is View.TRACE_STATE and key is not None:
+        _write_member(frame, spec, level, key, rows, vector, count, fail)
+    elif spec.view is View.MAP:
         if key is not None:
             _write_entry(frame, level, frame.layout.maps[level, spec.field], key, rows, vector, count, fail)
         else:
@@ -268,6 +296,46 @@ def _write_entry(
         batch.map_set(table, number, key, _subset(rows, index), *cells.take(index, level).cells())
     positions = sorted(failures)
     fail(np.array(positions), [str(failures[p]) for p in positions])
+
+
+def _write_member(
+    frame: Frame,
+    spec: PathSpec,
+    level: str,
+    key: bytes,
+    rows: Int32s | None,
+    vector: Vector,
+    count: int,
+    fail: Fail,
+) -> None:
+    """A member of a trace state, where that is one and takes the value."""
+    before = frame.load(spec, (), frame.all, lambda *_: None)
+    if rows is not None and not before.constant:
+        before = before.take(rows, level)
+    known: dict[tuple[bytes, bytes], bytes | None] = {}
+    texts: list[bytes] = []
+    at: list[int] = []
+    failures: dict[int, str] = {}
+    values = frame.objects(vector, count)
+    for position, (state, value) in enumerate(zip(frame.objects(before, count), values, strict=True)):
+        try:
+            text = fields.to_string(value)
+        except ValueError as error:
+            failures[position] = str(error)
+            continue
+        if (state, text) not in known:
+            members = tracestate.parse(state)
+            known[state, text] = None if members is None else tracestate.insert(members, key, text)
+        updated = known[state, text]
+        if updated is not None:
+            texts.append(updated)
+            at.append(position)
+    if at:
+        column = frame.layout.columns[level, spec.field]
+        new = frame.vector(texts, level)
+        frame.batch.store(frame.layout.tables[level], column, _subset(rows, np.array(at)), *new.cells())
+    if failures:
+        fail(np.array(list(failures)), list(failures.values()))
 
 
 def _write_map(

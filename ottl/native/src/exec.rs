@@ -1172,8 +1172,11 @@ impl<'p, 'b, P: AsRef<[u8]>> Run<'p, 'b, P> {
     fn below(&self, mut cell: Cell, keys: &[Key]) -> Done<Cell> {
         for (number, key) in keys.iter().enumerate() {
             let (found, error) = maps::child(self.arena, &self.values, cell, key.step())?;
+            if error != maps::step_errors::NONE {
+                return Err(Failed);
+            }
             // An Empty that is there cannot be looked into; it cannot be told from a missing one here.
-            if error != maps::step_errors::NONE || (found.tag == tags::EMPTY && number + 1 < keys.len()) {
+            if found.tag == tags::EMPTY && number + 1 < keys.len() {
                 return Err(Declined);
             }
             cell = found;

@@ -5,7 +5,7 @@
 
 use super::calls::replaced;
 use super::edits::Editor;
-use super::{kinds, known, stored, Declined, Done, Run, Slot};
+use super::{kinds, known, stored, Declined, Done, Failed, Run, Slot};
 use crate::batch::Table;
 use crate::kernels::inside::{put_inside, Key};
 use crate::kernels::nested::{deep, list_items};
@@ -114,7 +114,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
             let whole = self.held(row, &spot.place)?;
             // A body is not made a map or list by a write into it.
             if matches!(spot.place, Place::Column { .. }) && !matches!(whole.tag, tags::LIST | tags::MAP) {
-                return Err(Declined);
+                return Err(if whole.tag < tags::LIST { Failed } else { Declined });
             }
             let out = &mut self.state.scratch.out;
             out.clear();
