@@ -1,6 +1,6 @@
 """All measurements, one after the other, then the pictures and docs/performance.md: `python bench/all.py [--quick]`.
 
-Builds the programs of the peers first. The whole takes about 25 minutes on an idle machine (and some more the first
+Builds the programs of the peers first. The whole takes about half an hour on an idle machine (and some more the first
 time, for VRL), with `--quick` a third of that. `bench/analysis.py`, whose payloads are huge, is run by itself. A script
 that fails does not stop the others; which did is said at the end, and the exit code is 1.
 """
@@ -27,6 +27,7 @@ SCRIPTS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "scaling": ((), QUICK),
     "floors": ((), QUICK),
     "functions": ((), QUICK),
+    "forms": ((), QUICK),
     "memory": (("--size", "1G"), QUICK),
     "cores": (("--rounds", "3"), ("--rounds", "1", "--megabytes", "10", "--seconds", "0.1")),
     "soak": ((), QUICK),

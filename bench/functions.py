@@ -1,4 +1,4 @@
-"""Every function in both stacks: nanoseconds a row at 8,000 rows, `python bench/functions.py [NAME ...] [--markdown]`.
+"""Every function, both stacks and the reference: ns a row at 8,000 rows, `python bench/functions.py [NAME ...]`.
 
 The calls come from the declarations: the first example of a function that succeeds, its first argument (of a list
 literal all elements) moved into an attribute, so that it differs from row to row. Values are varied (digits change,
@@ -7,7 +7,7 @@ more attributes. Times and durations are those of the record. Functions over who
 
 A converter's result is stored in the cache; where a map cannot hold it, it is compared with nil. *statement* is the
 time of the statement alone: loads, call and store, in columns and in rows; *whole* is the whole way from bytes to
-bytes. What is slower in columns than in rows is marked.
+bytes, which the reference does too where it knows the function. What is slower in columns than in rows is marked.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import math
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +30,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 
 import ottl
-from bench import harness, payloads, rules, stages
+from bench import contenders, harness, payloads, rules, stages
 from ottl import ast, formatter, parser
 from ottl.configuration import standard_functions
 from ottl.functions import Form, Function, Parameter
@@ -76,6 +78,7 @@ class Result:
         rows: the statement in rows.
         whole_columns: bytes to bytes in columns.
         whole_rows: bytes to bytes in rows.
+        reference: bytes to bytes in the reference; not a number where it does not know the function.
     """
 
     name: str
@@ -85,6 +88,7 @@ class Result:
     rows: float
     whole_columns: float
     whole_rows: float
+    reference: float
 
     @property
     def slower(self) -> bool:
@@ -245,9 +249,14 @@ def payload(case: Case, rows: int, way: Way, distinct: int = DISTINCT) -> bytes:
 # -- measuring ------------------------------------------------------------------------------------------------------
 
 
-def processor(case: Case, stack: Any) -> Any:
+def configuration(case: Case) -> dict[str, Any]:
     """Its one statement."""
-    return ottl.Transform({"error_mode": "silent", rules.KEYS[case.signal]: [case.statement]}, stack=stack)
+    return {"error_mode": "silent", rules.KEYS[case.signal]: [case.statement]}
+
+
+def processor(case: Case, stack: Any) -> Any:
+    """The same, loaded."""
+    return ottl.Transform(configuration(case), stack=stack)
 
 
 def _succeeds(case: Case, way: Way) -> bool:
@@ -270,8 +279,30 @@ def chosen(function: Function) -> tuple[Case, Way] | None:
     return None
 
 
-def measure(name: str, kernel: bool, case: Case, way: Way, seconds: float, distinct: int = DISTINCT) -> Result:
-    """Both stacks over the payload of a case."""
+def reference(server: harness.Server | None, case: Case, data: bytes, seconds: float) -> float:
+    """Seconds of the reference over a payload; not a number without one, and where it refuses the rule."""
+    if server is None:
+        return math.nan
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "payload"
+        source.write_bytes(data)
+        request = {"config": configuration(case), "signal": case.signal, "payload": str(source)}
+        try:
+            return contenders.server_turn(server, seconds, **request)["total"]
+        except RuntimeError:
+            return math.nan
+
+
+def measure(
+    server: harness.Server | None,
+    name: str,
+    kernel: bool,
+    case: Case,
+    way: Way,
+    seconds: float,
+    distinct: int = DISTINCT,
+) -> Result:
+    """Both stacks and the reference over the payload of a case."""
     data = payload(case, ROWS, way, distinct)
     found = {}
     for stack in ("fast", "plain"):
@@ -280,21 +311,23 @@ def measure(name: str, kernel: bool, case: Case, way: Way, seconds: float, disti
     assert fast is not None
     assert plain is not None
     assert fast.executor == "columns"
-    nanos = [t / ROWS * 1e9 for t in (fast.statements, plain.statements, fast.total, plain.total)]
+    took = fast.statements, plain.statements, fast.total, plain.total, reference(server, case, data, seconds)
+    nanos = [t / ROWS * 1e9 for t in took]
     return Result(name, case.statement, kernel, *nanos)
 
 
 def as_table(results: Sequence[Result]) -> str:
     """The results in markdown."""
-    header = ["function", "statement, columns", "statement, rows", "ratio", "whole, columns", "whole, rows", "note"]
+    header = ["function", "statement, columns", "rows", "whole, columns", "rows", "reference", "ratio", "note"]
     lines = [
         [
             f"`{r.name}`" if r.name else "load and store alone",
             f"{r.columns:,.0f}",
             f"{r.rows:,.0f}",
-            f"{r.rows / r.columns:.1f}",
             f"{r.whole_columns:,.0f}",
             f"{r.whole_rows:,.0f}",
+            "-" if math.isnan(r.reference) else f"{r.reference:,.0f}",
+            harness.number(r.reference / r.whole_columns),
             "slower in columns" if r.slower else "",
         ]
         for r in results
@@ -309,12 +342,12 @@ def main() -> None:
     parser.add_argument("--distinct", type=int, default=DISTINCT, metavar="N", help="different values (%(default)s)")
     parser.add_argument("--calls", action="store_true", help="print the statements too")
     given = parser.parse_args()
-    facts, _ = harness.begin(peers=False)
+    facts, server = harness.begin()
     functions = standard_functions()
     names = given.names or sorted(name for name in functions if functions[name].over is None)
     seconds = 0.03 if given.quick else 0.2
     alone = Case('set(log.cache["out"], log.attributes["value0"])', {"value0": "text"})
-    results = [measure("", True, alone, _by_suffix, seconds, given.distinct)]
+    results = [measure(server, "", True, alone, _by_suffix, seconds, given.distinct)]
     missing: list[str] = []
     for name in names:
         function = functions[name]
@@ -322,7 +355,7 @@ def main() -> None:
         if found is None:
             missing.append(name)
             continue
-        results.append(measure(name, function.vector_kernel is not None, *found, seconds, given.distinct))
+        results.append(measure(server, name, function.vector_kernel is not None, *found, seconds, given.distinct))
         if given.calls:
             print(f"{name}: {results[-1].statement}", flush=True)
     print(as_table(results))
@@ -330,7 +363,10 @@ def main() -> None:
     print(f"\nslower in columns: {', '.join(slower) or 'none'}; not measured: {', '.join(missing) or 'none'}")
     harness.save("functions", {"machine": facts, "measurements": results}, given.json)
     if given.markdown:
-        what = f"Nanoseconds a row, {ROWS:,} rows, up to {given.distinct:,} different values."
+        what = (
+            f"Nanoseconds a row, {ROWS:,} rows, up to {given.distinct:,} different values; *ratio* is the reference's "
+            "over ours in columns, from bytes to bytes."
+        )
         text = f"{harness.source_line(facts)}\n\n{what}\n\n{as_table(results)}"
         harness.write_section("bench/functions.py", text)
     sys.exit(1 if slower or missing else 0)
