@@ -68,6 +68,7 @@ _MAP_EDITS = frozenset(
         "truncate",
         "merge",
         "merge_call",
+        "merge_map",
         "flatten",
         "replace_all",
         "rename",
@@ -713,6 +714,10 @@ class _Lowering:
             del self.memos["call", parsed.slots, repr(parsed.data)]
             texts = [_Value(slot, self.context) for slot in parsed.slots]
             return "merge_call", texts, (*call.data, parsed.data)
+        if call.name == "merge" and values[0].level == self.context:
+            source = next((step for step in self.steps if step.result == values[0].slot), None)
+            if source is not None and source.name == "load_map":
+                return "merge_map", [], (*call.data, source.data[1])
         return call.name, values, tuple(self._editors(number, part) for part in call.data)
 
     def _parsed(self, value: _Value) -> bool:

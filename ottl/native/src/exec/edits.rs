@@ -3,10 +3,11 @@
 use super::calls::{entries, replaced};
 use super::inside::{opened, Glob};
 use super::{is_no_container, known, Declined, Done, Failed, Function, Run, Slot};
+use crate::batch::Table;
 use crate::kernels::nested::{self, Flatten, Strategy};
 use crate::kernels::parse::DEEPEST;
 use crate::kernels::{groups_of, Pattern, Piece, Replacement, Searcher};
-use crate::maps::{Entry, Keys, Map, Rows};
+use crate::maps::{Entry, Keys, Map, Rows, START};
 use crate::schema::tags;
 use crate::values::Cell;
 
@@ -33,6 +34,11 @@ pub enum Editor {
     },
     Merge {
         source: Slot,
+        strategy: Strategy,
+    },
+    /// Merges another map of the row.
+    MergeMap {
+        source: u32,
         strategy: Strategy,
     },
     /// Merges what a parser finds in a text, without writing it down as a map.
@@ -117,6 +123,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
                 self.truncate(row, map, *limit, *whole_characters, marker)
             }
             Editor::Merge { source, strategy } => self.merge(row, map, self.get(*source), *strategy),
+            Editor::MergeMap { source, strategy } => self.merge_map(row, map, *source, *strategy),
             Editor::MergeCall { function, text, strategy } => self.merge_call(row, map, function, *text, *strategy),
             Editor::Flatten { prefix, depth, resolve } => {
                 self.flatten(row, map, Flatten { prefix, depth: *depth, resolve: *resolve, longest: self.room.longest })
@@ -203,6 +210,41 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         for &(code, cell) in pairs {
             if strategy == Strategy::Upsert || target.entry(row, code).is_some() == (strategy == Strategy::Update) {
                 target.put(row, code, cell, touched)?;
+                wrote = true;
+            }
+        }
+        Ok(wrote)
+    }
+
+    fn merge_map(&mut self, row: usize, map: u32, source: u32, strategy: Strategy) -> Done<bool> {
+        let context = self.program.context;
+        let place = |tables: &mut [Table]| tables.get_mut(context)?.maps.get_mut(source as usize).map(std::mem::take);
+        if map == source {
+            return Err(Declined);
+        }
+        let held = place(self.tables).ok_or(Declined)?;
+        let merged = self.merge_held(row, map, &held, strategy);
+        if let Some(place) = self.tables.get_mut(context).and_then(|table| table.maps.get_mut(source as usize)) {
+            *place = held;
+        }
+        merged
+    }
+
+    fn merge_held(&mut self, row: usize, map: u32, source: &Map, strategy: Strategy) -> Done<bool> {
+        // The map that is changed may be one of a single row.
+        let (codes, entries) = source.row(self.row(self.lane));
+        for entry in entries {
+            if nested::deep(self.arena, &self.values, entry.cell(), DEEPEST - 1)? {
+                return Err(Declined);
+            }
+        }
+        let (target, touched) = opened(self.tables, &mut self.state.taken, self.program.context, map)?;
+        let (mut before, mut wrote) = (START, false);
+        for (&code, entry) in codes.iter().zip(entries) {
+            let code = target.keys.code_after(before, source.keys.get(code));
+            before = code;
+            if strategy == Strategy::Upsert || target.entry(row, code).is_some() == (strategy == Strategy::Update) {
+                target.put(row, code, known(entry.cell()), touched)?;
                 wrote = true;
             }
         }

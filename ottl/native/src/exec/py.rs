@@ -380,6 +380,10 @@ fn editor(name: &str, data: &Bound<'_, PyTuple>, slots: &[Slot]) -> PyResult<Edi
             let (strategy,): (String,) = data.extract()?;
             Editor::Merge { source: slot()?, strategy: Strategy::named(&strategy).map_err(bad)? }
         }
+        "merge_map" => {
+            let (strategy, source): (String, u32) = data.extract()?;
+            Editor::MergeMap { source, strategy: Strategy::named(&strategy).map_err(bad)? }
+        }
         "merge_call" => {
             let (strategy, call): (String, Bound<'_, PyTuple>) = data.extract()?;
             let strategy = Strategy::named(&strategy).map_err(bad)?;
