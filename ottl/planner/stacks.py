@@ -277,8 +277,8 @@ def _settling(group: typed.Group) -> StackChoice | None:
     for condition in group.conditions:
         if any(place.overlaps(o) for o in reads(condition.expression) for place in shared):
             return None
-    if any(s.editor.lowering in ("rate_limit", "route") for s in group.statements):
-        return None
+    if any(s.editor.lowering in ("drop", "rate_limit", "route") for s in group.statements):
+        return None  # a row that goes says nothing about what the next one would change
     if any(f.stateful or f.over is not None for s in group.statements for f in _calls(s)):
         return None
     return StackChoice(

@@ -179,3 +179,22 @@ def test_most_programs_run_in_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = random.Random(7)
     ways = [check(draw.choice(["traces", "metrics"]), draw) for _ in range(200)]
     assert min(ways.count((True, False)), ways.count((True, True)), ways.count((False, False)), given_up) > 10
+
+
+def test_rows_that_go() -> None:
+    """A row that is dropped before it changes anything does not show that nothing would change."""
+    data: Any = TracesData()
+    resource = data.resource_spans.add()
+    resource.resource.attributes.add(key="a").value.string_value = "x"
+    scope = resource.scope_spans.add()
+    for number in range(9):
+        scope.spans.add(name="gone" if number == 1 else "stays")
+    rules = (
+        'drop() where span.name == "gone"\nreplace_pattern(resource.attributes["a"], "x", "yx")\nset(span.kind, 2)\n'
+    )
+    found = [
+        TracesData.FromString(ottl.compile(rules, stack=stack).process(data.SerializeToString(), signal="traces"))
+        for stack in ("auto", "plain")
+    ]
+    assert found[0] == found[1]
+    assert found[0].resource_spans[0].resource.attributes[0].value.string_value == "y" * 8 + "x"
