@@ -587,15 +587,15 @@ class Stream:
                 on these rows; how many keys of the cache it uses; and whether rows on which a statement fails go on.
             window: bytes of the payload, and a number of which its rows are a multiple.
         """
-    def tell(self, stage: int, statement: int) -> None:
-        """Notes that it is known how a statement fails: until then, no payload is taken in which it does."""
+    def resume(self) -> None:
+        """Lets no payload go by unseen: the reason for which one was refused is gone."""
     def run(
         self,
         payload: bytes,
         max_messages: int,
         max_depth: int,
         room: tuple[int, int, float, int],
-        telling: bool,
+        known: list[list[bool]] | None,
     ) -> tuple[bytes, list[tuple[list[int], list[int], list[int], list[int]]], tuple[int, int]] | None:
         """Scans, runs and patches; None, with nothing done, for a payload that has to be taken as a whole.
 
@@ -604,7 +604,8 @@ class Stream:
             max_messages: how many messages it may have.
             max_depth: how deep they may lie.
             room: as `Program.run` takes it, but with the bytes that the arena may get beside the payload.
-            telling: each failure is to be told, so that no payload with any is taken.
+            known: by stage and statement, whether it is known how it fails; no payload is taken in which another one
+                does. None where each failure is to be told.
 
         Returns:
             The payload, the very object if nothing has changed; by stage and statement the rows on which its condition
@@ -617,7 +618,7 @@ class Stream:
         max_messages: int,
         depths: tuple[int, int],
         room: tuple[int, int, float, int],
-        telling: bool,
+        known: list[list[bool]] | None,
     ) -> tuple[bytes, list[tuple[list[int], list[int], list[int], list[int]]]] | None:
         """The same from OTLP JSON to OTLP JSON, without the nanoseconds.
 
@@ -626,7 +627,7 @@ class Stream:
             max_messages: how many messages it may have.
             depths: how deep they may lie in the text, and in what is made of it.
             room: as `run` takes it.
-            telling: the same.
+            known: the same.
         """
 
 class Pipeline:
@@ -652,7 +653,8 @@ class Pipeline:
         extent: tuple[int, int],
         layout: str,
         signal: int | None,
-        bounds: tuple[int, int, int, tuple[int, int, float, int], bool],
+        bounds: tuple[int, int, int, tuple[int, int, float, int]],
+        known: list[list[list[list[bool]] | None]],
     ) -> tuple[int, int, int, bytes, list[list[list[tuple[list[int], list[int], list[int], list[int]]]]]]:
         """Takes messages from a place on, until one that has to be taken by itself.
 
@@ -661,8 +663,8 @@ class Pipeline:
             extent: where they begin and end.
             layout: `framed` or `jsonl`.
             signal: number of the signal of protobuf, where it need not be found out.
-            bounds: on each message its bytes, messages in it and their depth in JSON; the room of each stream; and
-                whether each failure is to be told.
+            bounds: on each message its bytes, messages in it and their depth in JSON; and the room of each stream.
+            known: by signal and stream, as `Stream.run` takes it.
 
         Returns:
             The place behind the last message that was taken; how many there were, on how many lines; what they have

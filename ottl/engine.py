@@ -93,7 +93,7 @@ class Options:
     lambdas: bool = False
     experimental: bool = False
     limits: Limits = field(default_factory=Limits)
-    clock: Callable[[], int] = _system_clock
+    clock: Callable[[], int] = time.time_ns
     uuid: Callable[[], str] = _random_identifier
     stack: Stack = "auto"
 
@@ -118,7 +118,7 @@ def make_options(
         lambdas,
         experimental,
         limits or Limits(),
-        clock or _system_clock,
+        clock or time.time_ns,
         uuid or _random_identifier,
         stack,
     )
@@ -1213,7 +1213,7 @@ class Processor:
         limits = self._options.limits
         if encoding == "protobuf":
             return self._streamed(program, data, signal, 0, limits.deadline_s)
-        found = program.run_json_stream(data, limits, self.tells)
+        found = program.run_json_stream(data, limits, self.known_failures(signal))
         if found is None:
             return None
         self.count_streamed(signal, 0, found[1])
@@ -1221,7 +1221,8 @@ class Processor:
 
     def _streamed(self, program: Any, data: bytes, signal: str, start: int, seconds: float | None) -> bytes | None:
         """Passes from one on that are a stream, over a payload; None, with nothing done, where it needs tables."""
-        found = program.run_stream(data, self._options.limits, seconds, self.tells)
+        known = self.known_failures(signal, start, len(program.passes))
+        found = program.run_stream(data, self._options.limits, seconds, known)
         if found is None:
             return None
         output, counts, stages = found
@@ -1240,10 +1241,12 @@ class Processor:
                     counter.errors += failed
                     counter.ns += ns
 
-    @property
-    def tells(self) -> bool:
-        """Whether each failure is told."""
-        return self.on_error is not None
+    def known_failures(self, signal: str, start: int = 0, count: int | None = None) -> list[list[bool]] | None:
+        """For so many passes from one on, by statement, whether its first failure is known; None where each is told."""
+        if self.on_error is not None:
+            return None
+        passes = range(start, len(self._passes[signal]) if count is None else start + count)
+        return [[counter.first_error is not None for counter in self._counters[signal, number]] for number in passes]
 
     def _turn(self, signal: str) -> contextlib.AbstractContextManager[None]:
         """Payloads take turns where functions remember something from one to the next."""
@@ -1543,9 +1546,8 @@ class Processor:
             finally:
                 if report is not None:
                     self._count(signal, index, report)
-                    if program.stream is not None:
-                        for statement in report.first:
-                            program.stream.tell(index - start, statement)
+                    if program.stream is not None and report.first:
+                        program.stream.resume()
                     self._tell(signal, passes[index], report, session)
         if profile is not None:
             profile.lap("statements")

@@ -22,8 +22,7 @@ class Streamed(Protocol):
 
     def count_streamed(self, signal: str, start: int, counts: Sequence[Any]) -> None: ...
 
-    @property
-    def tells(self) -> bool: ...
+    def known_failures(self, signal: str, start: int = ..., count: int | None = ...) -> list[list[bool]] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +80,8 @@ class Pipeline:
             signal: of protobuf, instead of detecting it.
         """
         number = None if signal is None else SIGNALS.index(signal)
-        telling = any(one.tells for chain in self._chains.values() for one in chain)
-        bounds = (*self._bounds, telling)
-        at, messages, lines, output, counts = self._native.run(data, (begin, end), layout, number, bounds)
+        known = [[one.known_failures(name) for one in self._chains.get(name, ())] for name in SIGNALS]
+        at, messages, lines, output, counts = self._native.run(data, (begin, end), layout, number, self._bounds, known)
         for name, chain in self._chains.items():
             # No counts are there where no message was of the signal.
             for processor, stages in zip(chain, counts[SIGNALS.index(name)], strict=False):

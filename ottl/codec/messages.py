@@ -16,6 +16,7 @@ times their bytes.
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -28,8 +29,17 @@ PARSER_DEPTH: Final = 100
 """Messages below the root that upb follows, groups included; `Limits.max_depth` cannot raise it."""
 
 
-@functools.cache
+_making = threading.Lock()
+
+
 def _classes() -> Mapping[str, Any]:
+    """The classes by name, of one pool however many threads ask for it first."""
+    with _making:
+        return _made_classes()
+
+
+@functools.cache
+def _made_classes() -> Mapping[str, Any]:
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
     pool = descriptor_pool.DescriptorPool()

@@ -279,7 +279,7 @@ def _settling(group: typed.Group) -> StackChoice | None:
             return None
     if any(s.editor.lowering in ("drop", "rate_limit", "route") for s in group.statements):
         return None  # a row that goes says nothing about what the next one would change
-    if any(f.stateful or f.over is not None for s in group.statements for f in _calls(s)):
+    if not all(f.pure and not f.stateful and f.over is None for s in group.statements for f in _calls(s)):
         return None
     return StackChoice(
         True, f"in rows where a {levels[-1]} does not soon stay as statements leave it", tuple(levels), tuple(changing)

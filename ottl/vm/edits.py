@@ -371,7 +371,7 @@ def _edit_nested_maps(
             else:
                 key = keys[0] if keys else None
                 assert key is None or type(key) is bytes
-                stores.write(frame, spec, goal.level, key, rows, made, len(touched), goal.fail)
+                stores.write(frame, spec, goal.level, key, rows, made, len(touched), goal.part(index[touched]).fail)
             frame.written(goal.level)
     if len(index) < goal.count:
         rest = np.flatnonzero(~there)

@@ -44,6 +44,9 @@ def span_parts(code: StatementCode) -> Iterator[native.Need]:
 Counts = list[tuple[list[int], list[int], list[int], list[int]]]
 """For each pass, by statement: rows matched, changed and failed, and nanoseconds."""
 
+Known = list[list[bool]]
+"""For each pass, by statement: whether it is known how it fails."""
+
 Failures = list[tuple[int, int, str]]
 """Number of a condition, row and message."""
 
@@ -249,7 +252,7 @@ class Program:
         return native.scan(self.layout, payload, limits, self.deepest) if self.deepest > 0 else None
 
     def run_stream(
-        self, payload: bytes, limits: Limits, seconds: float | None, telling: bool = False
+        self, payload: bytes, limits: Limits, seconds: float | None, known: Known | None = None
     ) -> tuple[bytes, Counts, tuple[int, int]] | None:
         """All passes over a payload, from bytes to bytes; None, with nothing done, where it needs tables as a whole.
 
@@ -257,19 +260,20 @@ class Program:
             payload: the encoded root message.
             limits: bounds.
             seconds: that the statements may take; None for as long as it takes.
-            telling: each failure is to be told, which needs tables.
+            known: for which statements of each pass it is known how they fail; a payload in which others do needs
+                tables. None where each failure is to be told.
 
         Returns:
             The payload, the very object if nothing has changed; for each pass the counts; and the nanoseconds of scan
             and patch.
         """
         depth = min(limits.max_depth, self.deepest)
-        return self.stream.run(payload, limits.max_messages, depth, native.room(limits, seconds), telling)  # type: ignore[no-any-return]
+        return self.stream.run(payload, limits.max_messages, depth, native.room(limits, seconds), known)  # type: ignore[no-any-return]
 
-    def run_json_stream(self, payload: bytes, limits: Limits, telling: bool) -> tuple[bytes, Counts] | None:
+    def run_json_stream(self, payload: bytes, limits: Limits, known: Known | None) -> tuple[bytes, Counts] | None:
         """As `run_stream`, from OTLP JSON to OTLP JSON, which is no object that was there before."""
         depths, room = (limits.max_depth, min(limits.max_depth, self.deepest)), native.room(limits, limits.deadline_s)
-        return self.stream.run_json(payload, limits.max_messages, depths, room, telling)  # type: ignore[no-any-return]
+        return self.stream.run_json(payload, limits.max_messages, depths, room, known)  # type: ignore[no-any-return]
 
     def run_group(self, number: int, batch: Any, report: Any, request: Mapping[str, Any] | None) -> None:
         """One group over the tables."""

@@ -160,7 +160,7 @@ def _declined(form: str, location: str | None, texts: list[str]) -> list[str]:
         data = logs({"s": text})
         transform.process(data, signal="logs")
         (program,) = transform._tables.values()
-        if program.run_stream(data, ottl.Limits(), None, False) is None:
+        if program.run_stream(data, ottl.Limits(), None) is None:
             declined.append(text)
     return declined
 

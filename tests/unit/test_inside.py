@@ -13,6 +13,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 import ottl
 from ottl import ConfigError, Limits, engine
 from ottl.vm import native, tables
+from tests.conftest import logs
 
 pytest.importorskip("ottl._native")
 
@@ -328,3 +329,38 @@ def test_many_keys_behind_each_other(count: int) -> None:
     statements = [f'set({path}, "x")', f'append({path}, "y")', f"delete_index({path}, 0)"]
     data = payload(([("n", 1)], None), ([("a", {"b": ["x"]})], None))
     assert outcome(statements, "fast", data) == outcome(statements, "plain", data)
+
+
+def test_failures_of_nested_edits_are_those_of_their_rows() -> None:
+    """Each row is told its own failure, also where some have nothing to edit."""
+    sizes = [0, 3, 150, 150, 0, 150, 3]
+    payload = logs(*({"m": {f"k{n}": n for n in range(size)}} if size else {} for size in sizes))
+    found = []
+    for stack in ("auto", "plain"):
+        processor = ottl.Transform(
+            {
+                "log_statements": ['replace_all_patterns(log.attributes["m"], "key", "k", "kkkkkkkk")'],
+                "error_mode": "ignore",
+            },
+            stack=stack,
+            limits=ottl.Limits(max_items=100),
+        )
+        told: list[tuple[int | None, str]] = []
+        processor.on_error = lambda error, told=told: told.append((error.row, error.message))
+        found.append((processor.process(payload, signal="logs"), told))
+    assert found[0][1] == found[1][1]
+    assert [row for row, _ in found[0][1]] == [0, 2, 3, 4, 5]
+
+
+def test_names_that_statements_make_count() -> None:
+    """New keys are held to the limit on what statements make, as values are."""
+    payload = logs({"x" * 1000 + str(n): 1 for n in range(80)})
+    rule = f'replace_all_patterns(log.attributes, "key", "x", "{"y" * 8000}")'
+    for stack in ("auto", "plain"):
+        processor = ottl.Transform(
+            {"log_statements": [rule], "error_mode": "ignore"},
+            stack=stack,
+            limits=ottl.Limits(max_growth=10_000_000),
+        )
+        with pytest.raises(ottl.PayloadError):
+            processor.process(payload, signal="logs")

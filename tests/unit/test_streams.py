@@ -46,7 +46,8 @@ def stream_of(processor: ottl.Transform) -> Any:
 
 def runs(processor: ottl.Transform, payload: bytes) -> bool:
     """Whether the stream takes a payload."""
-    return stream_of(processor).run(payload, 1 << 30, 100, (1 << 30, 1 << 40, 1e9, 1 << 30), False) is not None
+    known = processor.known_failures("traces")
+    return stream_of(processor).run(payload, 1 << 30, 100, (1 << 30, 1 << 40, 1e9, 1 << 30), known) is not None
 
 
 @pytest.fixture(autouse=True, params=WINDOWS, ids=str)
@@ -156,6 +157,19 @@ def test_rows_that_fail_are_counted_once_it_is_known_how() -> None:
     found, expected = ([(s.matched, s.changed, s.errors, s.first_error) for s in p.stats()] for p in (processor, plain))
     assert found == expected
     assert [errors for _, _, errors, _ in found] == [5 * 199, 5 * 300, 5 * 300, 0]
+
+
+def test_each_of_several_processors_tells_its_first_failure() -> None:
+    """A sibling counts for itself, and begins anew when its counts are taken."""
+    payload = traces(300)
+    processor = transform(FAILING[1])
+    for one in (processor, processor.sibling()):
+        for _ in range(3):
+            one.process(payload)
+            (stats,) = one.stats()
+            assert stats.errors % 300 == 0
+            assert stats.first_error is not None
+            one.take_counts()
 
 
 def test_rows_that_fail_where_each_is_told() -> None:

@@ -225,7 +225,7 @@ def test_pairs_beyond_ascii_run_natively() -> None:
     data = logs({"s": "a=1 b='é x' ü=\u3000"})
     transform.process(data, signal="logs")
     (program,) = transform._tables.values()
-    assert program.run_stream(data, ottl.Limits(), None, False) is not None
+    assert program.run_stream(data, ottl.Limits(), None) is not None
 
 
 IDS: list[Any] = [

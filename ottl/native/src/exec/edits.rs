@@ -328,6 +328,10 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
                     break;
                 }
             }
+            if self.full() {
+                done = Err(Declined);
+                break;
+            }
         }
         let (held, touched) = opened(self.tables, &mut self.state.taken, self.program.context, map)?;
         let mut next = found.iter();
@@ -342,11 +346,20 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         let (map, touched) = opened(self.tables, &mut self.state.taken, self.program.context, map)?;
         let mut renamed = self.state.scratch.take_renamed(pattern);
         let (searcher, out) = self.state.scratch.searcher(pattern, groups_of(template));
+        let (arena, most) = (&mut *self.arena, self.room.most);
         let longest = self.room.longest;
         let new = |keys: &mut Keys, code: u32| {
             out.clear();
             match searcher.replace(keys.get(code), template, longest, out) {
-                Replacement::Made => Some(keys.code(out)),
+                Replacement::Made => {
+                    let known = keys.len();
+                    let code = keys.code(out);
+                    // A new key counts as what statements make.
+                    if keys.len() > known {
+                        arena.add(out);
+                    }
+                    (arena.end() <= most).then_some(code)
+                }
                 Replacement::None => Some(code),
                 Replacement::Declined => None,
             }

@@ -1,6 +1,6 @@
 //! Streams as Python builds and runs them: over one payload, or over blocks of messages; `ottl/codec/native.py` is the other side.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
@@ -22,6 +22,8 @@ fn bad(message: String) -> PyErr {
 /// A program that selects rows, one that runs on them, how many keys of the cache that one uses, and whether rows on which it fails
 /// go on.
 type PyStage = (Option<Py<Program>>, Py<Program>, usize, bool);
+/// By stage and statement, whether it is known how it fails; none where each failure is to be told.
+type Known = Option<Vec<Vec<bool>>>;
 /// By statement the rows matched, changed and failed, and nanoseconds.
 type Counts = (Vec<i64>, Vec<i64>, Vec<i64>, Vec<i64>);
 
@@ -33,8 +35,6 @@ pub struct Stream {
     root: usize,
     plan: Py<Plan>,
     stages: Vec<PyStage>,
-    /// By stage and statement, whether it is known how it fails.
-    told: Vec<Vec<AtomicBool>>,
     size: Size,
     growth: Growth,
     /// Payloads that have gone by unseen after the last one that had to be taken as a whole, as trying costs up to as much again: twice
@@ -90,12 +90,10 @@ impl Stream {
         if table == 0 || table >= tables.len() || tables.iter().any(above) {
             return Err(bad("a stream needs a table with another one above it and none below".into()));
         }
-        let told = |(_, program, ..): &PyStage| program.get().core.statements.iter().map(|_| false.into()).collect();
         Ok(Stream {
             schema,
             root,
             plan: plan.unbind(),
-            told: stages.iter().map(told).collect(),
             stages,
             size: Size { bytes: window.0, rows: window.1 },
             growth: Growth::default(),
@@ -104,17 +102,14 @@ impl Stream {
         })
     }
 
-    /// Notes that it is known how a statement fails: rows on which it does are only counted from now on.
-    fn tell(&self, stage: usize, statement: usize) {
-        let told = self.told.get(stage).and_then(|told| told.get(statement));
-        if told.is_some_and(|told| !told.swap(true, Relaxed)) {
-            self.pause.store(0, Relaxed);
-            self.passing.store(0, Relaxed);
-        }
+    /// Lets no payload go by unseen: the reason for which one was refused is gone.
+    fn resume(&self) {
+        self.pause.store(0, Relaxed);
+        self.passing.store(0, Relaxed);
     }
 
-    /// Scans, runs and patches; None, with nothing done, for a payload that has to be taken as a whole. Where each failure is to be told,
-    /// one with any is.
+    /// Scans, runs and patches; None, with nothing done, for a payload that has to be taken as a whole. That is one in which a statement
+    /// fails for which `known` does not say, by stage, that it is known how; without it, one in which any does.
     #[allow(clippy::type_complexity)]
     fn run<'py>(
         &self,
@@ -123,7 +118,7 @@ impl Stream {
         max_messages: usize,
         max_depth: usize,
         room: PyRoom,
-        telling: bool,
+        known: Known,
     ) -> PyResult<Option<(Bound<'py, PyBytes>, Vec<Counts>, (u64, u64))>> {
         if self.passes() {
             return Ok(None);
@@ -131,7 +126,7 @@ impl Stream {
         let payload = payload_of(payload)?;
         let limits = Limits { messages: max_messages, depth: max_depth };
         let mut result = Growing::new(py, self.growth.room(payload.len()))?;
-        let Some(done) = py.detach(|| self.stream(&payload, limits, (room.into(), telling), &mut result)) else {
+        let Some(done) = py.detach(|| self.stream(&payload, limits, (room.into(), &known), &mut result)) else {
             return Ok(None);
         };
         let result = if done.changed {
@@ -153,7 +148,7 @@ impl Stream {
         max_messages: usize,
         depths: (usize, usize),
         room: PyRoom,
-        telling: bool,
+        known: Known,
     ) -> PyResult<Option<(Bound<'py, PyBytes>, Vec<Counts>)>> {
         if self.passes() {
             return Ok(None);
@@ -164,7 +159,7 @@ impl Stream {
         let read = Limits { messages: max_messages, depth: depths.0 };
         let room = room.into();
         let run = |message: &[u8], result: &mut Vec<u8>| {
-            let done = self.stream(message, limits, (room, telling), result)?;
+            let done = self.stream(message, limits, (room, &known), result)?;
             Some((done.changed, done.outcomes))
         };
         let Some((text, outcomes)) =
@@ -191,14 +186,15 @@ impl Stream {
         &self,
         payload: &[u8],
         limits: Limits,
-        (room, telling): (Room, bool),
+        (room, known): (Room, &Known),
         sink: &mut S,
     ) -> Option<Done> {
-        let stages = self.stages.iter().zip(&self.told).map(|((selector, program, cached, tolerant), told)| Stage {
+        let untold = |stage: usize| Some(known.as_ref()?.get(stage)?.iter().map(|known| !known).collect());
+        let stages = self.stages.iter().enumerate().map(|(at, (selector, program, cached, tolerant))| Stage {
             selector: selector.as_ref().map(|selector| &selector.get().core),
             program: &program.get().core,
             cached: *cached,
-            untold: (*tolerant && !telling).then(|| told.iter().map(|told| !told.load(Relaxed)).collect()),
+            untold: tolerant.then(|| untold(at)).flatten(),
         });
         let stages: Vec<Stage> = stages.collect();
         let room = Room { most: room.most.saturating_add(payload.len() as i64), ..room };
@@ -258,9 +254,9 @@ pub struct Pipeline {
     growth: Growth,
 }
 
-/// Bounds on each message: its bytes, messages in it, their depth in JSON; what statements may take; and whether each failure is told.
+/// Bounds on each message: its bytes, messages in it, their depth in JSON; and what statements may take.
 #[derive(FromPyObject)]
-struct PyBounds(usize, usize, usize, PyRoom, bool);
+struct PyBounds(usize, usize, usize, PyRoom);
 
 #[pymethods]
 impl Pipeline {
@@ -293,6 +289,7 @@ impl Pipeline {
         layout: &str,
         signal: Option<usize>,
         bounds: PyBounds,
+        known: Vec<Vec<Known>>,
     ) -> PyResult<(usize, usize, usize, Bound<'py, PyBytes>, Vec<Vec<Vec<Counts>>>)> {
         let layout = Layout::named(layout).ok_or_else(|| bad(format!("blocks have no layout {layout}")))?;
         if !data.is_c_contiguous() {
@@ -301,12 +298,13 @@ impl Pipeline {
         // SAFETY: the buffer is held until the end, so its memory stays where it is; whoever calls leaves alone what is in it.
         let bytes = unsafe { std::slice::from_raw_parts(data.buf_ptr().cast::<u8>(), data.len_bytes()) };
         let bytes = bytes.get(extent.0..extent.1).ok_or_else(|| bad("a block ends before the extent".into()))?;
-        let PyBounds(longest, messages, depth, room, telling) = bounds;
+        let PyBounds(longest, messages, depth, room) = bounds;
         let mut passage = Passage {
             pipeline: self,
             layout,
             signal,
-            bounds: Bounds { longest, limits: Limits { messages, depth }, room: (room.into(), telling) },
+            bounds: Bounds { longest, limits: Limits { messages, depth }, room: room.into() },
+            known,
             result: Growing::new(py, self.growth.room(bytes.len()))?,
             counts: vec![Vec::new(); self.signals.len()],
         };
@@ -332,6 +330,8 @@ struct Passage<'p> {
     layout: Layout,
     signal: Option<usize>,
     bounds: Bounds,
+    /// By signal and stream.
+    known: Vec<Vec<Known>>,
     result: Growing,
     /// By signal, stream and stage.
     counts: Vec<Vec<Vec<Counts>>>,
@@ -367,7 +367,7 @@ impl Passage<'_> {
         let signal = self.signal.or_else(|| block::of_protobuf(schema, &pipeline.signals, body))?;
         let begin = self.result.bytes().len();
         self.result.extend(&[0; PREFIX]);
-        let (changed, outcomes) = self.bounds.run(pipeline.chain(signal)?, body, &mut self.result)?;
+        let (changed, outcomes) = self.bounds.run((pipeline.chain(signal)?, self.known.get(signal)?), body, &mut self.result)?;
         if !changed {
             self.result.extend(body);
         }
@@ -383,7 +383,8 @@ impl Passage<'_> {
         let schema = &pipeline.schema.get().json;
         let chain = pipeline.chain(signal)?;
         let growth = &chain.last()?.0.get().growth;
-        let run = |message: &[u8], result: &mut Vec<u8>| self.bounds.run(chain, message, result);
+        let known = self.known.get(signal)?;
+        let run = |message: &[u8], result: &mut Vec<u8>| self.bounds.run((chain, known), message, result);
         let (text, outcomes) = from_json_to_json(schema, root, body, self.bounds.limits, growth, run)?;
         self.result.extend(&text);
         self.result.extend(b"\n");
@@ -416,7 +417,7 @@ fn add(sums: &mut Vec<i64>, more: &[i64]) {
 struct Bounds {
     longest: usize,
     limits: Limits,
-    room: (Room, bool),
+    room: Room,
 }
 
 impl Bounds {
@@ -424,24 +425,25 @@ impl Bounds {
     /// with anything there, where one of them refuses.
     fn run<S: Sink>(
         &self,
-        chain: &[(Py<Stream>, usize)],
+        (chain, known): (&[(Py<Stream>, usize)], &[Known]),
         payload: &[u8],
         sink: &mut S,
     ) -> Option<(bool, Vec<Vec<Outcome>>)> {
         let (last, before) = chain.split_last()?;
+        let (last_known, known) = known.split_last()?;
         let mut outcomes = Vec::with_capacity(chain.len());
         let mut held: Option<Vec<u8>> = None;
-        for one in before {
+        for (one, known) in before.iter().zip(known) {
             let payload = held.as_deref().unwrap_or(payload);
             let mut made = Vec::with_capacity(one.0.get().growth.room(payload.len()));
-            let done = self.step(one, payload, &mut made)?;
+            let done = self.step(one, known, payload, &mut made)?;
             if done.changed {
                 held = Some(made);
             }
             outcomes.push(done.outcomes);
         }
         let from = sink.bytes().len();
-        let done = self.step(last, held.as_deref().unwrap_or(payload), &mut Tail { sink, from })?;
+        let done = self.step(last, last_known, held.as_deref().unwrap_or(payload), &mut Tail { sink, from })?;
         if let Some(held) = held.as_deref().filter(|_| !done.changed) {
             sink.extend(held);
         }
@@ -449,12 +451,18 @@ impl Bounds {
         Some((done.changed || held.is_some(), outcomes))
     }
 
-    fn step<S: Sink>(&self, (stream, depth): &(Py<Stream>, usize), payload: &[u8], sink: &mut S) -> Option<Done> {
+    fn step<S: Sink>(
+        &self,
+        (stream, depth): &(Py<Stream>, usize),
+        known: &Known,
+        payload: &[u8],
+        sink: &mut S,
+    ) -> Option<Done> {
         let stream = stream.get();
         if payload.is_empty() || payload.len() > self.longest || stream.passing.load(Relaxed) > 0 {
             return None;
         }
-        let done = stream.stream(payload, Limits { depth: *depth, ..self.limits }, self.room, sink);
+        let done = stream.stream(payload, Limits { depth: *depth, ..self.limits }, (self.room, known), sink);
         if done.is_none() {
             stream.passing.fetch_add(1, Relaxed); // the payload comes again by itself
         }
