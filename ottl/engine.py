@@ -992,6 +992,7 @@ class Processor:
         self.profile: Profile | None = None
         self._has_native = native_enabled()
         self._counters = self._zeroes()
+        self._known: dict[tuple[str, int, int | None], list[list[bool]] | None] = {}
 
     def _zeroes(self) -> dict[tuple[str, int], list[_Counter]]:
         """For each pass of each signal the counters of its statements."""
@@ -1007,7 +1008,7 @@ class Processor:
     def sibling(self) -> Self:
         """One that shares what is compiled, and counts and reports for itself."""
         found = object.__new__(type(self))  # not a copy, which would compile anew
-        found.__dict__.update(self.__dict__, _lock=threading.Lock(), _counters=self._zeroes(), on_error=None)
+        found.__dict__.update(self.__dict__, _lock=threading.Lock(), _counters=self._zeroes(), _known={}, on_error=None)
         return found
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -1141,11 +1142,13 @@ class Processor:
     def take_counts(self) -> list[Counts | None]:
         """What every statement has done since the last call, in the order of `stats`; None where that is nothing."""
         with self._lock:
+            self._known.clear()
             return [counter.take() for counters in self._counters.values() for counter in counters]
 
     def add_counts(self, counts: Sequence[Counts | None]) -> None:
         """Adds what another processor made from the same rules has done (its `take_counts`) to the statistics."""
         with self._lock:
+            self._known.clear()
             counters = (counter for counters in self._counters.values() for counter in counters)
             for counter, found in zip(counters, counts, strict=True):
                 if found is not None:
@@ -1163,6 +1166,8 @@ class Processor:
 
     def _count(self, signal: str, number: int, report: Report) -> None:
         with self._lock:
+            if any(report.errors):
+                self._known.clear()
             for index, counter in enumerate(self._counters[signal, number]):
                 counter.matched += report.matched[index]
                 counter.changed += report.changed[index]
@@ -1242,11 +1247,21 @@ class Processor:
                     counter.ns += ns
 
     def known_failures(self, signal: str, start: int = 0, count: int | None = None) -> list[list[bool]] | None:
-        """For so many passes from one on, by statement, whether its first failure is known; None where each is told."""
+        """For so many passes from one on, by statement, whether its first failure is known.
+
+        Returns:
+            None where each failure is told, and where none has been.
+        """
         if self.on_error is not None:
             return None
-        passes = range(start, len(self._passes[signal]) if count is None else start + count)
-        return [[counter.first_error is not None for counter in self._counters[signal, number]] for number in passes]
+        key = signal, start, count
+        try:
+            return self._known[key]
+        except KeyError:
+            passes = range(start, len(self._passes[signal]) if count is None else start + count)
+            found = [[one.first_error is not None for one in self._counters[signal, number]] for number in passes]
+            self._known[key] = known = found if any(map(any, found)) else None
+            return known
 
     def _turn(self, signal: str) -> contextlib.AbstractContextManager[None]:
         """Payloads take turns where functions remember something from one to the next."""
