@@ -280,7 +280,7 @@ impl Pipeline {
     ///
     /// Returns the place behind them, how many they are and on how many lines, what they become as it lies in a block, and by signal and
     /// stream the counts; no counts where no message was of the signal.
-    #[allow(clippy::type_complexity)]
+    #[allow(clippy::type_complexity, clippy::too_many_arguments)]
     fn run<'py>(
         &self,
         py: Python<'py>,
@@ -367,7 +367,8 @@ impl Passage<'_> {
         let signal = self.signal.or_else(|| block::of_protobuf(schema, &pipeline.signals, body))?;
         let begin = self.result.bytes().len();
         self.result.extend(&[0; PREFIX]);
-        let (changed, outcomes) = self.bounds.run((pipeline.chain(signal)?, self.known.get(signal)?), body, &mut self.result)?;
+        let (changed, outcomes) =
+            self.bounds.run((pipeline.chain(signal)?, self.known.get(signal)?), body, &mut self.result)?;
         if !changed {
             self.result.extend(body);
         }
