@@ -1545,8 +1545,7 @@ class Processor:
         if batch is None:
             return False
         for index in range(start, end):
-            report: Report | None = passes[index].report()
-            assert report is not None
+            report, settled = passes[index].report(), True
             if session.base is not None:
                 report.listen(signal, "")
             if profile is not None and profile.instructions:
@@ -1555,11 +1554,11 @@ class Processor:
             try:
                 passes[index].run_columns(program, index - start, batch, report, session)
             except stacks.Unsettled:
-                report = None
+                settled = False
                 program.unsettled()
                 return False  # it is the first pass over these tables, see `_run_native`
             finally:
-                if report is not None:
+                if settled:
                     self._count(signal, index, report)
                     if program.stream is not None and report.first:
                         program.stream.resume()

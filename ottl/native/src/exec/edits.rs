@@ -3,7 +3,6 @@
 use super::calls::{entries, replaced};
 use super::inside::{opened, Glob};
 use super::{is_no_container, known, Declined, Done, Failed, Function, Run, Slot};
-use crate::batch::Table;
 use crate::kernels::nested::{self, Flatten, Strategy};
 use crate::kernels::parse::DEEPEST;
 use crate::kernels::{groups_of, Pattern, Piece, Replacement, Searcher};
@@ -208,7 +207,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         target.reserve(row, pairs.len())?;
         let mut wrote = false;
         for &(code, cell) in pairs {
-            if strategy == Strategy::Upsert || target.entry(row, code).is_some() == (strategy == Strategy::Update) {
+            if strategy.writes(target, row, code) {
                 target.put(row, code, cell, touched)?;
                 wrote = true;
             }
@@ -217,16 +216,13 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
     }
 
     fn merge_map(&mut self, row: usize, map: u32, source: u32, strategy: Strategy) -> Done<bool> {
-        let context = self.program.context;
-        let place = |tables: &mut [Table]| tables.get_mut(context)?.maps.get_mut(source as usize).map(std::mem::take);
         if map == source {
             return Err(Declined);
         }
-        let held = place(self.tables).ok_or(Declined)?;
+        let (place, _) = opened(self.tables, &mut self.state.taken, self.program.context, source)?;
+        let held = std::mem::take(place);
         let merged = self.merge_held(row, map, &held, strategy);
-        if let Some(place) = self.tables.get_mut(context).and_then(|table| table.maps.get_mut(source as usize)) {
-            *place = held;
-        }
+        *opened(self.tables, &mut self.state.taken, self.program.context, source)?.0 = held;
         merged
     }
 
@@ -243,7 +239,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         for (&code, entry) in codes.iter().zip(entries) {
             let code = target.keys.code_after(before, source.keys.get(code));
             before = code;
-            if strategy == Strategy::Upsert || target.entry(row, code).is_some() == (strategy == Strategy::Update) {
+            if strategy.writes(target, row, code) {
                 target.put(row, code, known(entry.cell()), touched)?;
                 wrote = true;
             }
@@ -262,7 +258,7 @@ impl<P: AsRef<[u8]>> Run<'_, '_, P> {
         let (map, touched) = opened(self.tables, &mut self.state.taken, self.program.context, map)?;
         let mut wrote = false;
         for (code, cell) in self.state.decoded.pairs() {
-            if strategy == Strategy::Upsert || map.entry(row, code).is_some() == (strategy == Strategy::Update) {
+            if strategy.writes(map, row, code) {
                 map.put(row, code, known(cell), touched)?;
                 wrote = true;
             }

@@ -28,6 +28,12 @@ impl Strategy {
             _ => Err(format!("there is no strategy {name}")),
         }
     }
+
+    /// Whether an entry with a key is written into the map of a row.
+    #[inline(always)]
+    pub fn writes(self, map: &Map, row: usize, code: u32) -> bool {
+        self == Strategy::Upsert || map.entry(row, code).is_some() == (self == Strategy::Update)
+    }
 }
 
 /// Writes the entries of encoded maps, one a row or one for all, into the maps of rows; in how many rows it wrote any.
@@ -69,7 +75,7 @@ pub fn merge_row(
     for &(key, cell) in pairs {
         let code = map.keys.code_after(before, key);
         before = code;
-        if strategy != Strategy::Upsert && map.entry(row, code).is_some() != (strategy == Strategy::Update) {
+        if !strategy.writes(map, row, code) {
             continue;
         }
         let cell = if cell.tag == tags::STRING_INDEX { Cell::EMPTY } else { cell };
